@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+
+/// `<ms>-<seq>`, the shape of a Redis stream id, given out by one clock for all topics.
+///
+/// The order of ids is the order of publishing over every topic of one Redis, which is why one
+/// cursor is enough for any set of topics.
+package struct EventID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let milliseconds: UInt64
+    package let sequence: UInt64
+
+    package init(_ milliseconds: UInt64, _ sequence: UInt64) {
+        self.milliseconds = milliseconds
+        self.sequence = sequence
+    }
+
+    /// Before every id that the clock gives out.
+    package static let zero = EventID(0, 0)
+
+    /// After every id that the clock gives out.
+    package static let max = EventID(.max, .max)
+
+    /// Parses the canonical form: two decimal numbers below 2⁶⁴ without leading zeros, a hyphen between.
+    package init?(_ bytes: some Collection<UInt8>) {
+        guard let hyphen = bytes.firstIndex(of: UInt8(ascii: "-")),
+            let milliseconds = EventID.number(bytes[..<hyphen]),
+            let sequence = EventID.number(bytes[bytes.index(after: hyphen)...])
+        else { return nil }
+        self.init(milliseconds, sequence)
+    }
+
+    package init?(_ text: some StringProtocol) {
+        self.init(text.utf8)
+    }
+
+    private static func number(_ digits: some Collection<UInt8>) -> UInt64? {
+        guard let first = digits.first, digits.count <= 20, digits.count == 1 || first != UInt8(ascii: "0")
+        else { return nil }
+        var value: UInt64 = 0
+        for digit in digits {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
+            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carry) = product.addingReportingOverflow(UInt64(digit - UInt8(ascii: "0")))
+            if overflow || carry { return nil }
+            value = sum
+        }
+        return value
+    }
+
+    package static func < (left: EventID, right: EventID) -> Bool {
+        (left.milliseconds, left.sequence) < (right.milliseconds, right.sequence)
+    }
+
+    package var description: String {
+        "\(milliseconds)-\(sequence)"
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+
+/// The finished bytes of one event: its block of the event stream inside its HTTP/1.1 chunk.
+///
+/// Made once per node. A chunked stream takes the whole; HTTP/1.0 and HTTP/2 take `block`.
+/// The bytes themselves lie in a buffer that many frames share, one after the other.
+package struct Frame: Equatable, Sendable {
+    /// Where the chunk lies in the buffer.
+    package let start: Int
+    package let end: Int
+    /// Length of the chunk's size line, which precedes the block.
+    package let headerLength: Int
+
+    package var chunk: Range<Int> { start..<end }
+    /// The block, without the chunk's size line and closing CRLF.
+    package var block: Range<Int> { start + headerLength..<end - 2 }
+
+    /// Appends an event (WHATWG HTML, "Server-sent events"): one `data: ` line for each line of the data, split on CRLF, CR
+    /// and LF, the last piece kept even if empty, the space always written so that a leading space of the data survives.
+    ///
+    /// - Parameter type: already checked by ``EventLabel``.
+    /// - Returns: the frame, and whether invalid UTF-8 in the data had to be replaced by U+FFFD.
+    package static func append(
+        id: EventID?, type: String?, data: UnsafeRawBufferPointer, to buffer: inout ByteBuffer
+    ) -> (frame: Frame, repaired: Bool) {
+        let bytes = data.bindMemory(to: UInt8.self)
+        if (try? UTF8Span(validating: bytes.span)) != nil {
+            return (append(id: id, type: type, valid: bytes, to: &buffer), false)
+        }
+        var text = String(decoding: bytes, as: UTF8.self)
+        let frame = text.withUTF8 { append(id: id, type: type, valid: $0, to: &buffer) }
+        return (frame, true)
+    }
+
+    private static func append(
+        id: EventID?, type: String?, valid data: UnsafeBufferPointer<UInt8>, to buffer: inout ByteBuffer
+    ) -> Frame {
+        var fields = ""
+        if let id { fields += "id: \(id)\n" }
+        if let type { fields += "event: \(type)\n" }
+        let (lines, breaks) = countLines(data)
+        let length = fields.utf8.count + lines * 7 + data.count - breaks + 1
+        return chunk(length: length, in: &buffer) { buffer in
+            buffer.writeString(fields)
+            writeDataLines(data, to: &buffer)
+            buffer.writeInteger(UInt8(ascii: "\n"))
+        }
+    }
+
+    /// Appends ready-made lines of an event stream as a chunk of their own: a comment, a `retry:` or a control event.
+    package static func append(lines: String, to buffer: inout ByteBuffer) -> Frame {
+        chunk(length: lines.utf8.count, in: &buffer) { $0.writeString(lines) }
+    }
+
+    private static func chunk(length: Int, in buffer: inout ByteBuffer, write: (inout ByteBuffer) -> Void) -> Frame {
+        let start = buffer.writerIndex
+        buffer.reserveCapacity(minimumWritableBytes: length + 20)
+        let headerLength = buffer.writeString(String(length, radix: 16) + "\r\n")
+        write(&buffer)
+        assert(buffer.writerIndex == start + headerLength + length)
+        buffer.writeString("\r\n")
+        return Frame(start: start, end: buffer.writerIndex, headerLength: headerLength)
+    }
+
+    /// The number of lines in the data and of the bytes that end them.
+    private static func countLines(_ data: UnsafeBufferPointer<UInt8>) -> (lines: Int, breaks: Int) {
+        var lines = 1
+        var breaks = 0
+        var afterReturn = false
+        for byte in data {
+            if byte == UInt8(ascii: "\n") {
+                breaks += 1
+                if !afterReturn { lines += 1 }
+                afterReturn = false
+            } else {
+                afterReturn = byte == UInt8(ascii: "\r")
+                if afterReturn {
+                    breaks += 1
+                    lines += 1
+                }
+            }
+        }
+        return (lines, breaks)
+    }
+
+    private static func writeDataLines(_ data: UnsafeBufferPointer<UInt8>, to buffer: inout ByteBuffer) {
+        var rest = data[...]
+        while true {
+            let end = rest.firstIndex { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") } ?? rest.endIndex
+            buffer.writeString("data: ")
+            buffer.writeBytes(UnsafeBufferPointer(rebasing: rest[..<end]))
+            buffer.writeInteger(UInt8(ascii: "\n"))
+            if end == rest.endIndex { return }
+            var next = end + 1
+            if data[end] == UInt8(ascii: "\r"), next < data.count, data[next] == UInt8(ascii: "\n") { next += 1 }
+            rest = data[next...]
+        }
+    }
+}

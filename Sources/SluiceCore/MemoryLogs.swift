@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import NIOCore
+
+/// The logs, the clock and the markers of a single node without Redis, with the meaning that the Redis function gives them.
+///
+/// No clock of its own: the time, in milliseconds since 1970, is an argument.
+package struct MemoryLogs {
+    private struct Log {
+        var entries: Deque<LogEntry> = []
+        var expiry: UInt64
+    }
+
+    private struct Marker {
+        var id: EventID
+        var ends: Bool
+        var expiry: UInt64
+    }
+
+    private struct FirstResult {
+        var receipt: Receipt
+        var expiry: UInt64
+    }
+
+    private struct Once: Hashable {
+        var target: Target
+        var token: String
+    }
+
+    private static let day: UInt64 = 86_400_000
+    private static let onceLife: UInt64 = 300_000
+
+    private var logs: [Target: Log] = [:]
+    private var markers: [Target: Marker] = [:]
+    private var results: [Once: FirstResult] = [:]
+    /// The newest id given out, or a later time.
+    package private(set) var clock = EventID.zero
+    /// When this data set began.
+    package let born: UInt64
+
+    package init(now: UInt64) {
+        born = now
+    }
+
+    package enum Outcome {
+        /// Give this to whoever listens, and `receipt` (with the number of listening nodes) to the publisher.
+        case publish(Envelope, Receipt)
+        /// The token was used before.
+        case repeated(Receipt)
+    }
+
+    /// - Parameter nodes: how many nodes listen to the target (0 or 1).
+    package mutating func publish(_ publication: Publication, nodes: Int, now: UInt64) -> Outcome {
+        let once = publication.once.map { Once(target: publication.target, token: $0) }
+        if let once, let first = results[once], first.expiry > now { return .repeated(first.receipt) }
+        var envelope = Envelope(
+            type: publication.type, key: publication.key, ends: publication.ends)
+        if publication.isLogged { append(publication, &envelope, now: now) }
+        let receipt = Receipt(id: envelope.id, nodes: nodes)
+        if let once { results[once] = FirstResult(receipt: receipt, expiry: now + MemoryLogs.onceLife) }
+        return .publish(envelope, receipt)
+    }
+
+    private mutating func append(_ publication: Publication, _ envelope: inout Envelope, now: UInt64) {
+        let target = publication.target
+        clock = now > clock.milliseconds ? EventID(now, 0) : EventID(clock.milliseconds, clock.sequence + 1)
+        envelope.id = clock
+        if let marker = markers[target], marker.expiry > now { envelope.previous = marker.id }
+
+        var log = logs.removeValue(forKey: target) ?? Log(expiry: 0)
+        if log.expiry <= now { log.entries.removeAll() }
+        log.entries.append(
+            LogEntry(
+                id: clock, previous: envelope.previous, type: envelope.type, key: envelope.key, ends: envelope.ends,
+                data: publication.data))
+        while log.entries.count > publication.maxlen { log.entries.removeFirst() }
+        log.expiry = max(log.expiry, now + UInt64(publication.ttl) * 1000)
+        markers[target] = Marker(
+            id: clock, ends: publication.ends, expiry: now + max(MemoryLogs.day, 2 * (log.expiry - now)))
+        logs[target] = log
+    }
+
+    /// Raises the clock to the time: every later event gets a later id.
+    package mutating func tick(now: UInt64) -> EventID {
+        clock = max(clock, EventID(now, 0))
+        return clock
+    }
+
+    /// Forgets what has expired.
+    package mutating func expire(now: UInt64) {
+        logs = logs.filter { $0.value.expiry > now }
+        markers = markers.filter { $0.value.expiry > now }
+        results = results.filter { $0.value.expiry > now }
+    }
+}

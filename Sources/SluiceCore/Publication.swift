@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+
+/// What a publisher asks for: one event for one target.
+package struct Publication: Sendable {
+    package var target: Target
+    package var data: ByteBuffer
+    package var type: String?
+    package var key: String?
+    package var ends = false
+    package var isLogged = true
+    /// How many events the log keeps.
+    package var maxlen: Int
+    /// How long the log lives after its newest event, in seconds.
+    package var ttl: Int
+    /// The same token within five minutes publishes nothing and returns the first result.
+    package var once: String?
+
+    package static let maxlenRange = 1...1_000_000
+    package static let ttlRange = 1...604_800
+    /// Longest data of a logged event, in bytes: the Redis function refuses more.
+    package static let dataBytesMax = 1_048_576
+
+    package init(target: Target, data: ByteBuffer, maxlen: Int = 1000, ttl: Int = 3600) {
+        self.target = target
+        self.data = data
+        self.maxlen = maxlen
+        self.ttl = ttl
+    }
+}
+
+/// What a publisher is told.
+package struct Receipt: Equatable, Sendable {
+    /// nil for an event that is live only.
+    package var id: EventID?
+    /// How many nodes heard it; 0: nobody is listening anywhere.
+    package var nodes: Int
+
+    package init(id: EventID?, nodes: Int) {
+        self.id = id
+        self.nodes = nodes
+    }
+}

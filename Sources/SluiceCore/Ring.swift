@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+
+/// The newest batches of the feed, bounded in bytes: what a stream that fell behind, or came back, reads from.
+///
+/// Positions count the entries of the feed; the ring holds those in `start..<end`.
+package struct Ring {
+    private var batches: Deque<Batch> = []
+    private var size = 0
+    private let sizeMax: Int
+    package private(set) var start: UInt64 = 0
+    package private(set) var end: UInt64 = 0
+    /// The highest id that was dropped: the ring has every event with a later one since its node began to listen.
+    package private(set) var dropped = EventID.zero
+
+    package init(sizeMax: Int) {
+        self.sizeMax = sizeMax
+    }
+
+    /// The newest batch stays, whatever its size.
+    package mutating func append(_ batch: Batch) {
+        if batches.isEmpty { start = batch.position }
+        batches.append(batch)
+        size += batch.size
+        end = batch.end
+        while size > sizeMax, batches.count > 1, let oldest = batches.popFirst() {
+            size -= oldest.size
+            start = oldest.end
+            dropped = oldest.clock
+        }
+    }
+
+    /// Everything goes: what comes after is not known to follow what came before.
+    package mutating func clear() {
+        start = end
+        dropped = batches.last?.clock ?? dropped
+        batches.removeAll()
+        size = 0
+    }
+
+    /// The batch that holds `position`; nil if the position is not in the ring.
+    package func batch(at position: UInt64) -> Batch? {
+        guard position >= start, position < end else { return nil }
+        return batches[firstIndex { $0.end > position }]
+    }
+
+    /// The position from which on all events later than `id` are found; nil if some of them were dropped.
+    package func position(after id: EventID) -> UInt64? {
+        guard id >= dropped else { return nil }
+        let index = firstIndex { $0.clock > id }
+        return index < batches.endIndex ? batches[index].position : end
+    }
+
+    private func firstIndex(where isPast: (Batch) -> Bool) -> Int {
+        var low = batches.startIndex
+        var high = batches.endIndex
+        while low < high {
+            let middle = (low + high) / 2
+            if isPast(batches[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+
+/// Where one stream stands: resume, catch-up and live delivery are this one machine.
+///
+///     opening ──begin──▶ reading(position) ──caughtUp──▶ live
+///                            ▲                             │
+///                            └────── fellBehind ───────────┘        any ──end──▶ ended
+///
+/// There is no queue: a stream that can't take more remembers a position in the shard's ring and reads on from there
+/// once it can. No I/O and no clock: time is an argument, and each input says what to do.
+package struct StreamState {
+    package enum Phase: Equatable, Sendable {
+        /// Waits until its channels are confirmed and its starting point is known.
+        case opening
+        /// Reads the ring from this position on.
+        case reading(UInt64)
+        /// Everything up to the end of the ring was written: takes each batch as it comes.
+        case live
+        case ended
+    }
+
+    package private(set) var phase = Phase.opening
+    /// Logged events up to this id are not for this stream, or were written.
+    package private(set) var floor = EventID.zero
+    /// The socket is full; nothing is written until it can take more.
+    package private(set) var isBlocked = false
+
+    private var lastWrite: NIODeadline
+    private var lastCursor: NIODeadline
+    private var lastProgress: NIODeadline
+    private let expiry: NIODeadline?
+
+    package init(now: NIODeadline, expiry: NIODeadline?) {
+        lastWrite = now
+        lastCursor = now
+        lastProgress = now
+        self.expiry = expiry
+    }
+
+    /// The starting point is known.
+    package mutating func begin(after floor: EventID, at position: UInt64, now: NIODeadline) {
+        guard phase == .opening else { return }
+        self.floor = floor
+        phase = .reading(position)
+        lastWrite = now
+        lastCursor = now
+    }
+
+    /// Takes the next batch straight away: the test at the heart of the fan-out.
+    package var isLive: Bool { phase == .live && !isBlocked }
+
+    /// Whether an event is for this stream, by its id (`.zero`: live only, which is for whoever is there).
+    package func wants(_ id: EventID) -> Bool {
+        id == .zero || id > floor
+    }
+
+    /// Bytes up to `highest` went out (`.zero`: live-only events).
+    package mutating func wrote(upTo highest: EventID, now: NIODeadline) {
+        lastWrite = now
+        lastProgress = now
+        if highest > floor {
+            floor = highest
+            lastCursor = now
+        }
+    }
+
+    /// The socket took less of the ring than it was given; what is next lies at `position`.
+    package mutating func fellBehind(at position: UInt64, now: NIODeadline) {
+        guard phase != .ended, phase != .opening else { return }
+        phase = .reading(position)
+        blocked(ringEnd: position, now: now)
+    }
+
+    /// The socket is full of something else than events.
+    package mutating func blocked(ringEnd: UInt64, now: NIODeadline) {
+        if phase == .live { phase = .reading(ringEnd) }
+        if !isBlocked { lastProgress = now }
+        isBlocked = true
+    }
+
+    package mutating func unblocked(now: NIODeadline) {
+        isBlocked = false
+        lastProgress = now
+    }
+
+    /// Some of what waits in the socket's queue went out.
+    package mutating func progressed(now: NIODeadline) {
+        lastProgress = now
+    }
+
+    package enum ReadAction: Equatable {
+        case nothing
+        /// Write from this position of the ring.
+        case read(from: UInt64)
+        /// The ring has passed this stream.
+        case overrun
+    }
+
+    /// What to do with a ring that holds `start..<end`.
+    package mutating func next(ringStart start: UInt64, ringEnd end: UInt64) -> ReadAction {
+        guard case .reading(let position) = phase, !isBlocked else { return .nothing }
+        if position < start { return .overrun }
+        if position < end { return .read(from: position) }
+        phase = .live
+        return .nothing
+    }
+
+    /// The ring was read, and written or skipped, up to `position`.
+    package mutating func read(upTo position: UInt64) {
+        guard case .reading = phase else { return }
+        phase = .reading(position)
+    }
+
+    package mutating func end() {
+        phase = .ended
+    }
+
+    package struct Limits: Sendable {
+        package var heartbeat: TimeAmount
+        package var checkpoint: TimeAmount
+        package var stall: TimeAmount
+
+        package init(heartbeat: TimeAmount, checkpoint: TimeAmount, stall: TimeAmount) {
+            self.heartbeat = heartbeat
+            self.checkpoint = checkpoint
+            self.stall = stall
+        }
+    }
+
+    package enum WakeAction: Equatable {
+        case sleep
+        case heartbeat
+        /// The clock has moved on while nothing was written: send this cursor.
+        case checkpoint(Cursor)
+        /// Took nothing for too long.
+        case stalled
+        case expired
+    }
+
+    /// The time has come to look: what to do, and when to look again.
+    package mutating func wake(
+        now: NIODeadline, clock: EventID, limits: Limits
+    ) -> (action: WakeAction, next: NIODeadline) {
+        if phase == .ended { return (.sleep, .distantFuture) }
+        if let expiry, now >= expiry { return (.expired, .distantFuture) }
+        if isBlocked {
+            if now - lastProgress >= limits.stall { return (.stalled, .distantFuture) }
+            return (.sleep, earliest(lastProgress + limits.stall))
+        }
+        guard phase == .live else { return (.sleep, earliest(now + limits.heartbeat)) }
+        if now - lastCursor >= limits.checkpoint {
+            lastCursor = now
+            if clock > floor {
+                floor = clock
+                lastWrite = now
+                return (.checkpoint(Cursor(clock)), earliest(now + min(limits.heartbeat, limits.checkpoint)))
+            }
+        }
+        var action = WakeAction.sleep
+        if now - lastWrite >= limits.heartbeat {
+            lastWrite = now
+            action = .heartbeat
+        }
+        return (action, earliest(min(lastWrite + limits.heartbeat, lastCursor + limits.checkpoint)))
+    }
+
+    private func earliest(_ deadline: NIODeadline) -> NIODeadline {
+        min(deadline, expiry ?? .distantFuture)
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+
+/// One timer for everything of a shard: elements wait in buckets of time.
+///
+/// What is due beyond one turn of the wheel comes back at the end of the turn and is put in again; so an
+/// element is told to look at itself, not that its time has come.
+package struct TimerWheel<Element> {
+    private var slots: [ContiguousArray<Element>]
+    private let tick: TimeAmount
+    private var current: Int = 0
+    private var currentTime: NIODeadline
+
+    package init(slots: Int, tick: TimeAmount, now: NIODeadline) {
+        self.slots = Array(repeating: [], count: slots)
+        self.tick = tick
+        self.currentTime = now
+    }
+
+    /// `deadline` is rounded up to the next tick.
+    package mutating func insert(_ element: Element, at deadline: NIODeadline) {
+        let wait = max(0, (deadline - currentTime).nanoseconds)
+        let ticks = Int((wait + tick.nanoseconds - 1) / tick.nanoseconds)
+        let slot = (current + min(max(ticks, 1), slots.count - 1)) % slots.count
+        slots[slot].append(element)
+    }
+
+    /// Takes out what is due at `now`, bucket by bucket.
+    package mutating func advance(to now: NIODeadline, _ body: (Element, inout TimerWheel) -> Void) {
+        while currentTime + tick <= now {
+            currentTime = currentTime + tick
+            current = (current + 1) % slots.count
+            var due: ContiguousArray<Element> = []
+            swap(&due, &slots[current])
+            for element in due { body(element, &self) }
+        }
+    }
+}

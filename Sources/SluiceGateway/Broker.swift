@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+
+/// What carries events between publishers and nodes: Redis, or this process' own memory.
+///
+/// Lives on the hub's event loop and feeds the hub with messages in the order in which they were published.
+package protocol Broker: AnyObject {
+    /// `redis` or `memory`, for the ready line.
+    var name: String { get }
+
+    func start(feeding hub: Hub)
+    func stop()
+
+    /// Begins to listen. If the result is true, what is published from now on arrives; else the hub is told once it does.
+    func want(_ target: Target, as number: TargetNumber) -> Bool
+    /// Nobody on this node listens any more; the broker may linger before it stops.
+    func release(_ target: Target)
+
+    /// A reading of the clock: every event that is published after the call gets a later id.
+    func mark() -> EventLoopFuture<EventID>
+    /// Fails with ``PublishFailure``.
+    func publish(_ publication: Publication) -> EventLoopFuture<Receipt>
+    /// Sends a reading of the clock through the feed. Every earlier event arrives before it.
+    ///
+    /// - Parameter known: the highest id that this node knows; the clock is raised to it.
+    func tick(known: EventID)
+}
+
+/// Why an event was not published.
+package enum PublishFailure: Error, Equatable {
+    /// The broker is away; whether the event was published is not known if it was already on its way.
+    case unavailable(String)
+    /// The broker refused it for good.
+    case refused(String)
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+
+/// Gathers what one stream gets out of one batch into bytes that lie together, so that one `send` carries them.
+///
+/// Where the frames lie side by side already, nothing is copied; what was gathered for one stream serves the next
+/// that gets the same.
+package struct FrameWriter {
+    private enum Source {
+        case batch(Range<Int>)
+        case scratch
+    }
+
+    /// What a cut leaves: the rest of the frame that was begun, and what comes after it.
+    package struct Cut {
+        package let rest: ByteBuffer
+        package let nextPosition: UInt64
+        /// The highest id of the events that are out, the cut one included.
+        package let highest: EventID
+        package let count: Int
+    }
+
+    private var batch: Batch?
+    private var selected: ContiguousArray<Int32> = []
+    private var scratch = ByteBuffer()
+    private var source = Source.scratch
+    private var framing = Stream.Framing.chunked
+    /// The group whose whole content is selected; -1 for any other selection.
+    private var wholeGroup = -1
+    package private(set) var selectedBytes = 0
+    package private(set) var highest = EventID.zero
+
+    package init() {}
+
+    package mutating func begin(_ batch: Batch) {
+        self.batch = batch
+        wholeGroup = -1
+    }
+
+    /// Lets go of the batch.
+    package mutating func end() {
+        batch = nil
+        if scratch.capacity > 1 << 20 { scratch = ByteBuffer() }
+    }
+
+    package var selectedCount: Int { selected.count }
+
+    /// Selects what one target has in the batch.
+    package mutating func select(group index: Int, after floor: EventID, framing: Stream.Framing) {
+        guard let batch else { return }
+        let group = batch.groups[index]
+        if floor >= group.lowest {
+            return select(where: { $0 == group.target }, after: floor, framing: framing)
+        }
+        if wholeGroup == index, self.framing == framing { return }
+        selected = ContiguousArray(group.entries)
+        highest = group.highest
+        gather(batch, framing: framing)
+        wholeGroup = index
+    }
+
+    /// Selects what the targets that `listens` names have in the batch, in the order of the feed.
+    package mutating func select(
+        where listens: (TargetNumber) -> Bool, after floor: EventID, from position: UInt64 = 0, framing: Stream.Framing
+    ) {
+        guard let batch else { return }
+        let first = Int32(position > batch.position ? position - batch.position : 0)
+        selected.removeAll(keepingCapacity: true)
+        highest = .zero
+        var groups = 0
+        for group in batch.groups where listens(group.target) {
+            groups += 1
+            for index in group.entries where index >= first {
+                let id = batch.entries[Int(index)].id
+                guard id == .zero || id > floor else { continue }
+                selected.append(index)
+                highest = max(highest, id)
+            }
+        }
+        if groups > 1 { selected.sort() }
+        wholeGroup = -1
+        gather(batch, framing: framing)
+    }
+
+    private mutating func gather(_ batch: Batch, framing: Stream.Framing) {
+        self.framing = framing
+        guard let first = selected.first, let last = selected.last else {
+            selectedBytes = 0
+            return
+        }
+        let isWhole = Int(last - first) + 1 == selected.count
+        if selected.count == 1 || (isWhole && framing == .chunked) {
+            let range = range(batch, first).lowerBound..<range(batch, last).upperBound
+            source = .batch(range)
+            selectedBytes = range.count
+            return
+        }
+        scratch.clear()
+        batch.buffer.withUnsafeReadableBytes { bytes in
+            for index in selected { scratch.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[range(batch, index)])) }
+        }
+        source = .scratch
+        selectedBytes = scratch.readableBytes
+    }
+
+    private func range(_ batch: Batch, _ index: Int32) -> Range<Int> {
+        let frame = batch.entries[Int(index)].frame
+        return framing == .chunked ? frame.chunk : frame.block
+    }
+
+    package func withSelectedBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        switch source {
+        case .batch(let range):
+            guard let batch else { return body(UnsafeRawBufferPointer(start: nil, count: 0)) }
+            return batch.buffer.withUnsafeReadableBytes { body(UnsafeRawBufferPointer(rebasing: $0[range])) }
+        case .scratch:
+            return scratch.withUnsafeReadableBytes(body)
+        }
+    }
+
+    /// Cuts the selection where the socket stopped: the frame that was begun, or is next, has to be finished first.
+    package func cut(after sent: Int) -> Cut {
+        guard let batch else { return Cut(rest: ByteBuffer(), nextPosition: 0, highest: .zero, count: 0) }
+        var end = 0
+        var highest = EventID.zero
+        for (count, index) in selected.enumerated() {
+            let range = range(batch, index)
+            end += range.count
+            highest = max(highest, batch.entries[Int(index)].id)
+            if end > sent {
+                return Cut(
+                    rest: rest(batch, range.upperBound - (end - sent)..<range.upperBound),
+                    nextPosition: batch.position + UInt64(index) + 1, highest: highest, count: count + 1)
+            }
+        }
+        return Cut(rest: ByteBuffer(), nextPosition: batch.end, highest: highest, count: selected.count)
+    }
+
+    /// A small rest is copied, so that it does not keep a large batch in memory; a large one is shared.
+    private func rest(_ batch: Batch, _ range: Range<Int>) -> ByteBuffer {
+        guard let slice = batch.buffer.getSlice(at: range.lowerBound, length: range.count) else { return ByteBuffer() }
+        return range.count * 8 < batch.buffer.capacity ? ByteBuffer(bytes: slice.readableBytesView) : slice
+    }
+
+    // MARK: What the gateway itself writes
+
+    package func append(lines: String, to buffer: inout ByteBuffer, framing: Stream.Framing) {
+        switch framing {
+        case .chunked: _ = Frame.append(lines: lines, to: &buffer)
+        case .plain: buffer.writeString(lines)
+        }
+    }
+
+    /// The end of the body.
+    package func appendEnd(to buffer: inout ByteBuffer, framing: Stream.Framing) {
+        if framing == .chunked { buffer.writeStaticString("0\r\n\r\n") }
+    }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import SluiceCore
+import SluiceRedis
+
+/// One node: its loops, its broker, its listeners, and their start and end.
+package final class Gateway: Sendable {
+    /// Descriptors that are not for streams: Redis, files, listeners, and connections that only ask something.
+    private static let descriptorReserve = 200
+    /// How long the ready line waits for Redis. A node may start while Redis is away.
+    private static let brokerWait = TimeAmount.seconds(2)
+
+    private let group: MultiThreadedEventLoopGroup
+    private let node: Node
+    private let shards: [Confined<Shard>]
+    private let listeners: [any Channel]
+    private let brokerName: String
+    /// Where it listens, with the ports that were chosen.
+    package let address: ListenAddress
+    package let adminAddress: ListenAddress?
+
+    private init(
+        group: MultiThreadedEventLoopGroup, node: Node, shards: [Confined<Shard>], listeners: [any Channel],
+        brokerName: String, address: ListenAddress, adminAddress: ListenAddress?
+    ) {
+        self.group = group
+        self.node = node
+        self.shards = shards
+        self.listeners = listeners
+        self.brokerName = brokerName
+        self.address = address
+        self.adminAddress = adminAddress
+    }
+
+    /// Starts a node; when this returns it takes requests.
+    ///
+    /// - Throws: ``Listener/PortInUse``, or what the kernel or the certificates' file say.
+    package static func start(_ settings: Settings, logger: Logger) async throws -> Gateway {
+        let descriptors = raiseDescriptorLimit()
+        let group = MultiThreadedEventLoopGroup(
+            numberOfThreads: settings.threads > 0 ? settings.threads : System.coreCount)
+        do {
+            return try await start(settings, logger: logger, descriptors: descriptors, group: group)
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+    }
+
+    private static func start(
+        _ settings: Settings, logger: Logger, descriptors: Int, group: MultiThreadedEventLoopGroup
+    ) async throws -> Gateway {
+        let counters = Counters()
+        let status = NodeStatus()
+        let loops = Array(group.makeIterator())
+        let endpoint = try settings.redis.map {
+            try RedisEndpoint(
+                url: $0, certificateAuthority: settings.redisCertificateAuthority, clientName: "sluice-\(settings.nodeID)")
+        }
+        let (hub, brokerName) = try await loops[0].submit {
+            let broker = broker(settings, endpoint: endpoint, eventLoop: loops[0], logger: logger)
+            let hub = Hub(
+                eventLoop: loops[0], broker: broker, eventBytesMax: settings.eventBytesMax, counters: counters,
+                status: status, wallClock: wallClock, logger: logger)
+            return (Confined(hub, on: loops[0]), broker.name)
+        }.get()
+        let retry = RetryPolicy(base: settings.retry, spread: settings.retrySpread)
+        let head = StreamHead(nodeID: settings.nodeID)
+        var shards: [Confined<Shard>] = []
+        for (index, loop) in loops.enumerated() {
+            let limits = Shard.Limits(
+                ringBytes: settings.ringBytes,
+                stream: StreamState.Limits(
+                    heartbeat: settings.heartbeat, checkpoint: settings.checkpoint, stall: settings.stall),
+                retry: retry, lifetime: settings.lifetime)
+            shards.append(
+                try await loop.submit {
+                    Confined(
+                        Shard(index: index, eventLoop: loop, limits: limits, head: head, counters: counters), on: loop)
+                }.get())
+        }
+        let node = Node(
+            settings: settings, counters: counters, status: status, hub: hub,
+            streamsMax: settings.streamsMax > 0 ? settings.streamsMax : max(1, descriptors - descriptorReserve),
+            retry: retry, head: head, headers: ResponseHeaders.common(nodeID: settings.nodeID), logger: logger)
+
+        // Ports first: a second node on the same one must fail before it touches Redis.
+        let (listeners, address) = try await Listener.bind(settings.listen, router: .public, node: node, shards: shards)
+        var admin: (channels: [any Channel], address: ListenAddress)?
+        if let adminListen = settings.adminListen {
+            admin = try await Listener.bind(adminListen, router: .admin, node: node, shards: Array(shards.prefix(1)))
+        }
+        let all = shards
+        hub.run { $0.start(shards: all) }
+        for shard in shards { shard.run { $0.start(hub: hub) } }
+        await waitForBroker(status)
+        return Gateway(
+            group: group, node: node, shards: shards, listeners: listeners + (admin?.channels ?? []),
+            brokerName: brokerName, address: address, adminAddress: admin?.address)
+    }
+
+    private static func broker(
+        _ settings: Settings, endpoint: RedisEndpoint?, eventLoop: any EventLoop, logger: Logger
+    ) -> any Broker {
+        guard let endpoint else { return MemoryBroker(eventLoop: eventLoop, wallClock: wallClock) }
+        return RedisBroker(
+            endpoint: endpoint, names: RedisNames(prefix: settings.prefix), nodeID: settings.nodeID,
+            eventLoop: eventLoop, logger: logger)
+    }
+
+    /// Milliseconds since 1970.
+    @Sendable private static func wallClock() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
+    }
+
+    private static func raiseDescriptorLimit() -> Int {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return Int(clamping: limit.rlim_cur)
+    }
+
+    private static func waitForBroker(_ status: NodeStatus) async {
+        let end = NIODeadline.now() + brokerWait
+        while status.problem != nil, NIODeadline.now() < end { try? await Task.sleep(for: .milliseconds(5)) }
+    }
+
+    /// What a script waits for.
+    package var readyLine: String {
+        "sluice ready listen=\(address) admin=\(adminAddress.map { "\($0)" } ?? "off") node=\(node.settings.nodeID) broker=\(brokerName)"
+    }
+
+    /// Sends the streams away over the drain time. New ones are sent away at once; everything else is still answered.
+    package func drain() async {
+        node.status.beginDrain()
+        let time = node.settings.drain
+        node.logger.notice("draining", metadata: ["streams": "\(node.counters.streamsOpen.value)"])
+        for shard in shards { shard.run { $0.beginDrain(over: time) } }
+        let end = NIODeadline.now() + time + .milliseconds(500)
+        while node.counters.streamsOpen.value > 0, NIODeadline.now() < end {
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    /// Ends everything.
+    package func stop() async {
+        for listener in listeners { try? await listener.close() }
+        for shard in shards { shard.run { $0.stop() } }
+        node.hub.run { $0.stop() }
+        try? await group.shutdownGracefully()
+    }
+}

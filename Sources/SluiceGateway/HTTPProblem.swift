@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOHTTP1
+import SluiceCore
+
+/// An error answer: a status, a code for programs and a sentence for people.
+package struct HTTPProblem: Error, Equatable {
+    package let status: HTTPResponseStatus
+    package let code: String
+    package let message: String
+    package let headers: [(String, String)]
+
+    package init(
+        status: HTTPResponseStatus, code: String, message: String, headers: [(String, String)] = []
+    ) {
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers
+    }
+
+    package static func == (left: HTTPProblem, right: HTTPProblem) -> Bool {
+        left.status == right.status && left.code == right.code && left.message == right.message
+    }
+
+    package static func badRequest(_ message: String) -> HTTPProblem {
+        HTTPProblem(status: .badRequest, code: "bad_request", message: message)
+    }
+
+    package static let notFound = HTTPProblem(status: .notFound, code: "not_found", message: "there is nothing here")
+
+    package static func methodNotAllowed(_ allowed: String) -> HTTPProblem {
+        HTTPProblem(
+            status: .methodNotAllowed, code: "method_not_allowed", message: "this takes \(allowed)",
+            headers: [("Allow", allowed)])
+    }
+
+    package static func bodyTooLarge(_ bytesMax: Int) -> HTTPProblem {
+        HTTPProblem(
+            status: .payloadTooLarge, code: "payload_too_large", message: "at most \(bytesMax) bytes are allowed")
+    }
+
+    package static func unsupportedMediaType(_ wanted: String) -> HTTPProblem {
+        HTTPProblem(
+            status: .unsupportedMediaType, code: "unsupported_media_type", message: "send \(wanted)")
+    }
+
+    package static let targetTooLong = HTTPProblem(
+        status: .uriTooLong, code: "uri_too_long", message: "the request's target may have 8192 bytes")
+
+    package static let headersTooLarge = HTTPProblem(
+        status: .requestHeaderFieldsTooLarge, code: "headers_too_large",
+        message: "a header field may have 16 KiB, all of them 32 KiB and 100 fields")
+
+    package static func unavailable(_ reason: String) -> HTTPProblem {
+        HTTPProblem(
+            status: .serviceUnavailable, code: "unavailable", message: reason, headers: [("Retry-After", "1")])
+    }
+
+    /// What a client is told of an error that came up while its request was carried out.
+    package init(of error: any Error) {
+        switch error {
+        case let problem as HTTPProblem: self = problem
+        case PublishFailure.refused(let message): self = .badRequest(message)
+        case PublishFailure.unavailable(let message): self = .unavailable(message)
+        default: self = .unavailable("\(error)")
+        }
+    }
+
+    /// The body: `{"error":"<code>","message":"…"}`.
+    package var body: String {
+        "{\"error\":\"\(code)\",\"message\":\(JSONText.quoted(message))}"
+    }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+
+/// A complete single-node gateway's broker: what Redis would do, in this process.
+package final class MemoryBroker: Broker {
+    /// How long a target that nobody listens to any more stays: browsers come back after a blink.
+    private static let linger = TimeAmount.seconds(5)
+
+    private let eventLoop: any EventLoop
+    private let wallClock: @Sendable () -> UInt64
+    private var logs: MemoryLogs
+    private var numbers: [Target: TargetNumber] = [:]
+    private var unwanted: Set<Target> = []
+    private weak var hub: Hub?
+    private var expiry: RepeatedTask?
+    private var isFlushScheduled = false
+
+    package let name = "memory"
+
+    /// - Parameter wallClock: milliseconds since 1970.
+    package init(eventLoop: any EventLoop, wallClock: @escaping @Sendable () -> UInt64) {
+        self.eventLoop = eventLoop
+        self.wallClock = wallClock
+        self.logs = MemoryLogs(now: wallClock())
+    }
+
+    package func start(feeding hub: Hub) {
+        self.hub = hub
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        expiry = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(10), delay: .seconds(10)) { _ in
+            let broker = bound.value
+            broker.logs.expire(now: broker.wallClock())
+        }
+        hub.feedIsUp()
+    }
+
+    package func stop() {
+        expiry?.cancel()
+    }
+
+    package func want(_ target: Target, as number: TargetNumber) -> Bool {
+        numbers[target] = number
+        unwanted.remove(target)
+        return true
+    }
+
+    package func release(_ target: Target) {
+        unwanted.insert(target)
+        eventLoop.assumeIsolated().scheduleTask(in: MemoryBroker.linger) { [self] in
+            guard unwanted.remove(target) != nil else { return }
+            numbers[target] = nil
+            hub?.gone(target)
+        }
+    }
+
+    package func mark() -> EventLoopFuture<EventID> {
+        eventLoop.makeSucceededFuture(logs.tick(now: wallClock()))
+    }
+
+    package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
+        let number = numbers[publication.target]
+        switch logs.publish(publication, nodes: number == nil || unwanted.contains(publication.target) ? 0 : 1, now: wallClock()) {
+        case .repeated(let receipt):
+            return eventLoop.makeSucceededFuture(receipt)
+        case .publish(let envelope, let receipt):
+            if let number {
+                publication.data.withUnsafeReadableBytes { hub?.receive(envelope, data: $0, for: number) }
+                scheduleFlush()
+            }
+            return eventLoop.makeSucceededFuture(receipt)
+        }
+    }
+
+    package func tick(known: EventID) {
+        hub?.receive(clock: logs.tick(now: wallClock()))
+    }
+
+    /// What is published in one turn of the loop goes out as one batch.
+    private func scheduleFlush() {
+        guard !isFlushScheduled else { return }
+        isFlushScheduled = true
+        eventLoop.assumeIsolated().execute { [self] in
+            isFlushScheduled = false
+            hub?.flush()
+        }
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import Synchronization
+
+/// Whether this node should be given new streams; read by every loop.
+package final class NodeStatus: Sendable {
+    /// A feed that is down for less is not worth a change of the load balancer.
+    private static let grace = TimeAmount.seconds(5)
+
+    /// When the feed went down, in nanoseconds of the loop's clock; 0: it is up.
+    private let downSince = Atomic<UInt64>(1)
+    private let draining = Atomic<Bool>(false)
+
+    package init() {}
+
+    package func feedIsUp() {
+        downSince.store(0, ordering: .relaxed)
+    }
+
+    package func feedIsDown() {
+        downSince.store(NIODeadline.now().uptimeNanoseconds, ordering: .relaxed)
+    }
+
+    package func beginDrain() {
+        draining.store(true, ordering: .relaxed)
+    }
+
+    package var isDraining: Bool { draining.load(ordering: .relaxed) }
+
+    /// nil if ready, else why not.
+    package var problem: String? {
+        if isDraining { return "draining" }
+        let since = downSince.load(ordering: .relaxed)
+        if since == 0 { return nil }
+        // 1: it was never up.
+        if since == 1 || NIODeadline.now() - .uptimeNanoseconds(since) >= NodeStatus.grace { return "no feed from the broker" }
+        return nil
+    }
+}

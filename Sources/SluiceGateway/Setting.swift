@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import NIOCore
+import SluiceRedis
+
+/// One setting: its public name, its default and how its text is read. The help, the README's table and all sources
+/// of settings follow this one table.
+package struct Setting: Sendable {
+    package let name: String
+    /// What stands for the value in the help; nil for a switch.
+    package let placeholder: String?
+    package let standard: String
+    package let meaning: String
+    package let apply: @Sendable (inout Settings, String) throws(Invalid) -> Void
+
+    package struct Invalid: Error {
+        package let expected: String
+    }
+
+    /// `SLUICE_` and the flag in capitals.
+    package var environmentName: String {
+        "SLUICE_" + name.uppercased().split(separator: "-").joined(separator: "_")
+    }
+
+    package static func named(_ name: some StringProtocol) -> Setting? {
+        all.first { $0.name == name }
+    }
+
+    package static let all: [Setting] = [
+        Setting("listen", "HOST:PORT", "127.0.0.1:8080", "the public listener; port 0: any, printed") {
+            settings, text throws(Invalid) in settings.listen = try address(text)
+        },
+        Setting("admin-listen", "HOST:PORT", "127.0.0.1:9090", "health and metrics; off: none") {
+            settings, text throws(Invalid) in settings.adminListen = text == "off" ? nil : try address(text)
+        },
+        Setting("redis", "URL", "", "redis://[user:password@]host[:port][/db] or rediss://; none: in-memory broker") {
+            settings, text throws(Invalid) in
+            do { settings.redis = try RedisURL(text) } catch { throw Invalid(expected: "\(error)") }
+        },
+        Setting("redis-ca", "FILE", "", "certificates (PEM) that sign a rediss:// server's; none: the system's") {
+            settings, text throws(Invalid) in settings.redisCertificateAuthority = text
+        },
+        Setting("prefix", "NAME", "sluice", "of every Redis name") { settings, text throws(Invalid) in
+            if let problem = RedisNames.problem(prefix: text) { throw Invalid(expected: problem) }
+            settings.prefix = text
+        },
+        Setting("node-id", "ID", "", "shown in the header Sluice-Node; none: host name and a random part") {
+            settings, text throws(Invalid) in
+            guard NodeID.isValid(text) else {
+                throw Invalid(expected: "needs 1 to 64 letters, digits, dots, hyphens or underscores")
+            }
+            settings.nodeID = text
+        },
+        Setting("threads", "N", "0", "event loops; 0: one for each core") { settings, text throws(Invalid) in
+            settings.threads = try number(text, 0...1024)
+        },
+        Setting("heartbeat", "D", "15s", "silence before a comment") { settings, text throws(Invalid) in
+            settings.heartbeat = try duration(text, .milliseconds(100) ... .hours(1))
+        },
+        Setting("checkpoint", "D", "5m", "longest age of a quiet stream's cursor") { settings, text throws(Invalid) in
+            settings.checkpoint = try duration(text, .milliseconds(100) ... .hours(12))
+        },
+        Setting("retry", "D", "2s", "retry: of a stream is this") { settings, text throws(Invalid) in
+            settings.retry = try duration(text, .zero ... .hours(1))
+        },
+        Setting("retry-spread", "D", "2s", "… and a random part of this") { settings, text throws(Invalid) in
+            settings.retrySpread = try duration(text, .zero ... .hours(1))
+        },
+        Setting("lifetime", "D", "30m", "a stream is ended after 80-100 % of it; 0s: never") {
+            settings, text throws(Invalid) in settings.lifetime = try duration(text, .zero ... .hours(24 * 30))
+        },
+        Setting("drain", "D", "20s", "after SIGTERM, streams end spread over this time") {
+            settings, text throws(Invalid) in settings.drain = try duration(text, .zero ... .hours(1))
+        },
+        Setting("log-events", "N", "1000", "events a log keeps when a publish names none") {
+            settings, text throws(Invalid) in settings.logEvents = try number(text, 1...1_000_000)
+        },
+        Setting("log-ttl", "D", "1h", "life of a log when a publish names none") { settings, text throws(Invalid) in
+            settings.logTTL = try duration(text, .seconds(1) ... .hours(24 * 7))
+        },
+        Setting("ring", "SIZE", "16MiB", "newest events kept in memory for slow readers") {
+            settings, text throws(Invalid) in settings.ringBytes = try size(text, 64 << 10...16 << 30)
+        },
+        Setting("stall", "D", "30s", "a stream that took nothing for so long is closed") {
+            settings, text throws(Invalid) in settings.stall = try duration(text, .milliseconds(100) ... .hours(1))
+        },
+        Setting("max-event", "SIZE", "1MiB", "data of one event") { settings, text throws(Invalid) in
+            settings.eventBytesMax = try size(text, 1...32 << 20)
+        },
+        Setting("max-topics", "N", "100", "topics of one stream") { settings, text throws(Invalid) in
+            settings.topicsMax = try number(text, 1...10_000)
+        },
+        Setting("max-streams", "N", "0", "streams of this node; 0: what the limit of descriptors allows") {
+            settings, text throws(Invalid) in settings.streamsMax = try number(text, 0...100_000_000)
+        },
+        Setting("max-body", "SIZE", "8MiB", "body of one request") { settings, text throws(Invalid) in
+            settings.bodyBytesMax = try size(text, 1 << 10...1 << 30)
+        },
+        Setting("auth", "MODE", "open", "open: anybody may subscribe and publish") { _, text throws(Invalid) in
+            guard text == "open" else { throw Invalid(expected: "takes open") }
+        },
+        Setting("open", nil, "false", "open mode also where the listener is not loopback") {
+            settings, text throws(Invalid) in settings.isOpen = try flag(text)
+        },
+        Setting("log-format", "FORMAT", "text", "text or json, one line each, on standard error") {
+            settings, text throws(Invalid) in
+            guard let format = Settings.LogFormat(rawValue: text) else { throw Invalid(expected: "takes text or json") }
+            settings.logFormat = format
+        },
+        Setting("log-level", "LEVEL", "info", "trace, debug, info, notice, warning, error or critical") {
+            settings, text throws(Invalid) in
+            guard let level = Logger.Level(rawValue: text) else {
+                throw Invalid(expected: "takes trace, debug, info, notice, warning, error or critical")
+            }
+            settings.logLevel = level
+        },
+    ]
+
+    private init(
+        _ name: String, _ placeholder: String?, _ standard: String, _ meaning: String,
+        apply: @escaping @Sendable (inout Settings, String) throws(Invalid) -> Void
+    ) {
+        self.name = name
+        self.placeholder = placeholder
+        self.standard = standard
+        self.meaning = meaning
+        self.apply = apply
+    }
+
+    // MARK: Values
+
+    private static func address(_ text: String) throws(Invalid) -> ListenAddress {
+        guard let address = ListenAddress(text) else { throw Invalid(expected: "takes HOST:PORT, as 127.0.0.1:8080") }
+        return address
+    }
+
+    private static func number(_ text: String, _ range: ClosedRange<Int>) throws(Invalid) -> Int {
+        guard let number = Int(text), range.contains(number) else {
+            throw Invalid(expected: "takes a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    private static func flag(_ text: String) throws(Invalid) -> Bool {
+        switch text {
+        case "true", "1", "yes", "on": true
+        case "false", "0", "no", "off": false
+        default: throw Invalid(expected: "takes true or false")
+        }
+    }
+
+    /// `250ms`, `15s`, `5m`, `1h`.
+    private static func duration(_ text: String, _ range: ClosedRange<TimeAmount>) throws(Invalid) -> TimeAmount {
+        let digits = text.prefix { $0.isNumber }
+        let units: [Substring: Int64] = ["ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000]
+        guard let count = Int64(digits), count <= 1_000_000_000, let unit = units[text.dropFirst(digits.count)] else {
+            throw Invalid(expected: "takes a time, as 250ms, 15s, 5m or 1h")
+        }
+        let (nanoseconds, overflow) = count.multipliedReportingOverflow(by: unit)
+        guard !overflow, range.contains(.nanoseconds(nanoseconds)) else {
+            throw Invalid(expected: "takes a time from \(shown(range.lowerBound)) to \(shown(range.upperBound))")
+        }
+        return .nanoseconds(nanoseconds)
+    }
+
+    private static func shown(_ time: TimeAmount) -> String {
+        let milliseconds = time.nanoseconds / 1_000_000
+        if milliseconds.isMultiple(of: 3_600_000), milliseconds > 0 { return "\(milliseconds / 3_600_000)h" }
+        return milliseconds.isMultiple(of: 1000) ? "\(milliseconds / 1000)s" : "\(milliseconds)ms"
+    }
+
+    /// `64KiB`, `16MiB`, `1GiB`, or bytes.
+    private static func size(_ text: String, _ range: ClosedRange<Int>) throws(Invalid) -> Int {
+        let digits = text.prefix { $0.isNumber }
+        let units: [Substring: Int] = ["": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30]
+        guard let count = Int(digits), count <= 1 << 40, let unit = units[text.dropFirst(digits.count)] else {
+            throw Invalid(expected: "takes a size, as 64KiB or 16MiB")
+        }
+        let (bytes, overflow) = count.multipliedReportingOverflow(by: unit)
+        guard !overflow, range.contains(bytes) else {
+            throw Invalid(expected: "takes a size from \(range.lowerBound) to \(range.upperBound) bytes")
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+import Yams
+
+/// Where settings come from: flag, then environment, then YAML file, then default; the first that is set wins.
+///
+/// A key that nobody knows or a value that can't be read stops the start with one line that names it.
+package struct SettingsSource {
+    package struct Failure: Error, Equatable, CustomStringConvertible {
+        package let description: String
+    }
+
+    private let arguments: [String]
+    private let environment: [String: String]
+    private let readFile: (String) throws -> String
+
+    /// - Parameter readFile: the text of the file that `--config` names.
+    package init(
+        arguments: [String], environment: [String: String], readFile: @escaping (String) throws -> String
+    ) {
+        self.arguments = arguments
+        self.environment = environment
+        self.readFile = readFile
+    }
+
+    package func load() throws(Failure) -> Settings {
+        var settings = Settings()
+        var flags = try flags()
+        let variables = try variables()
+        let config = flags.removeValue(forKey: "config") ?? variables["config"]
+        let file = try config.map { (path) throws(Failure) in try values(ofFile: path) } ?? [:]
+        for setting in Setting.all {
+            if let text = flags[setting.name] {
+                try apply(setting, text, as: "--\(setting.name)", to: &settings)
+            } else if let text = variables[setting.name] {
+                try apply(setting, text, as: setting.environmentName, to: &settings)
+            } else if let text = file[setting.name] {
+                try apply(setting, text, as: "\(setting.name) in \(config ?? "")", to: &settings)
+            }
+        }
+        if let problem = settings.problem { throw Failure(description: problem) }
+        if settings.nodeID.isEmpty { settings.nodeID = NodeID.made() }
+        return settings
+    }
+
+    private func apply(
+        _ setting: Setting, _ text: String, as name: String, to settings: inout Settings
+    ) throws(Failure) {
+        do {
+            try setting.apply(&settings, text)
+        } catch {
+            // A password must not end up in a log, also where the rest of the URL is wrong.
+            let shown = setting.name == "redis" ? "" : " \"\(SettingsSource.oneLine(text))\":"
+            throw Failure(description: "\(name):\(shown) \(error.expected)")
+        }
+    }
+
+    private static func oneLine(_ text: String) -> String {
+        String(text.prefix(80).map { $0.isNewline ? " " : $0 })
+    }
+
+    /// `--name value`, `--name=value`, `--switch`.
+    private func flags() throws(Failure) -> [String: String] {
+        var values: [String: String] = [:]
+        var rest = arguments[...]
+        while let word = rest.popFirst() {
+            guard word.hasPrefix("--") else {
+                throw Failure(description: "\(SettingsSource.oneLine(word)): a setting begins with --; see sluice serve --help")
+            }
+            let parts = word.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = String(parts[0])
+            guard name == "config" || Setting.named(name) != nil else {
+                throw Failure(description: "--\(SettingsSource.oneLine(name)): unknown setting; see sluice serve --help")
+            }
+            guard values[name] == nil else { throw Failure(description: "--\(name): is given twice") }
+            if parts.count > 1 {
+                values[name] = String(parts[1])
+            } else if name != "config", Setting.named(name)?.placeholder == nil {
+                values[name] = "true"
+            } else if let value = rest.popFirst() {
+                values[name] = value
+            } else {
+                throw Failure(description: "--\(name): needs a value")
+            }
+        }
+        return values
+    }
+
+    private func variables() throws(Failure) -> [String: String] {
+        var values: [String: String] = [:]
+        for (variable, text) in environment where variable.hasPrefix("SLUICE_") {
+            if variable == "SLUICE_CONFIG" {
+                values["config"] = text
+            } else if let setting = Setting.all.first(where: { $0.environmentName == variable }) {
+                values[setting.name] = text
+            } else if !SettingsSource.isServiceLink(variable) {
+                throw Failure(description: "\(SettingsSource.oneLine(variable)): unknown setting in the environment")
+            }
+        }
+        return values
+    }
+
+    /// Kubernetes gives every container of a namespace variables for each service; one named `sluice` has these.
+    private static func isServiceLink(_ variable: String) -> Bool {
+        let rest = variable.dropFirst("SLUICE_".count)
+        // The project's own tests and scripts talk to each other so.
+        return rest.hasPrefix("SERVICE_") || rest == "PORT" || rest.hasPrefix("PORT_") || rest.hasPrefix("TEST_")
+    }
+
+    private func values(ofFile path: String) throws(Failure) -> [String: String] {
+        let root: Yams.Node?
+        do {
+            root = try Yams.compose(yaml: try readFile(path))
+        } catch {
+            throw Failure(description: "--config: \(path) can't be read: \(SettingsSource.oneLine("\(error)"))")
+        }
+        guard let root else { return [:] }
+        guard let mapping = root.mapping else {
+            throw Failure(description: "--config: \(path) must have one setting a line, as \"listen: 127.0.0.1:8080\"")
+        }
+        var values: [String: String] = [:]
+        for (key, value) in mapping {
+            let name = key.scalar?.string ?? ""
+            guard Setting.named(name) != nil else {
+                throw Failure(description: "\(SettingsSource.oneLine(name)) in \(path): unknown setting")
+            }
+            guard let text = value.scalar?.string else {
+                throw Failure(description: "\(name) in \(path): takes one value")
+            }
+            values[name] = text
+        }
+        return values
+    }
+
+    /// The settings as a person reads them.
+    package static var help: String {
+        let rows = Setting.all.map { setting in
+            ("--\(setting.name)\(setting.placeholder.map { " \($0)" } ?? "")", setting)
+        }
+        let width = rows.map(\.0.count).max() ?? 0
+        return rows.map { flag, setting in
+            let standard = setting.standard.isEmpty || setting.placeholder == nil ? "" : " (\(setting.standard))"
+            return "  \(flag)\(String(repeating: " ", count: width - flag.count + 2))\(setting.meaning)\(standard)\n"
+        }.joined()
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+
+/// One open `text/event-stream` response: its state, its subscription and its way out.
+///
+/// The last handler of its channel; lives on the channel's loop, which is its shard's.
+package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
+    package typealias InboundIn = ByteBuffer
+
+    package enum Framing {
+        /// HTTP/1.1: each frame is a chunk of its own.
+        case chunked
+        /// HTTP/1.0: the blocks as they are; the end of the connection is the end of the stream.
+        case plain
+    }
+
+    private struct Membership {
+        let subscribers: Subscribers
+        var place: Int32
+    }
+
+    package let framing: Framing
+    package let socket: StreamSocket
+    package var state: StreamState
+    /// Sends checkpoints while it is quiet; a client may ask for none.
+    package let hasCheckpoints: Bool
+    package var isHeadSent = false
+    /// Targets that Redis has not confirmed yet.
+    package var unconfirmed = 0
+    /// The batch in which this stream was last marked for a write, by its end, and the group that marked it.
+    package var dirtyBatch: UInt64 = 0
+    package var dirtyGroup: Int32 = 0
+    package var isDirtyTwice = false
+
+    private unowned let shard: Shard
+    private var queuedBytes = 0
+    private var memberships: [Membership] = []
+
+    package init(shard: Shard, socket: StreamSocket, framing: Framing, state: StreamState, hasCheckpoints: Bool) {
+        self.shard = shard
+        self.socket = socket
+        self.framing = framing
+        self.state = state
+        self.hasCheckpoints = hasCheckpoints
+    }
+
+    // MARK: Subscription
+
+    package func join(_ subscribers: Subscribers) {
+        memberships.append(Membership(subscribers: subscribers, place: subscribers.add(self)))
+    }
+
+    package func moved(in subscribers: Subscribers, to place: Int32) {
+        for index in memberships.indices where memberships[index].subscribers === subscribers {
+            memberships[index].place = place
+        }
+    }
+
+    /// Leaves every target; what it listened to is returned.
+    package func leaveAll() -> [Subscribers] {
+        let left = memberships
+        memberships = []
+        for membership in left { membership.subscribers.remove(at: membership.place) }
+        return left.map(\.subscribers)
+    }
+
+    package func listens(to number: TargetNumber) -> Bool {
+        for membership in memberships where membership.subscribers.number == number { return true }
+        return false
+    }
+
+    /// A large rest may take long to go out: as long as some of it does, the stream is alive.
+    package func noteProgress(now: NIODeadline) {
+        let bytes = socket.queuedBytes
+        if bytes < queuedBytes { state.progressed(now: now) }
+        queuedBytes = bytes
+    }
+
+    // MARK: Channel
+
+    /// What a client sends behind its request is of no interest.
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        shard.closed(self)
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+}
+
+@available(*, unavailable)
+extension Stream: Sendable {}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import Logging
+import NIOCore
+import NIOPosix
+import NIOSSL
+import SluiceCore
+
+/// Why a command has no reply.
+package enum RedisError: Error, Equatable, CustomStringConvertible {
+    /// There is no connection; the command was not sent.
+    case unavailable
+    /// The connection was lost, or Redis took too long: whether the command was carried out is not known.
+    case lost(String)
+    /// More is in flight than we allow; the command was not sent.
+    case overloaded
+    /// Redis refused, in its own words.
+    case refused(String)
+
+    package var description: String {
+        switch self {
+        case .unavailable: "Redis is not reachable"
+        case .lost(let reason): "the connection to Redis was lost: \(reason)"
+        case .overloaded: "too many commands wait for Redis"
+        case .refused(let message): message
+        }
+    }
+}
+
+/// Where Redis is and how to log in: everything that a new connection needs.
+package struct RedisEndpoint: Sendable {
+    package var url: RedisURL
+    /// For `rediss://`; made once, because it reads the certificates.
+    package var tls: NIOSSLContext?
+    /// Shown in Redis' `CLIENT LIST`.
+    package var clientName: String
+
+    /// - Parameter certificateAuthority: a PEM file; nil trusts what the system trusts.
+    /// - Throws: if the file can't be read.
+    package init(url: RedisURL, certificateAuthority: String? = nil, clientName: String) throws {
+        self.url = url
+        self.clientName = clientName
+        if url.usesTLS {
+            var configuration = TLSConfiguration.makeClientConfiguration()
+            if let certificateAuthority { configuration.trustRoots = .file(certificateAuthority) }
+            tls = try NIOSSLContext(configuration: configuration)
+        }
+    }
+}
+
+/// One connection to Redis on NIO: commands in a pipeline, and what a subscriber is pushed.
+///
+/// Confined to its event loop.
+package final class RedisConnection: ChannelInboundHandler {
+    package typealias InboundIn = ByteBuffer
+
+    /// A reply may be a page of a log; more than this in one piece ends the connection.
+    private static let replyBytesMax = 64 * 1024 * 1024
+    private static let connectTimeout = TimeAmount.seconds(2)
+
+    private struct Waiting {
+        let deadline: NIODeadline
+        let bytes: Int
+        let promise: EventLoopPromise<RESPValue>
+    }
+
+    private let reader = RESPReader(replyBytesMax: RedisConnection.replyBytesMax)
+    private let eventLoop: any EventLoop
+    private var channel: (any Channel)?
+    private var waiting: Deque<Waiting> = []
+    private var bytesInFlight = 0
+    private var output = ByteBuffer()
+    private var isFlushScheduled = false
+    private var timer: Scheduled<Void>?
+    private var failure: String?
+
+    /// Once this is set the connection is a subscriber's: every reply is handed here.
+    package var onPush: ((borrowing RESPReply) -> Void)?
+    /// One read of the socket is over.
+    package var onReadComplete: (() -> Void)?
+    /// Called once, with the reason, whoever ended the connection.
+    package var onClose: ((String) -> Void)?
+
+    private init(eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+    }
+
+    /// Connects and logs in.
+    package static func connect(
+        to endpoint: RedisEndpoint, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<RedisConnection> {
+        let connection = NIOLoopBound(RedisConnection(eventLoop: eventLoop), eventLoop: eventLoop)
+        return ClientBootstrap(group: eventLoop)
+            .connectTimeout(connectTimeout)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 * 1024))
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    if let tls = endpoint.tls {
+                        try channel.pipeline.syncOperations.addHandler(
+                            tlsHandler(context: tls, host: endpoint.url.host))
+                    }
+                    connection.value.channel = channel
+                    try channel.pipeline.syncOperations.addHandler(connection.value)
+                }
+            }
+            .connect(host: endpoint.url.host, port: endpoint.url.port)
+            .flatMap { _ in connection.value.logIn(endpoint) }
+            .flatMapErrorThrowing { error in
+                connection.value.close()
+                throw error
+            }
+            .map { connection.value }
+    }
+
+    /// The server's certificate has to name the host; an address has no server name indication (RFC 6066 §3).
+    private static func tlsHandler(context: NIOSSLContext, host: String) throws -> NIOSSLClientHandler {
+        let isAddress = (try? SocketAddress(ipAddress: host, port: 0)) != nil
+        return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host)
+    }
+
+    private func logIn(_ endpoint: RedisEndpoint) -> EventLoopFuture<Void> {
+        var commands: [RESPCommand] = []
+        if let password = endpoint.url.password {
+            commands.append(endpoint.url.user.isEmpty ? ["AUTH", password] : ["AUTH", endpoint.url.user, password])
+        }
+        if endpoint.url.database != 0 { commands.append(["SELECT", String(endpoint.url.database)]) }
+        commands.append(["CLIENT", "SETNAME", endpoint.clientName])
+        let replies = commands.map { send($0, timeout: RedisConnection.connectTimeout) }
+        return EventLoopFuture.andAllSucceed(replies, on: eventLoop)
+    }
+
+    /// What waits for a reply, in bytes of commands.
+    package var bytesWaiting: Int { bytesInFlight }
+
+    /// Sends a command; commands of one turn of the loop share a write.
+    ///
+    /// The future fails with ``RedisError`` if Redis refuses, is too slow, or the connection ends.
+    package func send(_ command: RESPCommand, timeout: TimeAmount) -> EventLoopFuture<RESPValue> {
+        guard failure == nil else { return eventLoop.makeFailedFuture(RedisError.unavailable) }
+        let promise = eventLoop.makePromise(of: RESPValue.self)
+        let before = output.readableBytes
+        command.write(to: &output)
+        let bytes = output.readableBytes - before
+        bytesInFlight += bytes
+        waiting.append(Waiting(deadline: .now() + timeout, bytes: bytes, promise: promise))
+        scheduleFlush()
+        armTimer()
+        return promise.futureResult
+    }
+
+    /// Sends a command of subscriber mode, whose replies arrive as pushes.
+    package func push(_ command: RESPCommand) {
+        guard failure == nil else { return }
+        command.write(to: &output)
+        scheduleFlush()
+    }
+
+    package func close() {
+        fail("closed by this node")
+        channel?.close(promise: nil)
+    }
+
+    private func scheduleFlush() {
+        guard !isFlushScheduled else { return }
+        isFlushScheduled = true
+        eventLoop.assumeIsolated().execute { [self] in
+            isFlushScheduled = false
+            guard failure == nil, output.readableBytes > 0, let channel else { return }
+            let bytes = output
+            output = ByteBuffer()
+            channel.writeAndFlush(bytes, promise: nil)
+        }
+    }
+
+    /// One timer for the connection, set for the oldest command.
+    private func armTimer() {
+        guard timer == nil, let first = waiting.first else { return }
+        timer = eventLoop.assumeIsolated().scheduleTask(deadline: first.deadline) { [self] in
+            timer = nil
+            guard let first = waiting.first else { return }
+            if first.deadline <= .now() {
+                fail("no reply in time")
+                channel?.close(promise: nil)
+            } else {
+                armTimer()
+            }
+        }
+    }
+
+    private func fail(_ reason: String) {
+        guard failure == nil else { return }
+        failure = reason
+        timer?.cancel()
+        timer = nil
+        let unanswered = waiting
+        waiting.removeAll()
+        bytesInFlight = 0
+        for command in unanswered { command.promise.fail(RedisError.lost(reason)) }
+        let closed = onClose
+        onPush = nil
+        onReadComplete = nil
+        onClose = nil
+        closed?(reason)
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard failure == nil else { return }
+        let bytes = unwrapInboundIn(data)
+        do {
+            try bytes.withUnsafeReadableBytes { try reader.read($0) { received($0) } }
+        } catch {
+            fail("Redis broke its protocol: \(error)")
+            context.close(promise: nil)
+        }
+    }
+
+    private func received(_ reply: borrowing RESPReply) {
+        if let onPush { return onPush(reply) }
+        guard let first = waiting.popFirst() else { return }
+        bytesInFlight -= first.bytes
+        switch reply.value {
+        case .error(let message): first.promise.fail(RedisError.refused(message))
+        case let value: first.promise.succeed(value)
+        }
+    }
+
+    package func channelReadComplete(context: ChannelHandlerContext) {
+        onReadComplete?()
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        fail("closed by Redis")
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        fail("\(error)")
+        context.close(promise: nil)
+    }
+}
+
+@available(*, unavailable)
+extension RedisConnection: Sendable {}

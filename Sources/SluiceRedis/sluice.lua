@@ -1,0 +1,297 @@
+#!lua name=sluice
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Publishing with a log, for any language that can send FCALL to Redis >= 7.0 or Valkey >= 7.2:
+--
+--   FCALL sluice_publish 1 <prefix>:topic:<topic>|<prefix>:client:<client>|<prefix>:all <data>
+--         [event T] [key K] [end 1] [maxlen N] [ttl SECONDS] [log 0] [once TOKEN]
+--
+-- In one atomic step: takes the next id, appends to the log, trims it, sets its life and publishes
+-- an envelope on the channel of the log's name. Replies { id, number of nodes that heard it }.
+--
+-- Scripts are atomic but not rolled back, so everything is checked before the first write; that
+-- includes the right to run each inner command, because those run with the caller's rights.
+
+local VERSION = 1 -- raised with every change of this file; nodes replace an older one, never a newer
+
+local DATA_MAX = 1048576
+local LABEL_MAX = 128
+local NAME_MAX = 255
+local MAXLEN_MAX = 1000000
+local TTL_MAX = 604800
+local DAY = 86400
+local ONCE_MILLISECONDS = 300000
+local REGISTRY_SECONDS = 15
+local RESERVED = { checkpoint = true, gap = true, pause = true, error = true, open = true }
+
+local function bytes_are_utf8(s)
+  if not s:find('[\128-\255]') then return true end
+  local i, n = 1, #s
+  while i <= n do
+    local b = s:byte(i)
+    local tail, low, high = 0, 0x80, 0xBF
+    if b < 0x80 then tail = 0
+    elseif b >= 0xC2 and b <= 0xDF then tail = 1
+    elseif b >= 0xE0 and b <= 0xEF then
+      tail = 2
+      if b == 0xE0 then low = 0xA0 elseif b == 0xED then high = 0x9F end
+    elseif b >= 0xF0 and b <= 0xF4 then
+      tail = 3
+      if b == 0xF0 then low = 0x90 elseif b == 0xF4 then high = 0x8F end
+    else return false end
+    for k = 1, tail do
+      local c = s:byte(i + k)
+      if not c or c < low or c > high then return false end
+      low, high = 0x80, 0xBF
+    end
+    i = i + tail + 1
+  end
+  return true
+end
+
+local function has_control(s)
+  return s:find('[%z\1-\31\127]') or s:find('\194[\128-\159]')
+end
+
+-- The white space of Unicode outside ASCII, as UTF-8 bytes.
+local function has_white_space(s)
+  return s:find(' ', 1, true) or s:find('\194\160', 1, true) or s:find('\225\154\128', 1, true)
+    or s:find('\226\128[\128-\138\168\169\175]') or s:find('\226\129\159', 1, true)
+    or s:find('\227\128\128', 1, true)
+end
+
+local function refuse(message)
+  return redis.error_reply('SLUICE ' .. message)
+end
+
+-- '<prefix>:topic:<name>' -> '<prefix>', 'topic:<name>'
+local function split_key(key)
+  local first, name_start
+  for _, kind in ipairs({ ':topic:', ':client:' }) do
+    local from, to = key:find(kind, 1, true)
+    if from and (not first or from < first) then first, name_start = from, to + 1 end
+  end
+  if not first then
+    local prefix = key:match('^(.+):all$')
+    if prefix then return prefix, 'all' end
+    return nil
+  end
+  local name = key:sub(name_start)
+  if first == 1 or #name == 0 or #name > NAME_MAX or name:find('[{}]') or not bytes_are_utf8(name)
+    or has_control(name) or has_white_space(name) then
+    return nil
+  end
+  return key:sub(1, first - 1), key:sub(first + 1)
+end
+
+local function label_problem(s)
+  if #s == 0 then return 'is empty' end
+  if #s > LABEL_MAX then return 'is longer than 128 bytes' end
+  if not bytes_are_utf8(s) then return 'is not UTF-8' end
+  if has_control(s) then return 'contains a control character' end
+  return nil
+end
+
+local function whole_number(s, low, high)
+  if not s:find('^%d+$') or #s > 15 then return nil end
+  local n = tonumber(s)
+  if n < low or n > high then return nil end
+  return n
+end
+
+local function flag(s)
+  if s == '1' then return true elseif s == '0' then return false end
+  return nil
+end
+
+local readers = {
+  event = function(v)
+    if RESERVED[v] then return nil, 'event: "' .. v .. '" is reserved' end
+    local problem = label_problem(v)
+    if problem then return nil, 'event ' .. problem end
+    return v
+  end,
+  key = function(v)
+    local problem = label_problem(v)
+    if problem then return nil, 'key ' .. problem end
+    return v
+  end,
+  once = function(v)
+    local problem = label_problem(v)
+    if problem then return nil, 'once ' .. problem end
+    return v
+  end,
+  ['end'] = function(v) return flag(v), 'end takes 0 or 1' end,
+  log = function(v) return flag(v), 'log takes 0 or 1' end,
+  maxlen = function(v) return whole_number(v, 1, MAXLEN_MAX), 'maxlen takes a whole number from 1 to 1000000' end,
+  ttl = function(v) return whole_number(v, 1, TTL_MAX), 'ttl takes seconds from 1 to 604800' end,
+}
+
+local function read_options(args)
+  local options = { log = true, maxlen = 1000, ttl = 3600 }
+  if #args % 2 == 0 then return nil, 'an option has no value: ' .. args[#args] end
+  for i = 2, #args, 2 do
+    local read = readers[args[i]]
+    if not read then return nil, 'unknown option "' .. args[i]:sub(1, 40) .. '"' end
+    local value, problem = read(args[i + 1])
+    if value == nil then return nil, problem end
+    options[args[i]] = value
+  end
+  if options['end'] and not options.log then return nil, 'end needs the log' end
+  return options
+end
+
+local function parse_id(text)
+  local ms, seq = (text or ''):match('^(%d+)%-(%d+)')
+  if not ms or #ms > 15 or #seq > 15 then return nil end
+  return { ms = tonumber(ms), seq = tonumber(seq) }
+end
+
+local function id_text(id)
+  return string.format('%.0f-%.0f', id.ms, id.seq)
+end
+
+local function is_after(a, b)
+  return a.ms > b.ms or (a.ms == b.ms and a.seq > b.seq)
+end
+
+local function now_milliseconds()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- The clock as it stands: { last, born }, without writing it.
+local function read_clock(prefix, now)
+  local fields = redis.call('HMGET', prefix .. ':clock', 'last', 'born')
+  return {
+    last = parse_id(fields[1] or '') or { ms = 0, seq = 0 },
+    born = tonumber(fields[2] or ''),
+    now = now,
+  }
+end
+
+local function write_clock(prefix, clock)
+  if clock.born then
+    redis.call('HSET', prefix .. ':clock', 'last', id_text(clock.last))
+  else
+    clock.born = clock.now
+    redis.call('HSET', prefix .. ':clock', 'last', id_text(clock.last), 'born', string.format('%.0f', clock.now))
+  end
+end
+
+-- The next id after `last`: the time, or the last one with its sequence raised.
+local function next_id(last, now)
+  if now > last.ms then return { ms = now, seq = 0 } end
+  return { ms = last.ms, seq = last.seq + 1 }
+end
+
+local function envelope(id, previous, options, data)
+  local head = { '\030', '1 ', id, ' ', previous, '\n' }
+  if options.event then head[#head + 1] = 'event: ' .. options.event .. '\n' end
+  if options.key then head[#head + 1] = 'key: ' .. options.key .. '\n' end
+  if options['end'] then head[#head + 1] = 'end\n' end
+  head[#head + 1] = '\n'
+  head[#head + 1] = data
+  return table.concat(head)
+end
+
+local function may_run(...)
+  return redis.acl_check_cmd(...)
+end
+
+local function publish(keys, args)
+  if #keys ~= 1 then return refuse('sluice_publish takes one key') end
+  if #args < 1 then return refuse('sluice_publish needs the data after the key') end
+  local key, data = keys[1], args[1]
+  local prefix, target = split_key(key)
+  if not prefix then
+    return refuse('bad key "' .. key:sub(1, 80) .. '": <prefix>:topic:<topic>, <prefix>:client:<client> or <prefix>:all')
+  end
+  if #data > DATA_MAX then return refuse('data of ' .. #data .. ' bytes: at most 1048576') end
+  local options, problem = read_options(args)
+  if not options then return refuse(problem) end
+
+  local once_key
+  if options.once then
+    once_key = prefix .. ':once:' .. target .. ':' .. options.once
+    local first = redis.call('GET', once_key)
+    if first then
+      local id, nodes = first:match('^(%S*) (%d+)$')
+      return { id, tonumber(nodes) }
+    end
+    if not may_run('SET', once_key, '', 'PX', 1) then return refuse('NOPERM: may not SET ' .. once_key) end
+  end
+  if not may_run('PUBLISH', key, '') then return refuse('NOPERM: may not PUBLISH ' .. key) end
+
+  local id, nodes = '', 0
+  if not options.log then
+    nodes = redis.call('PUBLISH', key, envelope('-', '-', options, data))
+  else
+    local marker_key, clock_key = prefix .. ':last:' .. target, prefix .. ':clock'
+    if not (may_run('SET', marker_key, '', 'PX', 1) and may_run('HSET', clock_key, 'last', '')
+      and may_run('PEXPIRE', key, 1)) then
+      return refuse('NOPERM: may not SET ' .. marker_key .. ', HSET ' .. clock_key .. ' or PEXPIRE ' .. key)
+    end
+    local now = now_milliseconds()
+    local clock = read_clock(prefix, now)
+    local marker = redis.call('GET', marker_key)
+    local previous = parse_id(marker or '')
+    -- A clock that was deleted by hand must not give out ids that the log has passed.
+    if previous and is_after(previous, clock.last) then clock.last = previous end
+    clock.last = next_id(clock.last, now)
+    id = id_text(clock.last)
+    local p = previous and id_text(previous) or '-'
+
+    local fields = { 'p', p, 'd', data }
+    if options.event then fields[#fields + 1] = 'e'; fields[#fields + 1] = options.event end
+    if options.key then fields[#fields + 1] = 'k'; fields[#fields + 1] = options.key end
+    if options['end'] then fields[#fields + 1] = 'end'; fields[#fields + 1] = '1' end
+    local life = math.max(redis.call('PTTL', key), 0)
+
+    -- The first write, and the only one that can still fail (a key of another type).
+    local added = redis.pcall('XADD', key, 'MAXLEN', options.maxlen, id, unpack(fields))
+    if type(added) == 'table' and added.err then return added end
+    if life < options.ttl * 1000 then
+      life = options.ttl * 1000
+      redis.call('PEXPIRE', key, life)
+    end
+    write_clock(prefix, clock)
+    local marker_life = math.max(DAY * 1000, 2 * life)
+    redis.call('SET', marker_key, options['end'] and (id .. ' end') or id, 'PX', string.format('%.0f', marker_life))
+    nodes = redis.call('PUBLISH', key, envelope(id, p, options, data))
+  end
+  if once_key then redis.call('SET', once_key, id .. ' ' .. nodes, 'PX', ONCE_MILLISECONDS) end
+  return { id, nodes }
+end
+
+-- FCALL sluice_tick 1 <prefix>:node:<id> <highest id the node knows> [field value]...
+--
+-- Raises the clock to the time and to what the node remembers (so that ids don't go back after a
+-- failover or a flush), and publishes the reading on the node's own channel: when it arrives there,
+-- every event with an earlier id has arrived before it. The fields become the node's registry entry.
+local function tick(keys, args)
+  local key = keys[1]
+  local prefix = key and key:match('^(.+):node:[^:]+$')
+  if not prefix then return refuse('bad key: <prefix>:node:<id>') end
+  local known = parse_id(args[1] or '')
+  if not known then return refuse('the highest known id is needed, as <ms>-<seq>') end
+  if #args % 2 == 0 then return refuse('a registry field has no value') end
+
+  local now = now_milliseconds()
+  local clock = read_clock(prefix, now)
+  if is_after(known, clock.last) then clock.last = known end
+  if now > clock.last.ms then clock.last = { ms = now, seq = 0 } end
+  write_clock(prefix, clock)
+  if #args > 1 then
+    redis.call('HSET', key, unpack(args, 2))
+    redis.call('EXPIRE', key, REGISTRY_SECONDS)
+  end
+  local reading = id_text(clock.last)
+  local born = string.format('%.0f', clock.born)
+  redis.call('PUBLISH', key, 'tick ' .. reading .. ' ' .. born)
+  return { reading, born }
+end
+
+redis.register_function('sluice_publish', publish)
+redis.register_function('sluice_tick', tick)
+redis.register_function { function_name = 'sluice_version', callback = function() return VERSION end, flags = { 'no-writes' } }

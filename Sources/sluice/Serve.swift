@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Glibc
+import Logging
+import SluiceGateway
+import UnixSignals
+
+/// `sluice serve`: one node, until a signal ends it.
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run a gateway node.", discussion: "sluice serve --help lists the settings.")
+
+    private static let help = """
+        Runs a gateway node until SIGTERM or SIGINT. Without any setting it is a complete single-node gateway on
+        127.0.0.1:8080; with --redis any number of nodes serve together.
+
+        Usage: sluice serve [--SETTING VALUE]...
+
+        A setting is taken from its flag, or else from the environment (SLUICE_ and the name in capitals, as
+        SLUICE_ADMIN_LISTEN), or else from the YAML file that --config FILE names (the name as key).
+
+        \(SettingsSource.help)
+        """
+
+    /// Read by ``SettingsSource``, which knows the same names in the environment and in the file.
+    @Argument(parsing: .captureForPassthrough, help: .hidden)
+    var settings: [String] = []
+
+    /// sysexits.h
+    private enum Exit {
+        static let usage = ExitCode(64)
+        static let unavailable = ExitCode(69)
+    }
+
+    func run() async throws {
+        if settings.contains("--help") || settings.contains("-h") { return print(Serve.help) }
+        let loaded: Settings
+        do {
+            loaded = try SettingsSource(
+                arguments: settings, environment: Serve.environment(), readFile: Serve.text(ofFile:)
+            ).load()
+        } catch {
+            Serve.complain("\(error)")
+            throw Exit.usage
+        }
+        let logger = Logger(label: "sluice") { _ in
+            LineLogHandler(level: loaded.logLevel, format: loaded.logFormat)
+        }
+        let gateway = try await start(loaded, logger: logger)
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        print(gateway.readyLine)
+        fflush(nil)
+        if !loaded.listen.isLoopback || loaded.isOpen {
+            logger.warning("open mode: anybody who reaches this node may subscribe and publish")
+        } else {
+            logger.info("open mode, on a loopback address")
+        }
+        await Serve.wait(for: signals, draining: gateway)
+        await gateway.stop()
+    }
+
+    private func start(_ settings: Settings, logger: Logger) async throws -> Gateway {
+        do {
+            return try await Gateway.start(settings, logger: logger)
+        } catch let error as Listener.PortInUse {
+            Serve.complain("port in use: \(error.address) is taken by another process")
+            throw Exit.unavailable
+        } catch {
+            Serve.complain("can't start: \(error)")
+            throw ExitCode.failure
+        }
+    }
+
+    /// The first signal drains, a second one ends the drain.
+    private static func wait(for signals: UnixSignalsSequence, draining gateway: Gateway) async {
+        var iterator = signals.makeAsyncIterator()
+        _ = await iterator.next()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await gateway.drain() }
+            group.addTask {
+                for await _ in signals { return }
+            }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private static func complain(_ line: String) {
+        let text = "sluice: \(line)\n"
+        _ = text.utf8.withContiguousStorageIfAvailable { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    private static func environment() -> [String: String] {
+        var result: [String: String] = [:]
+        var entry = environ
+        while let text = entry.pointee {
+            let parts = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2 { result[String(parts[0])] = String(parts[1]) }
+            entry += 1
+        }
+        return result
+    }
+
+    private struct Unreadable: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private static func text(ofFile path: String) throws -> String {
+        guard let file = fopen(path, "r") else { throw Unreadable(description: String(cString: strerror(errno))) }
+        defer { fclose(file) }
+        var bytes: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = fread(&part, 1, part.count, file)
+            if count == 0 { break }
+            bytes += part[..<count]
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// A `redis-server` of the test's own, without any file of its own unless asked for.
+package final class RedisServer: Sendable {
+    package let port: Int
+    private let process: ChildProcess
+    private let directory: String
+
+    /// - Parameters:
+    ///   - directory: where an append-only file is kept, so that a restart finds the data; nil: nothing is kept.
+    package init(port: Int = freePort(), directory: String? = nil, arguments: [String] = []) async throws {
+        self.port = port
+        self.directory = directory ?? NSTemporaryDirectory()
+        let persistence = directory == nil ? ["--appendonly", "no"] : ["--appendonly", "yes", "--appendfsync", "always"]
+        process = try ChildProcess(
+            "redis-server",
+            ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", self.directory] + persistence + arguments)
+        guard await eventually(within: 20, { try await self.cli("PING").contains("PONG") }) else {
+            throw ChildProcess.Failure(description: "redis-server does not answer: \(process.output)")
+        }
+    }
+
+    package var url: String { "redis://127.0.0.1:\(port)" }
+
+    package var processID: Int32 { process.id }
+
+    package func kill() async {
+        process.signal(SIGKILL)
+        _ = await process.exitCode()
+    }
+
+    package func signal(_ signal: Int32) {
+        process.signal(signal)
+    }
+
+    /// Runs `redis-cli` and returns what it prints.
+    @discardableResult
+    package func cli(_ arguments: String...) async throws -> String {
+        let cli = try ChildProcess("redis-cli", ["-p", "\(port)"] + arguments)
+        _ = await cli.exitCode()
+        return cli.output.trimmingCharacters(in: .newlines)
+    }
+}
