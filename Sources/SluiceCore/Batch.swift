@@ -21,6 +21,8 @@ package final class Batch: Sendable {
         package let target: TargetNumber
         /// `.zero` for an event that is live only.
         package let id: EventID
+        /// A repaired event that came after later ones: its frame carries no `id:`, so that no stream's cursor goes back.
+        package let isLate: Bool
         package let frame: Frame
         /// What a later event of the same target and key makes superfluous.
         package let key: String?
@@ -32,11 +34,14 @@ package final class Batch: Sendable {
     package struct Group: Sendable {
         package let target: TargetNumber
         package fileprivate(set) var entries: [Int32]
-        /// Of the logged ones; `.zero` and `.max` if there are none.
+        /// Of the logged ones that are not late; `.zero` and `.max` if there are none.
         package fileprivate(set) var highest: EventID
         package fileprivate(set) var lowest: EventID
-        /// The last of them closes the topic.
+        /// The last logged one closes the topic.
         package fileprivate(set) var ends: Bool
+        /// Some of them are late.
+        package fileprivate(set) var hasLate: Bool
+        package fileprivate(set) var hasLiveOnly: Bool
     }
 
     /// Position of the first entry in the node's feed. Positions count entries from the node's start.
@@ -80,29 +85,36 @@ package struct BatchBuilder {
     package mutating func append(
         _ envelope: borrowing Envelope, data: UnsafeRawBufferPointer, target: TargetNumber
     ) -> Bool {
-        // An id that lies behind would make a stream's cursor go back: its data goes out without it.
-        let id = envelope.id.flatMap { $0 > clock ? $0 : nil }
-        let (frame, repaired) = Frame.append(id: id, type: envelope.type, data: data, to: &buffer)
-        if let id { clock = id }
+        let isLate = envelope.id.map { $0 <= clock } ?? false
+        let (frame, repaired) = Frame.append(
+            id: isLate ? nil : envelope.id, type: envelope.type, data: data, to: &buffer)
+        if let id = envelope.id { clock = max(clock, id) }
         append(
-            Batch.Entry(target: target, id: id ?? .zero, frame: frame, key: envelope.key, ends: envelope.ends))
+            Batch.Entry(
+                target: target, id: envelope.id ?? .zero, isLate: isLate, frame: frame, key: envelope.key,
+                ends: envelope.ends))
         return repaired
     }
 
     private mutating func append(_ entry: Batch.Entry) {
-        let lowest = entry.id == .zero ? .max : entry.id
+        let isOrdered = entry.id != .zero && !entry.isLate
+        let lowest = isOrdered ? entry.id : .max
+        let highest = isOrdered ? entry.id : .zero
         let index = Int32(entries.count)
         entries.append(entry)
         if let group = groupOf[entry.target] {
             groups[group].entries.append(index)
-            groups[group].highest = max(groups[group].highest, entry.id)
+            groups[group].highest = max(groups[group].highest, highest)
             groups[group].lowest = min(groups[group].lowest, lowest)
-            groups[group].ends = entry.ends
+            if entry.id != .zero { groups[group].ends = entry.ends }
+            groups[group].hasLiveOnly = groups[group].hasLiveOnly || entry.id == .zero
+            groups[group].hasLate = groups[group].hasLate || entry.isLate
         } else {
             groupOf[entry.target] = groups.count
             groups.append(
                 Batch.Group(
-                    target: entry.target, entries: [index], highest: entry.id, lowest: lowest, ends: entry.ends))
+                    target: entry.target, entries: [index], highest: highest, lowest: lowest, ends: entry.ends,
+                    hasLate: entry.isLate, hasLiveOnly: entry.id == .zero))
         }
     }
 

@@ -27,15 +27,9 @@ package enum ControlBlock {
     ///
     /// - Parameter id: carried as `id:` where it does not make the stream's cursor go back.
     package static func gap(from: Cursor?, to: Cursor?, targets: [Target], id: Cursor?) -> String {
-        let names = targets.map { "\"\(escaped($0.description))\"" }.joined(separator: ",")
+        let names = targets.map { JSONText.quoted($0.description) }.joined(separator: ",")
         let line = id.map { "id: \($0)\n" } ?? ""
         return
             "event: gap\n\(line)data: {\"from\":\"\(from?.description ?? "")\",\"to\":\"\(to?.description ?? "")\",\"topics\":[\(names)]}\n\n"
-    }
-
-    /// A target has no control characters, so a JSON string needs only these two escapes.
-    private static func escaped(_ text: String) -> String {
-        text.split(separator: "\\", omittingEmptySubsequences: false).joined(separator: "\\\\")
-            .split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\\\"")
     }
 }

@@ -86,6 +86,26 @@ package struct MemoryLogs {
         return clock
     }
 
+    /// Up to `count` events of one log after `id`.
+    package func read(_ target: Target, after id: EventID, count: Int, now: UInt64) -> LogPage {
+        var page = LogPage(marker: marker(target, now: now), entries: [], isLast: true)
+        guard let log = logs[target], log.expiry > now else { return page }
+        var low = log.entries.startIndex
+        var high = log.entries.endIndex
+        while low < high {
+            let middle = (low + high) / 2
+            if log.entries[middle].id > id { high = middle } else { low = middle + 1 }
+        }
+        page.entries = Array(log.entries[low...].prefix(count))
+        page.isLast = page.entries.count < count
+        return page
+    }
+
+    package func marker(_ target: Target, now: UInt64) -> LogMarker? {
+        guard let marker = markers[target], marker.expiry > now else { return nil }
+        return LogMarker(id: marker.id, ends: marker.ends)
+    }
+
     /// Forgets what has expired.
     package mutating func expire(now: UInt64) {
         logs = logs.filter { $0.value.expiry > now }

@@ -18,7 +18,9 @@ package struct Ring {
     }
 
     /// The newest batch stays, whatever its size.
-    package mutating func append(_ batch: Batch) {
+    ///
+    /// - Parameter drop: is told each batch that has to go.
+    package mutating func append(_ batch: Batch, drop: (Batch) -> Void) {
         if batches.isEmpty { start = batch.position }
         batches.append(batch)
         size += batch.size
@@ -26,16 +28,14 @@ package struct Ring {
         while size > sizeMax, batches.count > 1, let oldest = batches.popFirst() {
             size -= oldest.size
             start = oldest.end
-            dropped = oldest.clock
+            dropped = max(dropped, oldest.clock)
+            drop(oldest)
         }
     }
 
-    /// Everything goes: what comes after is not known to follow what came before.
-    package mutating func clear() {
-        start = end
-        dropped = batches.last?.clock ?? dropped
-        batches.removeAll()
-        size = 0
+    /// There is a hole: events up to `id` may be missing, so nobody may resume from before it.
+    package mutating func hole(upTo id: EventID) {
+        dropped = max(dropped, id)
     }
 
     /// The batch that holds `position`; nil if the position is not in the ring.

@@ -3,9 +3,10 @@ import NIOCore
 
 /// Where one stream stands: resume, catch-up and live delivery are this one machine.
 ///
-///     opening ──begin──▶ reading(position) ──caughtUp──▶ live
-///                            ▲                             │
-///                            └────── fellBehind ───────────┘        any ──end──▶ ended
+///     opening ──begin────────────────────▶ reading(position) ──caught up──▶ live
+///        │                                   ▲   │   ▲                        │
+///        └─replay──▶ replaying ──begin───────┘   │   └────── fellBehind ──────┘     any ──end──▶ ended
+///                        ▲──────── overrun ──────┘
 ///
 /// There is no queue: a stream that can't take more remembers a position in the shard's ring and reads on from there
 /// once it can. No I/O and no clock: time is an argument, and each input says what to do.
@@ -13,6 +14,8 @@ package struct StreamState {
     package enum Phase: Equatable, Sendable {
         /// Waits until its channels are confirmed and its starting point is known.
         case opening
+        /// Is given events from the logs.
+        case replaying
         /// Reads the ring from this position on.
         case reading(UInt64)
         /// Everything up to the end of the ring was written: takes each batch as it comes.
@@ -23,6 +26,10 @@ package struct StreamState {
     package private(set) var phase = Phase.opening
     /// Logged events up to this id are not for this stream, or were written.
     package private(set) var floor = EventID.zero
+    /// Where the stream began: what it brought, or else its first checkpoint.
+    package private(set) var start = EventID.zero
+    /// Live-only events before this position were there before the stream.
+    package private(set) var liveFrom: UInt64 = 0
     /// The socket is full; nothing is written until it can take more.
     package private(set) var isBlocked = false
 
@@ -38,21 +45,46 @@ package struct StreamState {
         self.expiry = expiry
     }
 
-    /// The starting point is known.
-    package mutating func begin(after floor: EventID, at position: UInt64, now: NIODeadline) {
-        guard phase == .opening else { return }
-        self.floor = floor
+    /// The stream brought a cursor; what lies between it and the ring is written first.
+    package mutating func replay(after cursor: EventID, liveFrom: UInt64, now: NIODeadline) {
+        switch phase {
+        case .opening:
+            self.liveFrom = liveFrom
+            start = cursor
+            floor = cursor
+            lastWrite = now
+            lastCursor = now
+            phase = .replaying
+        case .reading: phase = .replaying
+        case .replaying, .live, .ended: break
+        }
+    }
+
+    /// Reads the ring from `position` on. Everything up to `floor` was written or is not for this stream.
+    package mutating func begin(
+        after floor: EventID, at position: UInt64, liveFrom: UInt64? = nil, now: NIODeadline
+    ) {
+        switch phase {
+        case .opening:
+            self.liveFrom = liveFrom ?? position
+            start = floor
+            lastWrite = now
+            lastCursor = now
+        case .replaying: break
+        case .reading, .live, .ended: return
+        }
+        self.floor = max(self.floor, floor)
         phase = .reading(position)
-        lastWrite = now
-        lastCursor = now
     }
 
     /// Takes the next batch straight away: the test at the heart of the fan-out.
     package var isLive: Bool { phase == .live && !isBlocked }
 
-    /// Whether an event is for this stream, by its id (`.zero`: live only, which is for whoever is there).
-    package func wants(_ id: EventID) -> Bool {
-        id == .zero || id > floor
+    /// Whether an event of the stream's targets is for it: not what it has had, nor what was before it.
+    package func wants(_ entry: Batch.Entry, at position: UInt64) -> Bool {
+        if entry.isLate { return entry.id > start }
+        if entry.id == .zero { return position >= liveFrom }
+        return entry.id > floor
     }
 
     /// Bytes up to `highest` went out (`.zero`: live-only events).

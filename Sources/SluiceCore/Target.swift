@@ -6,7 +6,8 @@
 /// backend sends becomes part of a Redis name without passing the grammar. Topics and clients
 /// share it: 1 to 255 bytes of UTF-8 without control characters, Unicode white space or braces
 /// (braces would choose a hash slot in Redis Cluster). `*`, `?` and `[` are plain characters,
-/// because the gateway only ever subscribes to exact names.
+/// because the gateway only ever subscribes to exact names. Two targets are equal if their bytes are: to Redis,
+/// an "é" of one scalar and one of two are different names, which Swift's strings take for the same.
 package struct Target: Hashable, Sendable, CustomStringConvertible {
     package enum Kind: Sendable {
         case topic
@@ -36,15 +37,24 @@ package struct Target: Hashable, Sendable, CustomStringConvertible {
 
     /// Parses the form that `description` prints; nil if it is not one.
     package init?(_ text: some StringProtocol) {
-        if text == "all" {
+        let bytes = Substring(text).utf8
+        if bytes.elementsEqual("all".utf8) {
             self = .all
-        } else if text.hasPrefix("topic:"), let topic = try? Target.topic(text.dropFirst(6)) {
+        } else if bytes.starts(with: "topic:".utf8), let topic = try? Target.topic(Substring(bytes.dropFirst(6))) {
             self = topic
-        } else if text.hasPrefix("client:"), let client = try? Target.client(text.dropFirst(7)) {
+        } else if bytes.starts(with: "client:".utf8), let client = try? Target.client(Substring(bytes.dropFirst(7))) {
             self = client
         } else {
             return nil
         }
+    }
+
+    package static func == (left: Target, right: Target) -> Bool {
+        left.description.utf8.elementsEqual(right.description.utf8)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(description)
     }
 
     package var kind: Kind {
@@ -58,8 +68,8 @@ package struct Target: Hashable, Sendable, CustomStringConvertible {
     /// The topic's or client's own name; empty for `all`.
     package var name: Substring {
         switch kind {
-        case .topic: description.dropFirst(6)
-        case .client: description.dropFirst(7)
+        case .topic: Substring(description.utf8.dropFirst(6))
+        case .client: Substring(description.utf8.dropFirst(7))
         case .all: ""
         }
     }

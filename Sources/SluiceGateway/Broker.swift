@@ -11,14 +11,18 @@ package protocol Broker: AnyObject {
 
     func start(feeding hub: Hub)
     func stop()
+    /// The feed is connected and yet brings nothing, or more than can be held: begin it anew.
+    func reconnect()
 
     /// Begins to listen. If the result is true, what is published from now on arrives; else the hub is told once it does.
     func want(_ target: Target, as number: TargetNumber) -> Bool
     /// Nobody on this node listens any more; the broker may linger before it stops.
     func release(_ target: Target)
 
-    /// A reading of the clock: every event that is published after the call gets a later id.
-    func mark() -> EventLoopFuture<EventID>
+    /// A reading of the clock, and the markers of some logs.
+    func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading>
+    /// Up to `count` events of a log after an id.
+    func read(_ target: Target, after id: EventID, count: Int) -> EventLoopFuture<LogPage>
     /// Fails with ``PublishFailure``.
     func publish(_ publication: Publication) -> EventLoopFuture<Receipt>
     /// Sends a reading of the clock through the feed. Every earlier event arrives before it.

@@ -16,6 +16,9 @@ package final class Counters: Sendable {
     package let eventsPublished = Counter()
     package let requestsRefused = Counter()
     package let acceptsFailed = Counter()
+    package let logReads = Counter()
+    package let repairs = Counter()
+    package let gaps = Counter()
 
     package init() {}
 
@@ -29,12 +32,30 @@ package final class Counters: Sendable {
             ("streams_overrun_total", "counter", "Streams that the ring has passed.", streamsOverrun.value),
             ("events_received_total", "counter", "Events that came from the broker.", eventsReceived.value),
             ("events_delivered_total", "counter", "Events written to streams.", eventsDelivered.value),
-            ("events_malformed_total", "counter", "Envelopes that did not parse, and ids from the future; dropped.", eventsMalformed.value),
+            (
+                "events_malformed_total", "counter", "Envelopes that did not parse, and ids from the future; dropped.",
+                eventsMalformed.value
+            ),
             ("events_oversized_total", "counter", "Events over --max-event; dropped.", eventsOversized.value),
-            ("events_repaired_total", "counter", "Events whose data was not UTF-8; bytes replaced.", eventsRepaired.value),
-            ("events_published_total", "counter", "Events that were published through this node.", eventsPublished.value),
+            (
+                "events_repaired_total", "counter", "Events whose data was not UTF-8; bytes replaced.",
+                eventsRepaired.value
+            ),
+            (
+                "events_published_total", "counter", "Events that were published through this node.",
+                eventsPublished.value
+            ),
             ("requests_refused_total", "counter", "Requests answered with an error.", requestsRefused.value),
-            ("accepts_failed_total", "counter", "Connections that could not be accepted, as for want of descriptors.", acceptsFailed.value),
+            ("log_reads_total", "counter", "Pages of logs read from the broker.", logReads.value),
+            (
+                "repairs_total", "counter", "Times the feed had lost something and was repaired from the logs.",
+                repairs.value
+            ),
+            ("gaps_total", "counter", "Gaps that streams were told of.", gaps.value),
+            (
+                "accepts_failed_total", "counter",
+                "Connections that could not be accepted, as for want of descriptors.", acceptsFailed.value
+            ),
         ]
     }
 }

@@ -46,12 +46,12 @@ package struct FrameWriter {
 
     package var selectedCount: Int { selected.count }
 
-    /// Selects what one target has in the batch.
-    package mutating func select(group index: Int, after floor: EventID, framing: Stream.Framing) {
+    /// Selects what one target has in the batch, for a stream that is live.
+    package mutating func select(group index: Int, for state: StreamState, framing: Stream.Framing) {
         guard let batch else { return }
         let group = batch.groups[index]
-        if floor >= group.lowest {
-            return select(where: { $0 == group.target }, after: floor, framing: framing)
+        if state.floor >= group.lowest || group.hasLate {
+            return select(where: { $0 == group.target }, for: state, framing: framing)
         }
         if wholeGroup == index, self.framing == framing { return }
         selected = ContiguousArray(group.entries)
@@ -61,8 +61,11 @@ package struct FrameWriter {
     }
 
     /// Selects what the targets that `listens` names have in the batch, in the order of the feed.
+    ///
+    /// - Parameter isSuperseded: whether a later event has made this one superfluous.
     package mutating func select(
-        where listens: (TargetNumber) -> Bool, after floor: EventID, from position: UInt64 = 0, framing: Stream.Framing
+        where listens: (TargetNumber) -> Bool, for state: StreamState, from position: UInt64 = 0,
+        framing: Stream.Framing, isSuperseded: ((Batch.Entry, UInt64) -> Bool)? = nil
     ) {
         guard let batch else { return }
         let first = Int32(position > batch.position ? position - batch.position : 0)
@@ -72,10 +75,11 @@ package struct FrameWriter {
         for group in batch.groups where listens(group.target) {
             groups += 1
             for index in group.entries where index >= first {
-                let id = batch.entries[Int(index)].id
-                guard id == .zero || id > floor else { continue }
+                let entry = batch.entries[Int(index)]
+                let position = batch.position + UInt64(index)
+                guard state.wants(entry, at: position), isSuperseded?(entry, position) != true else { continue }
                 selected.append(index)
-                highest = max(highest, id)
+                if !entry.isLate { highest = max(highest, entry.id) }
             }
         }
         if groups > 1 { selected.sort() }
@@ -127,7 +131,7 @@ package struct FrameWriter {
         for (count, index) in selected.enumerated() {
             let range = range(batch, index)
             end += range.count
-            highest = max(highest, batch.entries[Int(index)].id)
+            if !batch.entries[Int(index)].isLate { highest = max(highest, batch.entries[Int(index)].id) }
             if end > sent {
                 return Cut(
                     rest: rest(batch, range.upperBound - (end - sent)..<range.upperBound),
@@ -137,10 +141,11 @@ package struct FrameWriter {
         return Cut(rest: ByteBuffer(), nextPosition: batch.end, highest: highest, count: selected.count)
     }
 
-    /// A small rest is copied, so that it does not keep a large batch in memory; a large one is shared.
+    /// A rest is copied where sharing it would keep a much larger batch in memory for as long as the stream is slow.
     private func rest(_ batch: Batch, _ range: Range<Int>) -> ByteBuffer {
         guard let slice = batch.buffer.getSlice(at: range.lowerBound, length: range.count) else { return ByteBuffer() }
-        return range.count * 8 < batch.buffer.capacity ? ByteBuffer(bytes: slice.readableBytesView) : slice
+        return range.count * 2 < batch.buffer.capacity || range.count < 4096
+            ? ByteBuffer(bytes: slice.readableBytesView) : slice
     }
 
     // MARK: What the gateway itself writes

@@ -58,7 +58,8 @@ package final class Gateway: Sendable {
         let loops = Array(group.makeIterator())
         let endpoint = try settings.redis.map {
             try RedisEndpoint(
-                url: $0, certificateAuthority: settings.redisCertificateAuthority, clientName: "sluice-\(settings.nodeID)")
+                url: $0, certificateAuthority: settings.redisCertificateAuthority,
+                clientName: "sluice-\(settings.nodeID)")
         }
         let (hub, brokerName) = try await loops[0].submit {
             let broker = broker(settings, endpoint: endpoint, eventLoop: loops[0], logger: logger)
@@ -75,7 +76,8 @@ package final class Gateway: Sendable {
                 ringBytes: settings.ringBytes,
                 stream: StreamState.Limits(
                     heartbeat: settings.heartbeat, checkpoint: settings.checkpoint, stall: settings.stall),
-                retry: retry, lifetime: settings.lifetime)
+                retry: retry, lifetime: settings.lifetime,
+                openRate: max(1, settings.openRate / loops.count))
             shards.append(
                 try await loop.submit {
                     Confined(
@@ -143,7 +145,7 @@ package final class Gateway: Sendable {
         node.logger.notice("draining", metadata: ["streams": "\(node.counters.streamsOpen.value)"])
         for shard in shards { shard.run { $0.beginDrain(over: time) } }
         let end = NIODeadline.now() + time + .milliseconds(500)
-        while node.counters.streamsOpen.value > 0, NIODeadline.now() < end {
+        while node.counters.streamsOpen.value > 0, NIODeadline.now() < end, !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(20))
         }
     }

@@ -1,43 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
+import DequeModule
 import Logging
 import NIOCore
 import SluiceCore
 
 /// The node's one ordered flow of events: from the broker, encoded once, to every shard.
 ///
-/// Knows which targets the shards listen to, and tells the broker. Lives on one event loop with the broker.
+/// Knows which targets the shards listen to, and tells the broker. Notices what the feed has lost, and repairs it from
+/// the logs (`Hub+Repair.swift`). Lives on one event loop with the broker.
 package final class Hub {
-    private struct Interest {
+    /// One target that some shard of this node listens to.
+    final class Interest {
+        let target: Target
         let number: TargetNumber
         var shards: Set<Int> = []
-        var isConfirmed: Bool
+        var isConfirmed = false
+        /// Every event with a later id has arrived, or will; nil until a reading of the clock has come after the confirmation.
+        var since: EventID?
+        /// The newest event that arrived.
+        var last = EventID.zero
+
+        init(target: Target, number: TargetNumber) {
+            self.target = target
+            self.number = number
+        }
+
+        /// An event whose predecessor is later than this has come after one that was lost; nil: not known yet.
+        var known: EventID? {
+            since.map { max($0, last) } ?? (last == .zero ? nil : last)
+        }
     }
 
     /// What a shard is told, in the order of the feed.
     package enum Message: Sendable {
         case batch(Batch)
-        /// Every event with an id up to this one has been delivered.
-        case clock(EventID)
-        case listening(Target, TargetNumber, isConfirmed: Bool)
+        /// Every event with an id up to this one has been delivered; the data set's birth.
+        case clock(EventID, born: UInt64)
+        case listening(Target, TargetNumber, isConfirmed: Bool, since: EventID?)
         case confirmed(Target)
+        /// Lost for good, for everyone who listens to it.
+        case gap(Gap, id: EventID?)
     }
 
     /// An id this far ahead of the last reading of the clock is forged or broken, in milliseconds.
     private static let futureMax: UInt64 = 60_000
     private static let tickInterval = TimeAmount.seconds(2)
+    /// So many ticks without anything from the feed: it is connected and yet brings nothing.
+    private static let silentTicksMax = 2
+    /// Targets whose markers are compared with what has arrived, at each tick.
+    private static let auditedPerTick = 512
 
-    private let eventLoop: any EventLoop
-    private let broker: any Broker
+    let eventLoop: any EventLoop
+    let broker: any Broker
+    let logReads: LogReads
+    let counters: Counters
+    let logger: Logger
     private let eventBytesMax: Int
-    private let counters: Counters
     private let status: NodeStatus
     private let wallClock: @Sendable () -> UInt64
-    private let logger: Logger
-    private var complaints: Complaints
+    private var complaints = Complaints(interval: .minutes(1))
     private var shards: [Confined<Shard>] = []
-    private var interests: [Target: Interest] = [:]
+    var interests: [Target: Interest] = [:]
+    private var byNumber: [TargetNumber: Interest] = [:]
+    /// Confirmed, and no reading of the clock has come since.
+    private var fresh: [Interest] = []
+    private var toAudit: Deque<Target> = []
     private var nextNumber: UInt32 = 1
-    private var builder = BatchBuilder()
+    var builder = BatchBuilder()
+    /// When the data set began, in milliseconds since 1970; 0: not known yet.
+    var born: UInt64 = 0
+    var repair: Repair?
+    var isConnected = false
+    private var hasHeard = true
+    private var silentTicks = 0
     private var ticker: RepeatedTask?
 
     package init(
@@ -46,12 +81,12 @@ package final class Hub {
     ) {
         self.eventLoop = eventLoop
         self.broker = broker
+        self.logReads = LogReads(broker: broker, eventLoop: eventLoop, counters: counters)
         self.eventBytesMax = eventBytesMax
         self.counters = counters
         self.status = status
         self.wallClock = wallClock
         self.logger = logger
-        self.complaints = Complaints(interval: .minutes(1))
     }
 
     package func start(shards: [Confined<Shard>]) {
@@ -69,8 +104,18 @@ package final class Hub {
     }
 
     private func tick() {
+        silentTicks = hasHeard ? 0 : silentTicks + 1
+        hasHeard = false
+        if isConnected, silentTicks > Hub.silentTicksMax {
+            logger.warning("the feed brings nothing; connecting anew")
+            silentTicks = 0
+            broker.reconnect()
+        }
         broker.tick(known: builder.clock)
+        audit()
     }
+
+    // MARK: Shards
 
     /// On the shard's own loop at once, so that with one loop an event is written in the turn in which it came.
     private func send(_ message: Message, to shard: Confined<Shard>) {
@@ -81,30 +126,41 @@ package final class Hub {
         }
     }
 
-    // MARK: Shards
+    func sendToAll(_ message: Message) {
+        for shard in shards { send(message, to: shard) }
+    }
 
     package func listen(to targets: [Target], shard index: Int) {
         for target in targets {
-            if interests[target] == nil {
-                let number = TargetNumber(nextNumber)
-                nextNumber += 1
-                interests[target] = Interest(number: number, isConfirmed: false)
-            }
-            guard var interest = interests[target] else { continue }
+            let interest = interests[target] ?? newInterest(target)
             if interest.shards.isEmpty { interest.isConfirmed = broker.want(target, as: interest.number) }
             interest.shards.insert(index)
-            interests[target] = interest
-            send(.listening(target, interest.number, isConfirmed: interest.isConfirmed), to: shards[index])
+            if interest.isConfirmed, interest.since == nil { fresh.append(interest) }
+            send(
+                .listening(target, interest.number, isConfirmed: interest.isConfirmed, since: interest.since),
+                to: shards[index])
         }
     }
 
-    package func unlisten(to target: Target, shard index: Int) {
-        guard interests[target]?.shards.remove(index) != nil else { return }
-        if interests[target]?.shards.isEmpty == true { broker.release(target) }
+    private func newInterest(_ target: Target) -> Interest {
+        let interest = Interest(target: target, number: TargetNumber(nextNumber))
+        nextNumber += 1
+        interests[target] = interest
+        byNumber[interest.number] = interest
+        return interest
     }
 
-    package func mark() -> EventLoopFuture<EventID> {
-        broker.mark()
+    package func unlisten(to target: Target, shard index: Int) {
+        guard let interest = interests[target], interest.shards.remove(index) != nil else { return }
+        if interest.shards.isEmpty { broker.release(target) }
+    }
+
+    package func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
+        broker.mark(markersOf: targets)
+    }
+
+    package func read(_ target: Target, after id: EventID) -> EventLoopFuture<LogPage> {
+        logReads.read(target, after: id)
     }
 
     package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
@@ -115,29 +171,46 @@ package final class Hub {
     // MARK: Broker
 
     package func confirmed(_ target: Target) {
-        guard interests[target] != nil else { return }
-        interests[target]?.isConfirmed = true
-        for index in interests[target]?.shards ?? [] { send(.confirmed(target), to: shards[index]) }
+        guard let interest = interests[target] else { return }
+        interest.isConfirmed = true
+        if interest.since == nil { fresh.append(interest) }
+        for index in interest.shards { send(.confirmed(target), to: shards[index]) }
     }
 
     /// Nothing of this target arrives any more.
     package func gone(_ target: Target) {
-        if interests[target]?.shards.isEmpty == true { interests[target] = nil }
+        guard let interest = interests[target], interest.shards.isEmpty else { return }
+        interests[target] = nil
+        byNumber[interest.number] = nil
     }
 
     package func feedIsUp() {
+        isConnected = true
+        silentTicks = 0
+        if let repair { begin(repair) } else { status.feedIsUp() }
+    }
+
+    /// The feed works and nothing is missing.
+    func feedIsWhole() {
         status.feedIsUp()
     }
 
     package func feedIsDown() {
+        flush()
+        isConnected = false
         status.feedIsDown()
-        for target in interests.keys { interests[target]?.isConfirmed = false }
+        for interest in interests.values { interest.isConfirmed = false }
+        // Everything up to the clock has arrived; what comes after has to be looked up.
+        repair = Repair(after: min(builder.clock, repair?.after ?? .max))
     }
 
     /// A message as it came from a channel.
     package func receive(_ payload: UnsafeRawBufferPointer, for number: TargetNumber) {
+        hasHeard = true
+        if let repair { return hold(payload, for: number, in: repair) }
         do {
             let envelope = try Envelope(decoding: payload)
+            guard isInSequence(envelope, number) else { return startRepair(before: envelope, payload, for: number) }
             receive(envelope, data: UnsafeRawBufferPointer(rebasing: payload[envelope.dataOffset...]), for: number)
         } catch {
             counters.eventsMalformed.add(1)
@@ -145,9 +218,16 @@ package final class Hub {
         }
     }
 
+    /// The event before it in its log has arrived, or came before this node listened.
+    private func isInSequence(_ envelope: Envelope, _ number: TargetNumber) -> Bool {
+        guard let previous = envelope.previous, let known = byNumber[number]?.known else { return true }
+        return previous <= known
+    }
+
     package func receive(_ envelope: Envelope, data: UnsafeRawBufferPointer, for number: TargetNumber) {
         counters.eventsReceived.add(1)
-        guard data.count <= eventBytesMax else {
+        // A logged one has passed the limit of whoever published it, and would come back from its log.
+        guard envelope.id != nil || data.count <= eventBytesMax else {
             counters.eventsOversized.add(1)
             return complain("an event over --max-event was dropped", number, ["bytes": "\(data.count)"])
         }
@@ -155,28 +235,67 @@ package final class Hub {
             counters.eventsMalformed.add(1)
             return complain("an event with an id from the future was dropped", number, ["id": "\(id)"])
         }
+        append(envelope, data: data, for: number)
+    }
+
+    func append(_ envelope: Envelope, data: UnsafeRawBufferPointer, for number: TargetNumber) {
+        if let id = envelope.id, let interest = byNumber[number] { interest.last = max(interest.last, id) }
         if builder.append(envelope, data: data, target: number) { counters.eventsRepaired.add(1) }
     }
 
     /// A reading of the clock that came through the feed: every earlier event has come before it.
-    package func receive(clock: EventID) {
+    package func receive(clock: EventID, born: UInt64) {
+        hasHeard = true
+        guard repair == nil else { return }
+        self.born = born
         flush()
         builder.raise(clock: clock)
-        for shard in shards { send(.clock(clock), to: shard) }
+        settleFresh()
+        sendToAll(.clock(builder.clock, born: born))
     }
 
     /// Hands what has come to the shards.
     package func flush() {
         guard let batch = builder.finish() else { return }
-        for shard in shards { send(.batch(batch), to: shard) }
+        sendToAll(.batch(batch))
+        if repair == nil { settleFresh() }
+    }
+
+    /// The clock has moved since these were confirmed: from here on nothing of them is missed.
+    private func settleFresh() {
+        guard !fresh.isEmpty, builder.clock > .zero else { return }
+        for interest in fresh where interest.isConfirmed && interest.since == nil { interest.since = builder.clock }
+        fresh.removeAll()
     }
 
     /// Once a minute for each kind of complaint: a bad publisher must not fill the log.
     private func complain(_ message: String, _ number: TargetNumber, _ details: Logger.Metadata) {
         guard complaints.isDue(message, now: .now()) else { return }
-        let target = interests.first { $0.value.number == number }?.key
-        logger.warning(
-            "\(message)", metadata: details.merging(["target": "\(target?.description ?? "?")"]) { old, _ in old })
+        let target = byNumber[number]?.target.description ?? "?"
+        logger.warning("\(message)", metadata: details.merging(["target": "\(target)"]) { old, _ in old })
+    }
+
+    // MARK: Audit
+
+    /// A message that was lost in silence is noticed at the next one of its target; where there is none, here: the
+    /// newest ids that the broker knows are compared with what has arrived, some targets at a time.
+    private func audit() {
+        guard isConnected, repair == nil else { return }
+        if toAudit.isEmpty { toAudit.append(contentsOf: interests.keys) }
+        let audited = Array(toAudit.prefix(Hub.auditedPerTick))
+        toAudit.removeFirst(audited.count)
+        guard !audited.isEmpty else { return }
+        // What was published up to here has arrived, or is lost.
+        let arrived = builder.clock
+        broker.mark(markersOf: audited).assumeIsolated().whenSuccess { [self] reading in
+            guard repair == nil else { return }
+            for (target, marker) in zip(audited, reading.markers) {
+                guard let marker, let known = interests[target]?.known, marker.id > known, marker.id <= arrived else {
+                    continue
+                }
+                return startRepair(of: target, after: known, through: marker.id)
+            }
+        }
     }
 }
 

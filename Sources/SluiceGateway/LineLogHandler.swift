@@ -37,7 +37,9 @@ package struct LineLogHandler: LogHandler {
 
     /// A value with spaces or quotes is quoted, so that no input can forge a field or a line.
     private static func word(_ text: String) -> String {
-        let isPlain = !text.isEmpty && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7F && $0 != "\"" && $0 != "=" }
+        let isPlain =
+            !text.isEmpty
+            && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7F && $0 != "\"" && $0 != "=" }
         return isPlain ? text : JSONText.quoted(text)
     }
 

@@ -11,6 +11,9 @@ import NIOPosix
 package enum Listener {
     /// A burst of reconnects must not be refused while a loop is busy.
     private static let backlog: Int32 = 4096
+    /// What the kernel keeps for a client that does not read, in bytes (it doubles this). Left to itself it would keep
+    /// megabytes for each, and slowness would show late.
+    private static let sendBuffer = 128 * 1024
 
     package struct PortInUse: Error {
         package let address: ListenAddress
@@ -49,16 +52,19 @@ package enum Listener {
                 .serverChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandlers([
-                            AcceptBackoffHandler(shouldForwardIOErrorCaught: true), AcceptErrorHandler(failures: failures),
+                            AcceptBackoffHandler(shouldForwardIOErrorCaught: true),
+                            AcceptErrorHandler(failures: failures),
                         ])
                     }
                 }
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .childChannelOption(.socketOption(.so_keepalive), value: 1)
+                .childChannelOption(.socketOption(.so_sndbuf), value: sendBuffer)
                 // One small buffer: it stays with the connection for its life, and a stream reads nothing more.
                 .childChannelOption(.maxMessagesPerRead, value: 1)
                 .childChannelOption(
-                    .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536))
+                    .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536)
+                )
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         try addHandlers(to: channel, router: router, node: node, shard: shard.value)

@@ -39,6 +39,8 @@ package final class MemoryBroker: Broker {
         expiry?.cancel()
     }
 
+    package func reconnect() {}
+
     package func want(_ target: Target, as number: TargetNumber) -> Bool {
         numbers[target] = number
         unwanted.remove(target)
@@ -54,13 +56,22 @@ package final class MemoryBroker: Broker {
         }
     }
 
-    package func mark() -> EventLoopFuture<EventID> {
-        eventLoop.makeSucceededFuture(logs.tick(now: wallClock()))
+    package func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
+        let now = wallClock()
+        return eventLoop.makeSucceededFuture(
+            ClockReading(
+                clock: logs.tick(now: now), born: logs.born, markers: targets.map { logs.marker($0, now: now) }))
+    }
+
+    package func read(_ target: Target, after id: EventID, count: Int) -> EventLoopFuture<LogPage> {
+        eventLoop.makeSucceededFuture(logs.read(target, after: id, count: count, now: wallClock()))
     }
 
     package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
         let number = numbers[publication.target]
-        switch logs.publish(publication, nodes: number == nil || unwanted.contains(publication.target) ? 0 : 1, now: wallClock()) {
+        switch logs.publish(
+            publication, nodes: number == nil || unwanted.contains(publication.target) ? 0 : 1, now: wallClock())
+        {
         case .repeated(let receipt):
             return eventLoop.makeSucceededFuture(receipt)
         case .publish(let envelope, let receipt):
@@ -73,7 +84,7 @@ package final class MemoryBroker: Broker {
     }
 
     package func tick(known: EventID) {
-        hub?.receive(clock: logs.tick(now: wallClock()))
+        hub?.receive(clock: logs.tick(now: wallClock()), born: logs.born)
     }
 
     /// What is published in one turn of the loop goes out as one batch.

@@ -33,7 +33,9 @@ package final class NodeStatus: Sendable {
         let since = downSince.load(ordering: .relaxed)
         if since == 0 { return nil }
         // 1: it was never up.
-        if since == 1 || NIODeadline.now() - .uptimeNanoseconds(since) >= NodeStatus.grace { return "no feed from the broker" }
+        if since == 1 || NIODeadline.now() - .uptimeNanoseconds(since) >= NodeStatus.grace {
+            return "no feed from the broker"
+        }
         return nil
     }
 }

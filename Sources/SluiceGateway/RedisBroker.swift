@@ -18,7 +18,7 @@ package final class RedisBroker: Broker {
     private weak var hub: Hub?
     private var feed: RedisFeed?
     private var commands: RedisCommands?
-    private var channels: [String: (target: Target, number: TargetNumber)] = [:]
+    private var channels: [ChannelName: (target: Target, number: TargetNumber)] = [:]
     private var lastChannel: (name: [UInt8], number: TargetNumber)?
 
     package let name = "redis"
@@ -42,12 +42,12 @@ package final class RedisBroker: Broker {
                 onMessage: { [unowned self] in received($0, $1) },
                 onReadComplete: { [unowned hub] in hub.flush() },
                 onConfirmed: { [unowned self] in
-                    guard let target = channels[$0]?.target else { return }
+                    guard let target = channels[ChannelName($0)]?.target else { return }
                     hub.flush()
                     hub.confirmed(target)
                 },
                 onGone: { [unowned self] in
-                    guard let target = channels.removeValue(forKey: $0)?.target else { return }
+                    guard let target = channels.removeValue(forKey: ChannelName($0))?.target else { return }
                     lastChannel = nil
                     hub.gone(target)
                 },
@@ -67,7 +67,7 @@ package final class RedisBroker: Broker {
 
     package func want(_ target: Target, as number: TargetNumber) -> Bool {
         let channel = names.channel(target)
-        channels[channel] = (target, number)
+        channels[ChannelName(channel)] = (target, number)
         return feed?.want(channel) ?? false
     }
 
@@ -82,7 +82,7 @@ package final class RedisBroker: Broker {
             return
         }
         let name = String(decoding: channel, as: UTF8.self)
-        if let number = channels[name]?.number {
+        if let number = channels[ChannelName(name)]?.number {
             lastChannel = (Array(channel), number)
             hub?.receive(payload, for: number)
         } else if name == names.node(nodeID) {
@@ -93,16 +93,75 @@ package final class RedisBroker: Broker {
     /// `tick <clock> <born>`, from the function.
     private func receivedTick(_ payload: UnsafeRawBufferPointer) {
         let words = payload.split(separator: UInt8(ascii: " "))
-        guard words.count == 3, words[0].elementsEqual("tick".utf8), let clock = EventID(words[1]) else { return }
-        hub?.receive(clock: clock)
+        guard words.count == 3, words[0].elementsEqual("tick".utf8), let clock = EventID(words[1]),
+            let born = UInt64(String(decoding: words[2], as: UTF8.self))
+        else { return }
+        hub?.receive(clock: clock, born: born)
+    }
+
+    package func reconnect() {
+        feed?.reconnect()
     }
 
     private func send(_ command: RESPCommand) -> EventLoopFuture<RESPValue> {
         commands?.send(command) ?? eventLoop.makeFailedFuture(RedisError.unavailable)
     }
 
-    package func mark() -> EventLoopFuture<EventID> {
-        send(["HGET", names.clock, "last"]).map { $0.string.flatMap { EventID($0) } ?? .zero }
+    package func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
+        // The clock first: a marker that is later than it says nothing of what was before.
+        let clock = send(["HMGET", names.clock, "last", "born"])
+        let markers =
+            targets.isEmpty
+            ? eventLoop.makeSucceededFuture(RESPValue.array([]))
+            : send(RESPCommand(["MGET"] + targets.map { names.marker($0) }))
+        return clock.and(markers).flatMapThrowing { clock, markers in
+            let fields = clock.array ?? []
+            // A data set without a clock is a new one: the next tick makes it, and says when it was born.
+            guard fields.count == 2, let last = fields[0].string.flatMap({ EventID($0) }),
+                let born = fields[1].string.flatMap({ UInt64($0) })
+            else { throw RedisError.unavailable }
+            return ClockReading(
+                clock: last, born: born, markers: (markers.array ?? []).map { $0.string.flatMap { LogMarker($0) } })
+        }
+    }
+
+    package func read(_ target: Target, after id: EventID, count: Int) -> EventLoopFuture<LogPage> {
+        // The marker first: an event that comes in between is in the log, and no news to whoever reads it.
+        let marker = send(["GET", names.marker(target)])
+        let entries = send(["XRANGE", names.channel(target), "(\(id)", "+", "COUNT", "\(count)"])
+        return marker.and(entries).map { marker, entries in
+            let values = entries.array ?? []
+            let entries = values.compactMap { RedisBroker.entry($0) }
+            // A page of nothing but foreign entries is not read again and again.
+            return LogPage(
+                marker: marker.string.flatMap { LogMarker($0) }, entries: entries,
+                isLast: values.count < count || entries.isEmpty)
+        }
+    }
+
+    /// `[id, [name, value, …]]`, as the function wrote it; nil for what somebody else has put there.
+    private static func entry(_ value: RESPValue) -> LogEntry? {
+        guard let parts = value.array, parts.count == 2, let id = parts[0].string.flatMap({ EventID($0) }),
+            let fields = parts[1].array
+        else { return nil }
+        var previous: EventID?
+        var type: String?
+        var key: String?
+        var ends = false
+        var data: ByteBuffer?
+        for index in stride(from: 0, to: fields.count - 1, by: 2) {
+            guard case .bulk(let bytes) = fields[index + 1] else { return nil }
+            switch fields[index].string {
+            case "p": previous = EventID(bytes.readableBytesView)
+            case "d": data = bytes
+            case "e": type = String(validating: bytes.readableBytesView, as: UTF8.self)
+            case "k": key = String(validating: bytes.readableBytesView, as: UTF8.self)
+            case "end": ends = true
+            default: break
+            }
+        }
+        guard let data, type.map({ EventLabel.problem(type: $0) == nil }) ?? true else { return nil }
+        return LogEntry(id: id, previous: previous, type: type, key: key, ends: ends, data: data)
     }
 
     package func tick(known: EventID) {
@@ -127,7 +186,8 @@ package final class RedisBroker: Broker {
         }
         if let once = publication.once { option("once", once) }
         return send(command).flatMapThrowing { reply in
-            guard let parts = reply.array, parts.count == 2, let id = parts[0].string, case .integer(let nodes) = parts[1]
+            guard let parts = reply.array, parts.count == 2, let id = parts[0].string,
+                case .integer(let nodes) = parts[1]
             else { throw PublishFailure.unavailable("Redis sent an unexpected reply") }
             return Receipt(id: EventID(id), nodes: Int(nodes))
         }.flatMapErrorThrowing { error in throw RedisBroker.failure(error) }

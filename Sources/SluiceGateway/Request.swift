@@ -35,12 +35,16 @@ package struct Request {
 
     package func events() throws(HTTPProblem) -> Router.Outcome {
         try get { () throws(HTTPProblem) in
-            stream(try StreamRequest(query: try Query(target.query), topicsMax: node.settings.topicsMax))
+            stream(
+                try StreamRequest(
+                    query: try Query(target.query), headers: head.headers, topicsMax: node.settings.topicsMax))
         }
     }
 
     package func articleStream() throws(HTTPProblem) -> Router.Outcome {
-        try get { () throws(HTTPProblem) in stream(try StreamRequest(articleQuery: try Query(target.query))) }
+        try get { () throws(HTTPProblem) in
+            stream(try StreamRequest(articleQuery: try Query(target.query), headers: head.headers))
+        }
     }
 
     private func stream(_ request: StreamRequest) -> Router.Outcome {
@@ -80,7 +84,8 @@ package struct Request {
         let receipts = request.publications.map { publication in
             node.publish(publication, on: loop).map { receipt in
                 let id = receipt.id.map { "\"\($0)\"" } ?? "null"
-                return "{\"to\":\(JSONText.quoted(publication.target.description)),\"id\":\(id),\"nodes\":\(receipt.nodes)}"
+                return
+                    "{\"to\":\(JSONText.quoted(publication.target.description)),\"id\":\(id),\"nodes\":\(receipt.nodes)}"
             }
         }
         return EventLoopFuture.whenAllSucceed(receipts, on: loop).map { "{\"results\":[\($0.joined(separator: ","))]}" }

@@ -48,7 +48,9 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         if head.uri.utf8.count > RequestHandler.targetBytesMax {
             return refuse(.targetTooLong, head: head, context: context)
         }
-        if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }), length > node.settings.bodyBytesMax {
+        if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }),
+            length > node.settings.bodyBytesMax
+        {
             return refuse(.bodyTooLarge(node.settings.bodyBytesMax), head: head, context: context)
         }
         state = .reading(head, body: ByteBuffer())
@@ -84,7 +86,9 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
             }
         case .stream(let request):
             // Not in this call: the decoder is still at work on the bytes that brought the request.
-            context.eventLoop.execute { bound.value.handler.openStream(request, head: head, context: bound.value.context) }
+            context.eventLoop.execute {
+                bound.value.handler.openStream(request, head: head, context: bound.value.context)
+            }
         }
     }
 
@@ -127,7 +131,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     private func openStream(_ request: StreamRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
         guard context.channel.isActive, case .answering = state else { return }
         let open = node.counters.streamsOpen.value
-        if node.status.isDraining || open >= node.streamsMax {
+        if node.status.isDraining || open >= node.streamsMax || !shard.admits(now: .now()) {
             node.counters.streamsShed.add(1)
             let retry = ControlBlock.prelude(retryMilliseconds: node.retry.afterShed(streams: open))
             return send(Answer(stream: retry), context: context, closing: true)
@@ -137,7 +141,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         let stream = Stream(
             shard: shard, socket: StreamSocket(channel: context.channel, isPlain: true),
             framing: head.version == .http1_1 ? .chunked : .plain,
-            state: StreamState(now: now, expiry: shard.expiry(now: now)), hasCheckpoints: request.hasCheckpoints)
+            state: StreamState(now: now, expiry: shard.expiry(now: now)), request: request)
         let pipeline = context.pipeline.syncOperations
         do {
             try pipeline.addHandler(stream)

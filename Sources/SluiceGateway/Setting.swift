@@ -93,6 +93,11 @@ package struct Setting: Sendable {
         Setting("max-streams", "N", "0", "streams of this node; 0: what the limit of descriptors allows") {
             settings, text throws(Invalid) in settings.streamsMax = try number(text, 0...100_000_000)
         },
+        Setting(
+            "open-rate", "N", "20000", "streams that may open in a second; more are sent away with a time to come back"
+        ) {
+            settings, text throws(Invalid) in settings.openRate = try number(text, 1...100_000_000)
+        },
         Setting("max-body", "SIZE", "8MiB", "body of one request") { settings, text throws(Invalid) in
             settings.bodyBytesMax = try size(text, 1 << 10...1 << 30)
         },
@@ -152,7 +157,9 @@ package struct Setting: Sendable {
     /// `250ms`, `15s`, `5m`, `1h`.
     private static func duration(_ text: String, _ range: ClosedRange<TimeAmount>) throws(Invalid) -> TimeAmount {
         let digits = text.prefix { $0.isNumber }
-        let units: [Substring: Int64] = ["ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000]
+        let units: [Substring: Int64] = [
+            "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000,
+        ]
         guard let count = Int64(digits), count <= 1_000_000_000, let unit = units[text.dropFirst(digits.count)] else {
             throw Invalid(expected: "takes a time, as 250ms, 15s, 5m or 1h")
         }

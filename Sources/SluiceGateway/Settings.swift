@@ -35,6 +35,8 @@ package struct Settings: Sendable {
     package var topicsMax = 100
     /// 0: what the limit of descriptors allows.
     package var streamsMax = 0
+    /// Streams per second.
+    package var openRate = 20_000
     package var bodyBytesMax = 8 << 20
     package var isOpen = false
     package var logFormat = LogFormat.text

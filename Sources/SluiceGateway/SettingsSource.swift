@@ -64,12 +64,14 @@ package struct SettingsSource {
         var rest = arguments[...]
         while let word = rest.popFirst() {
             guard word.hasPrefix("--") else {
-                throw Failure(description: "\(SettingsSource.oneLine(word)): a setting begins with --; see sluice serve --help")
+                throw Failure(
+                    description: "\(SettingsSource.oneLine(word)): a setting begins with --; see sluice serve --help")
             }
             let parts = word.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = String(parts[0])
             guard name == "config" || Setting.named(name) != nil else {
-                throw Failure(description: "--\(SettingsSource.oneLine(name)): unknown setting; see sluice serve --help")
+                throw Failure(
+                    description: "--\(SettingsSource.oneLine(name)): unknown setting; see sluice serve --help")
             }
             guard values[name] == nil else { throw Failure(description: "--\(name): is given twice") }
             if parts.count > 1 {

@@ -25,7 +25,18 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     package var state: StreamState
     /// Sends checkpoints while it is quiet; a client may ask for none.
     package let hasCheckpoints: Bool
+    /// While it is behind, only the newest event of each key is wanted.
+    package let conflates: Bool
+    /// Has a client id: it never ends because its topics have.
+    package let hasClient: Bool
+    package let resume: StreamRequest.Resume
     package var isHeadSent = false
+    /// The first cursor of a resumed stream follows its replay.
+    package var owesCheckpoint = false
+    /// What is being read from the logs for this stream.
+    package var replay: StreamReplay?
+    /// A gap that came up while the socket was full. An array, because an empty one costs a word.
+    package var owedGap: [Gap] = []
     /// Targets that Redis has not confirmed yet.
     package var unconfirmed = 0
     /// The batch in which this stream was last marked for a write, by its end, and the group that marked it.
@@ -33,16 +44,22 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     package var dirtyGroup: Int32 = 0
     package var isDirtyTwice = false
 
+    /// Writes that wait in the channel: bytes must not pass them by.
+    package var queuedWrites: Int32 = 0
+
     private unowned let shard: Shard
     private var queuedBytes = 0
     private var memberships: [Membership] = []
 
-    package init(shard: Shard, socket: StreamSocket, framing: Framing, state: StreamState, hasCheckpoints: Bool) {
+    package init(shard: Shard, socket: StreamSocket, framing: Framing, state: StreamState, request: StreamRequest) {
         self.shard = shard
         self.socket = socket
         self.framing = framing
         self.state = state
-        self.hasCheckpoints = hasCheckpoints
+        self.hasCheckpoints = request.hasCheckpoints
+        self.conflates = request.conflates
+        self.hasClient = request.targets.contains { $0.kind == .client }
+        self.resume = request.resume
     }
 
     // MARK: Subscription
@@ -63,6 +80,21 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
         memberships = []
         for membership in left { membership.subscribers.remove(at: membership.place) }
         return left.map(\.subscribers)
+    }
+
+    package var targets: [Target] { memberships.map(\.subscribers.target) }
+
+    package var subscriptions: [Subscribers] { memberships.map(\.subscribers) }
+
+    /// The ids that closed its topics, if they are all closed and nothing else can come.
+    package var endOfAll: EventID? {
+        if hasClient { return nil }
+        var last = EventID.zero
+        for membership in memberships where membership.subscribers.target.kind == .topic {
+            guard case .ended(let id) = membership.subscribers.end else { return nil }
+            last = max(last, id)
+        }
+        return last
     }
 
     package func listens(to number: TargetNumber) -> Bool {

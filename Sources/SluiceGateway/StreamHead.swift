@@ -7,15 +7,18 @@
 package struct StreamHead: Sendable {
     private let chunked: String
     private let plain: String
+    /// The answer to a stream that has ended and was read to its end: an `EventSource` stops at it.
+    package let noContent: String
 
     package init(nodeID: String) {
+        let every = ResponseHeaders.common(nodeID: nodeID).map { "\($0.0): \($0.1)\r\n" }.joined()
+        noContent = "HTTP/1.1 204 No Content\r\n\(every)Cache-Control: no-store\r\nConnection: close\r\n\r\n"
         let common = """
             HTTP/1.1 200 OK\r
             Content-Type: text/event-stream\r
             Cache-Control: no-cache, no-store, no-transform\r
             X-Accel-Buffering: no\r
-            \(ResponseHeaders.common(nodeID: nodeID).map { "\($0.0): \($0.1)" }.joined(separator: "\r\n"))\r
-
+            \(every)
             """
         chunked = common + "Transfer-Encoding: chunked\r\n\r\n"
         plain = common + "Connection: close\r\n\r\n"

@@ -8,7 +8,20 @@ package final class Subscribers {
     package var number: TargetNumber?
     /// What is published from now on arrives.
     package var isConfirmed = false
+    /// Every event with a later id came, or will come, through the feed; nil: not known yet.
+    package var since: EventID?
+    package var end = End.unknown
+    /// Live-only events before this position of the feed have left the ring.
+    package var liveOnlyDropped: UInt64 = 0
     package private(set) var streams: ContiguousArray<Stream> = []
+
+    /// Whether the topic is over.
+    package enum End: Equatable {
+        case unknown
+        case open
+        /// Closed by the event with this id.
+        case ended(EventID)
+    }
 
     package init(target: Target) {
         self.target = target

@@ -55,7 +55,7 @@ package final class RedisConnection: ChannelInboundHandler {
     package typealias InboundIn = ByteBuffer
 
     /// A reply may be a page of a log; more than this in one piece ends the connection.
-    private static let replyBytesMax = 64 * 1024 * 1024
+    private static let replyBytesMax = 128 * 1024 * 1024
     private static let connectTimeout = TimeAmount.seconds(2)
 
     private struct Waiting {

@@ -61,7 +61,8 @@ package final class RedisFeed {
 
     package func start() {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        lingerTimer = eventLoop.scheduleRepeatedTask(initialDelay: RedisFeed.lingerCheck, delay: RedisFeed.lingerCheck) { _ in
+        lingerTimer = eventLoop.scheduleRepeatedTask(initialDelay: RedisFeed.lingerCheck, delay: RedisFeed.lingerCheck)
+        { _ in
             bound.value.sendCommands()
         }
         connect()

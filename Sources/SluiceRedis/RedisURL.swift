@@ -57,7 +57,11 @@ package struct RedisURL: Equatable, Sendable, CustomStringConvertible {
             }
             port = number
         }
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(where: { ":[]".contains($0) }) {
+            throw Malformed(description: "an IPv6 address must stand in brackets")
+        }
         guard !host.isEmpty, !host.contains(where: { $0.isWhitespace || $0 == "?" || $0 == "#" }) else {
             throw Malformed(description: "has no host")
         }

@@ -29,7 +29,9 @@ package enum SluiceFunction {
             command.append(source)
             return connection.send(command, timeout: timeout).map { _ in }.flatMapErrorThrowing { error in
                 // Another node was faster.
-                guard case RedisError.refused(let message) = error, message.contains("already exists") else { throw error }
+                guard case RedisError.refused(let message) = error, message.contains("already exists") else {
+                    throw error
+                }
             }
         }.nonisolated()
     }

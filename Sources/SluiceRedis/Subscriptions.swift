@@ -35,7 +35,7 @@ package struct Subscriptions {
     }
 
     private let linger: TimeAmount
-    private var channels: [String: Channel] = [:]
+    private var channels: [ChannelName: Channel] = [:]
     private var toSubscribe: Deque<String> = []
     private var lingering: Deque<(name: String, until: NIODeadline)> = []
     private var unconfirmed = 0
@@ -53,7 +53,7 @@ package struct Subscriptions {
     }
 
     private mutating func drop(_ name: String) {
-        channels[name] = nil
+        channels[ChannelName(name)] = nil
         gone.append(name)
     }
 
@@ -64,8 +64,8 @@ package struct Subscriptions {
 
     /// - Returns: whether Redis has confirmed the channel already.
     package mutating func want(_ name: String) -> Bool {
-        guard var channel = channels[name] else {
-            channels[name] = Channel(isWanted: true, wire: .queued, until: .distantPast)
+        guard var channel = channels[ChannelName(name)] else {
+            channels[ChannelName(name)] = Channel(isWanted: true, wire: .queued, until: .distantPast)
             toSubscribe.append(name)
             return false
         }
@@ -74,41 +74,41 @@ package struct Subscriptions {
             channel.wire = .queued
             toSubscribe.append(name)
         }
-        channels[name] = channel
+        channels[ChannelName(name)] = channel
         return channel.wire == .subscribed
     }
 
     package mutating func release(_ name: String, now: NIODeadline) {
-        guard var channel = channels[name], channel.isWanted else { return }
+        guard var channel = channels[ChannelName(name)], channel.isWanted else { return }
         guard isConnected else {
             drop(name)
             return
         }
         channel.isWanted = false
         channel.until = now + linger
-        channels[name] = channel
+        channels[ChannelName(name)] = channel
         lingering.append((name, channel.until))
     }
 
     /// - Returns: whether somebody waits for this confirmation.
     package mutating func subscribed(_ name: String, now: NIODeadline) -> Bool {
-        guard var channel = channels[name], channel.wire == .subscribing else { return false }
+        guard var channel = channels[ChannelName(name)], channel.wire == .subscribing else { return false }
         unconfirmed -= 1
         channel.wire = .subscribed
         if !channel.isWanted {
             channel.until = now + linger
             lingering.append((name, channel.until))
         }
-        channels[name] = channel
+        channels[ChannelName(name)] = channel
         return channel.isWanted
     }
 
     package mutating func unsubscribed(_ name: String) {
-        guard var channel = channels[name], channel.wire == .unsubscribing else { return }
+        guard var channel = channels[ChannelName(name)], channel.wire == .unsubscribing else { return }
         unconfirmed -= 1
         if channel.isWanted {
             channel.wire = .queued
-            channels[name] = channel
+            channels[ChannelName(name)] = channel
             toSubscribe.append(name)
         } else {
             drop(name)
@@ -124,9 +124,9 @@ package struct Subscriptions {
         for (name, channel) in channels {
             if channel.isWanted {
                 channels[name]?.wire = .queued
-                toSubscribe.append(name)
+                toSubscribe.append(name.text)
             } else {
-                drop(name)
+                drop(name.text)
             }
         }
     }
@@ -140,16 +140,17 @@ package struct Subscriptions {
 
     /// The next command to send; nil if there is none, or if Redis has to confirm some first.
     package mutating func next(now: NIODeadline) -> Command? {
-        guard isConnected, unconfirmed < Subscriptions.unconfirmedMax else { return nil }
+        guard isConnected, unconfirmed + Subscriptions.namesPerCommandMax <= Subscriptions.unconfirmedMax
+        else { return nil }
         return subscribeCommand() ?? unsubscribeCommand(now: now)
     }
 
     private mutating func subscribeCommand() -> Command? {
         var names: [String] = []
         while names.count < Subscriptions.namesPerCommandMax, let name = toSubscribe.popFirst() {
-            guard let channel = channels[name], channel.wire == .queued else { continue }
+            guard let channel = channels[ChannelName(name)], channel.wire == .queued else { continue }
             if channel.isWanted {
-                channels[name]?.wire = .subscribing
+                channels[ChannelName(name)]?.wire = .subscribing
                 names.append(name)
             } else {
                 drop(name)
@@ -163,10 +164,10 @@ package struct Subscriptions {
         var names: [String] = []
         while names.count < Subscriptions.namesPerCommandMax, let first = lingering.first, first.until <= now {
             lingering.removeFirst()
-            guard let channel = channels[first.name], !channel.isWanted, channel.wire == .subscribed,
+            guard let channel = channels[ChannelName(first.name)], !channel.isWanted, channel.wire == .subscribed,
                 channel.until <= now
             else { continue }
-            channels[first.name]?.wire = .unsubscribing
+            channels[ChannelName(first.name)]?.wire = .unsubscribing
             names.append(first.name)
         }
         unconfirmed += names.count

@@ -47,7 +47,9 @@ struct Serve: AsyncParsableCommand {
             LineLogHandler(level: loaded.logLevel, format: loaded.logFormat)
         }
         let gateway = try await start(loaded, logger: logger)
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        // Each has one reader; both see every signal.
+        let first = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let second = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         print(gateway.readyLine)
         fflush(nil)
         if !loaded.listen.isLoopback || loaded.isOpen {
@@ -55,7 +57,8 @@ struct Serve: AsyncParsableCommand {
         } else {
             logger.info("open mode, on a loopback address")
         }
-        await Serve.wait(for: signals, draining: gateway)
+        for await _ in first { break }
+        await Serve.drain(gateway, until: second)
         await gateway.stop()
     }
 
@@ -72,13 +75,13 @@ struct Serve: AsyncParsableCommand {
     }
 
     /// The first signal drains, a second one ends the drain.
-    private static func wait(for signals: UnixSignalsSequence, draining gateway: Gateway) async {
-        var iterator = signals.makeAsyncIterator()
-        _ = await iterator.next()
+    private static func drain(_ gateway: Gateway, until second: UnixSignalsSequence) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await gateway.drain() }
             group.addTask {
-                for await _ in signals { return }
+                var iterator = second.makeAsyncIterator()
+                _ = await iterator.next()  // the one that began the drain
+                _ = await iterator.next()
             }
             await group.next()
             group.cancelAll()

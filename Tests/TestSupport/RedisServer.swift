@@ -12,10 +12,12 @@ package final class RedisServer: Sendable {
     package init(port: Int = freePort(), directory: String? = nil, arguments: [String] = []) async throws {
         self.port = port
         self.directory = directory ?? NSTemporaryDirectory()
-        let persistence = directory == nil ? ["--appendonly", "no"] : ["--appendonly", "yes", "--appendfsync", "always"]
+        let persistence =
+            directory == nil ? ["--appendonly", "no"] : ["--appendonly", "yes", "--appendfsync", "always"]
         process = try ChildProcess(
             "redis-server",
-            ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", self.directory] + persistence + arguments)
+            ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", self.directory] + persistence
+                + arguments)
         guard await eventually(within: 20, { try await self.cli("PING").contains("PONG") }) else {
             throw ChildProcess.Failure(description: "redis-server does not answer: \(process.output)")
         }

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The newest id of a log, which outlives the log itself.
+package struct LogMarker: Equatable, Sendable {
+    package let id: EventID
+    /// The newest event has closed the topic.
+    package let ends: Bool
+
+    package init(id: EventID, ends: Bool) {
+        self.id = id
+        self.ends = ends
+    }
+
+    /// Parses `<id>` or `<id> end`, the value that the Redis function keeps.
+    package init?(_ text: String) {
+        let words = text.split(separator: " ")
+        guard let id = words.first.flatMap({ EventID($0) }) else { return nil }
+        self.init(id: id, ends: words.count > 1 && words[1] == "end")
+    }
+}
+
+/// A piece of one log: the events after some id, oldest first.
+package struct LogPage: Equatable, Sendable {
+    /// Read before the entries; nil if there is none.
+    package var marker: LogMarker?
+    package var entries: [LogEntry]
+    /// There is nothing behind these.
+    package var isLast: Bool
+
+    package init(marker: LogMarker?, entries: [LogEntry], isLast: Bool) {
+        self.marker = marker
+        self.entries = entries
+        self.isLast = isLast
+    }
+}
+
+/// A reading of the clock, and of some logs' markers.
+package struct ClockReading: Equatable, Sendable {
+    /// Every event that is published after the reading has a later id.
+    package var clock: EventID
+    /// When this data set began, in milliseconds since 1970: what is older is not in it.
+    package var born: UInt64
+    /// In the order in which they were asked for.
+    package var markers: [LogMarker?]
+
+    package init(clock: EventID, born: UInt64, markers: [LogMarker?] = []) {
+        self.clock = clock
+        self.born = born
+        self.markers = markers
+    }
+}

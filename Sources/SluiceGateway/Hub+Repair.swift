@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import Logging
+import NIOCore
+import SluiceCore
+
+/// What the feed has lost, and what has arrived since and must wait until the loss is made good.
+final class Repair {
+    /// Everything up to this id has been delivered.
+    fileprivate(set) var after: EventID
+    /// Only this target has lost something; nil: the connection was lost, and so perhaps something of each.
+    fileprivate let target: Target?
+    /// What the repair brings; later ids are among what is held.
+    fileprivate var mark = EventID.zero
+    fileprivate var replay: Replay?
+    fileprivate var held: Deque<(payload: ByteBuffer, number: TargetNumber)> = []
+    fileprivate var heldBytes = 0
+
+    init(after: EventID, target: Target? = nil) {
+        self.after = after
+        self.target = target
+    }
+}
+
+/// The node repairs itself: once for all its streams, from the logs, while what arrives is held back.
+extension Hub {
+    /// What may be held while the logs are read, in bytes.
+    private static let heldBytesMax = 64 * 1024 * 1024
+    private static let markersPerRead = 512
+    private static let retryDelay = TimeAmount.milliseconds(200)
+    private static let batchBytes = 64 * 1024
+
+    func hold(_ payload: UnsafeRawBufferPointer, for number: TargetNumber, in repair: Repair) {
+        repair.held.append((ByteBuffer(bytes: payload), number))
+        repair.heldBytes += payload.count
+        if repair.heldBytes > Hub.heldBytesMax {
+            logger.warning("more has arrived than can be held during a repair; the feed begins anew")
+            repair.held.removeAll()
+            repair.heldBytes = 0
+            broker.reconnect()
+        }
+    }
+
+    // MARK: Beginning
+
+    /// The connection is back, every channel confirmed: find out which logs have news.
+    func begin(_ repair: Repair) {
+        counters.repairs.add(1)
+        let targets = Array(interests.keys)
+        let chunks = stride(from: 0, to: max(targets.count, 1), by: Hub.markersPerRead).map {
+            Array(targets[$0..<min($0 + Hub.markersPerRead, targets.count)])
+        }
+        let readings = chunks.map { broker.mark(markersOf: $0) }
+        EventLoopFuture.whenAllSucceed(readings, on: eventLoop).assumeIsolated().whenComplete { [self] result in
+            guard self.repair === repair, isConnected else { return }
+            switch result {
+            case .failure: again(repair)
+            case .success(let readings):
+                guard let first = readings.first else { return }
+                born = first.born
+                let markers = readings.flatMap(\.markers)
+                // Markers outlive an outage of less than a day; what has none had no event.
+                let isSuspicious =
+                    first.born > repair.after.milliseconds
+                    || first.clock.milliseconds > repair.after.milliseconds + 86_400_000
+                let news = zip(targets, markers).filter { _, marker in
+                    isSuspicious || marker.map { $0.id > repair.after } ?? false
+                }
+                start(repair, targets: news.map(\.0), mark: first.clock)
+            }
+        }
+    }
+
+    /// An event has come whose predecessor has not.
+    func startRepair(before envelope: Envelope, _ payload: UnsafeRawBufferPointer, for number: TargetNumber) {
+        guard let interest = interests.values.first(where: { $0.number == number }), let known = interest.known,
+            let previous = envelope.previous
+        else { return }
+        startRepair(of: interest.target, after: known, through: previous)
+        if let repair { hold(payload, for: number, in: repair) }
+    }
+
+    func startRepair(of target: Target, after known: EventID, through mark: EventID) {
+        flush()
+        logger.warning("an event was lost on its way; reading it from its log", metadata: ["target": "\(target)"])
+        counters.repairs.add(1)
+        let repair = Repair(after: known, target: target)
+        self.repair = repair
+        start(repair, targets: [target], mark: mark)
+    }
+
+    private func start(_ repair: Repair, targets: [Target], mark: EventID) {
+        repair.mark = mark
+        repair.replay = Replay(targets: targets, after: repair.after, through: mark, born: born)
+        advance(repair)
+    }
+
+    private func again(_ repair: Repair) {
+        eventLoop.assumeIsolated().scheduleTask(in: Hub.retryDelay) { [self] in
+            guard self.repair === repair, isConnected else { return }
+            if repair.target == nil {
+                begin(repair)
+            } else {
+                // Its pages may be half read: the whole feed is looked up instead.
+                let whole = Repair(after: repair.after)
+                whole.held = repair.held
+                whole.heldBytes = repair.heldBytes
+                self.repair = whole
+                begin(whole)
+            }
+        }
+    }
+
+    // MARK: Reading
+
+    private func advance(_ repair: Repair) {
+        while self.repair === repair, let step = repair.replay?.next() {
+            switch step {
+            case .event(let entry, let target): deliver(entry, target)
+            case .gap(let gap, let id):
+                flush()
+                for target in gap.targets {
+                    interests[target]?.last = max(interests[target]?.last ?? .zero, gap.to ?? .zero)
+                }
+                sendToAll(.gap(gap, id: id))
+                // Should the repair have to begin again, this is not told twice.
+                if id != nil, let to = gap.to { repair.after = max(repair.after, to) }
+            case .read(let requests): return read(requests, repair)
+            case .wait: return
+            case .done: return finish(repair)
+            }
+            if builder.pendingBytes > Hub.batchBytes { flush() }
+        }
+    }
+
+    private func read(_ requests: [Replay.Request], _ repair: Repair) {
+        let pages = requests.map { logReads.read($0.target, after: $0.after) }
+        EventLoopFuture.whenAllSucceed(pages, on: eventLoop).assumeIsolated().whenComplete { [self] result in
+            guard self.repair === repair else { return }
+            switch result {
+            case .failure: again(repair)
+            case .success(let pages):
+                for (request, page) in zip(requests, pages) { repair.replay?.received(page, lane: request.lane) }
+                advance(repair)
+            }
+        }
+    }
+
+    private func deliver(_ entry: LogEntry, _ target: Target) {
+        guard let interest = interests[target], entry.id > interest.last else { return }
+        let envelope = Envelope(
+            id: entry.id, previous: entry.previous, type: entry.type, key: entry.key, ends: entry.ends)
+        entry.data.withUnsafeReadableBytes { append(envelope, data: $0, for: interest.number) }
+    }
+
+    // MARK: Going live
+
+    private func finish(_ repair: Repair) {
+        if repair.target == nil {
+            builder.raise(clock: repair.mark)
+            feedIsWhole()
+        }
+        self.repair = nil
+        while let (payload, number) = repair.held.popFirst() {
+            if let next = self.repair {
+                // Something else is missing before this one; the rest waits on.
+                payload.withUnsafeReadableBytes { hold($0, for: number, in: next) }
+            } else {
+                payload.withUnsafeReadableBytes { release($0, for: number, repair) }
+            }
+        }
+        if self.repair == nil { flush() }
+    }
+
+    /// Hands out what was held, unless the log has brought it.
+    private func release(_ payload: UnsafeRawBufferPointer, for number: TargetNumber, _ repair: Repair) {
+        if repair.target == nil, let id = try? Envelope(decoding: payload).id, id <= repair.mark { return }
+        receive(payload, for: number)
+    }
+}

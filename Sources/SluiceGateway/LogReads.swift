@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+
+/// Reads pages of logs for whoever asks; those who ask for the same log while it is being read share the next read.
+///
+/// So a storm of streams that come back costs the broker reads in proportion to topics, not to streams. Lives on the
+/// hub's loop.
+package final class LogReads {
+    /// Entries of a page. One may have a megabyte, and the connection bounds a reply.
+    private static let pageEntries = 64
+
+    private struct Waiting {
+        let after: EventID
+        let promise: EventLoopPromise<LogPage>
+    }
+
+    private let broker: any Broker
+    private let eventLoop: any EventLoop
+    private let counters: Counters
+    /// What waits for each log that is being read, or is about to be.
+    private var waiting: [Target: [Waiting]] = [:]
+
+    package init(broker: any Broker, eventLoop: any EventLoop, counters: Counters) {
+        self.broker = broker
+        self.eventLoop = eventLoop
+        self.counters = counters
+    }
+
+    package func read(_ target: Target, after id: EventID) -> EventLoopFuture<LogPage> {
+        let promise = eventLoop.makePromise(of: LogPage.self)
+        if waiting[target]?.append(Waiting(after: id, promise: promise)) == nil {
+            waiting[target] = [Waiting(after: id, promise: promise)]
+            // Not yet: others of this turn may want the same.
+            eventLoop.assumeIsolated().execute { [self] in start(target) }
+        }
+        return promise.futureResult
+    }
+
+    private func start(_ target: Target) {
+        guard let served = waiting[target], let after = served.map(\.after).min() else {
+            waiting[target] = nil
+            return
+        }
+        waiting[target] = []
+        counters.logReads.add(1)
+        broker.read(target, after: after, count: LogReads.pageEntries).assumeIsolated().whenComplete { [self] result in
+            finish(target, result, served)
+            if waiting[target]?.isEmpty == true { waiting[target] = nil } else { start(target) }
+        }
+    }
+
+    private func finish(_ target: Target, _ result: Result<LogPage, any Error>, _ served: [Waiting]) {
+        switch result {
+        case .failure(let error):
+            for waiting in served { waiting.promise.fail(error) }
+        case .success(let page):
+            for one in served {
+                let entries =
+                    page.entries.first.map { $0.id > one.after } ?? true
+                    ? page.entries : page.entries.filter { $0.id > one.after }
+                if entries.isEmpty, !page.isLast {
+                    // Its part lies behind this page.
+                    waiting[target, default: []].append(one)
+                } else {
+                    one.promise.succeed(LogPage(marker: page.marker, entries: entries, isLast: page.isLast))
+                }
+            }
+        }
+    }
+}
+
+@available(*, unavailable)
+extension LogReads: Sendable {}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+
+/// How a stream begins and ends.
+///
+/// Subscribe, mark, read, go live: its targets are confirmed by the broker; then its starting point is known, or read;
+/// then what lies between its cursor and the ring is read from the logs; then it reads the ring until it is live.
+extension Shard {
+    /// A stream that the broker does not let begin gets its head after this all the same.
+    private static let headWait = TimeAmount.seconds(1)
+    private static let retryDelay = TimeAmount.milliseconds(250)
+
+    /// Takes in a stream; `targets` without `all`, which every stream listens to.
+    package func open(_ stream: Stream, targets: [Target]) {
+        counters.streamsOpened.add(1)
+        counters.streamsOpen.add(1)
+        var unknown: [Target] = []
+        stream.join(everyone)
+        if !everyone.isConfirmed { wait(stream, for: everyone) }
+        for target in targets {
+            let listeners: Subscribers
+            if let known = subscribers[target] {
+                listeners = known
+            } else {
+                listeners = Subscribers(target: target)
+                subscribers[target] = listeners
+                unknown.append(target)
+            }
+            stream.join(listeners)
+            if !listeners.isConfirmed { wait(stream, for: listeners) }
+        }
+        if stream.unconfirmed == 0 { begin(stream) }
+        if stream.state.phase == .opening { wheel.insert(stream, at: .now() + Shard.headWait) }
+        if !unknown.isEmpty {
+            let targets = unknown
+            let index = index
+            hub?.run { $0.listen(to: targets, shard: index) }
+        }
+    }
+
+    private func wait(_ stream: Stream, for listeners: Subscribers) {
+        stream.unconfirmed += 1
+        waiting[listeners.target, default: []].append(stream)
+        // Those that left while the broker is away must not pile up.
+        if waiting[listeners.target, default: []].count > listeners.streams.count * 2 + 64 {
+            waiting[listeners.target]?.removeAll { $0.state.phase == .ended }
+        }
+    }
+
+    // MARK: The starting point
+
+    /// The stream's targets are confirmed: what comes from here on is its own, as soon as it is known after which id.
+    func begin(_ stream: Stream) {
+        if needsReading(stream) {
+            waitingForMark.append((stream, ring.end))
+            askForMark()
+        } else {
+            begin(stream, mark: nil, position: ring.end)
+        }
+    }
+
+    /// Whether the broker has to be asked, or this shard knows all that the stream needs.
+    private func needsReading(_ stream: Stream) -> Bool {
+        if clock == .zero || born == 0 { return true }
+        if case .after(let cursor) = stream.resume, cursor.id > clock { return true }
+        return stream.subscriptions.contains { listeners in
+            if listeners.since == nil { return true }
+            return !stream.hasClient && listeners.target.kind == .topic && listeners.end == .unknown
+        }
+    }
+
+    private func askForMark() {
+        guard !isMarkAsked, !waitingForMark.isEmpty, let hub else { return }
+        isMarkAsked = true
+        let served = waitingForMark
+        waitingForMark = []
+        var unknown: Set<Target> = []
+        for (stream, _) in served where !stream.hasClient {
+            for listeners in stream.subscriptions where listeners.target.kind == .topic && listeners.end == .unknown {
+                unknown.insert(listeners.target)
+            }
+        }
+        let targets = Array(unknown)
+        let bound = NIOLoopBound((shard: self, streams: served), eventLoop: eventLoop)
+        hub.eventLoop.flatSubmit { hub.value.mark(markersOf: targets) }.hop(to: eventLoop).whenComplete { result in
+            bound.value.shard.marked(result, markersOf: targets, for: bound.value.streams)
+        }
+    }
+
+    private func marked(
+        _ result: Result<ClockReading, any Error>, markersOf targets: [Target],
+        for streams: [(stream: Stream, position: UInt64)]
+    ) {
+        isMarkAsked = false
+        let open = streams.filter { $0.stream.state.phase == .opening }
+        switch result {
+        case .success(let reading):
+            born = reading.born
+            for (target, marker) in zip(targets, reading.markers) {
+                guard let listeners = subscribers[target], listeners.end == .unknown else { continue }
+                listeners.end = marker.map { $0.ends ? .ended($0.id) : .open } ?? .open
+            }
+            for (stream, position) in open { begin(stream, mark: reading.clock, position: position) }
+            askForMark()
+        case .failure:
+            // The broker is away. Ask again until it is back.
+            waitingForMark.append(contentsOf: open)
+            eventLoop.assumeIsolated().scheduleTask(in: Shard.retryDelay) { [self] in askForMark() }
+        }
+    }
+
+    /// - Parameters:
+    ///   - mark: a reading of the clock that was made after the confirmations; nil: none is needed.
+    ///   - position: where the ring was at the last confirmation.
+    private func begin(_ stream: Stream, mark: EventID?, position: UInt64) {
+        let now = NIODeadline.now()
+        let latest = mark ?? clock
+        let end = stream.endOfAll
+        switch stream.resume {
+        case .after(let cursor) where cursor.id <= latest:
+            if let end, cursor.id >= end { return refuse(stream) }
+            resume(stream, after: cursor.id, mark: mark, position: position, now: now)
+        case .earliest:
+            resume(stream, after: nil, mark: mark, position: position, now: now)
+        case .fresh:
+            if end != nil { return refuse(stream) }
+            stream.state.begin(after: latest, at: position, now: now)
+            send(lines: firstCheckpoint(stream, latest), to: stream, now: now)
+        case .malformed, .after:
+            if end != nil { return refuse(stream) }
+            stream.state.begin(after: latest, at: position, now: now)
+            counters.gaps.add(1)
+            let gap = ControlBlock.gap(from: nil, to: Cursor(latest), targets: stream.targets, id: Cursor(latest))
+            send(lines: gap + firstCheckpoint(stream, latest), to: stream, now: now)
+        }
+        wheel.insert(stream, at: stream.state.wake(now: now, clock: clock, limits: limits.stream).next)
+        advance(stream)
+    }
+
+    private func firstCheckpoint(_ stream: Stream, _ id: EventID) -> String {
+        stream.hasCheckpoints && id > .zero ? ControlBlock.checkpoint(Cursor(id)) : ""
+    }
+
+    private func resume(_ stream: Stream, after cursor: EventID?, mark: EventID?, position: UInt64, now: NIODeadline) {
+        stream.owesCheckpoint = stream.hasCheckpoints
+        if let mark {
+            startReplay(stream, after: cursor, mark: mark, position: position, now: now)
+        } else {
+            // The ring has everything after this id.
+            let covered = coveredSince(stream)
+            if let cursor, cursor >= covered, let start = ring.position(after: cursor) {
+                stream.state.begin(after: cursor, at: start, liveFrom: ring.end, now: now)
+            } else {
+                startReplay(
+                    stream, after: cursor, mark: covered, position: ring.position(after: covered) ?? ring.end, now: now)
+            }
+        }
+        send(lines: "", to: stream, now: now)
+    }
+
+    /// After this id the ring has all events of all targets of the stream.
+    func coveredSince(_ stream: Stream) -> EventID {
+        stream.subscriptions.reduce(ring.dropped) { max($0, $1.since ?? clock) }
+    }
+
+    func startReplay(_ stream: Stream, after cursor: EventID?, mark: EventID, position: UInt64, now: NIODeadline) {
+        stream.state.replay(after: cursor ?? .zero, liveFrom: ring.end, now: now)
+        stream.replay = StreamReplay(
+            replay: Replay(targets: stream.targets, after: cursor, through: mark, born: born), mark: mark,
+            position: position)
+    }
+
+    // MARK: The end
+
+    /// The channel is closed: the stream leaves everything.
+    package func closed(_ stream: Stream) {
+        stream.state.end()
+        stream.replay = nil
+        counters.streamsOpen.add(-1)
+        for listeners in stream.leaveAll() where listeners.streams.isEmpty && listeners !== everyone {
+            subscribers[listeners.target] = nil
+            if let number = listeners.number { byNumber[number] = nil }
+            waiting[listeners.target] = nil
+            let target = listeners.target
+            let index = index
+            hub?.run { $0.unlisten(to: target, shard: index) }
+        }
+    }
+
+    /// Everything that the stream asks for is over, and the client knows it.
+    private func refuse(_ stream: Stream) {
+        if stream.isHeadSent { return finish(stream, now: .now()) }
+        stream.isHeadSent = true
+        stream.state.end()
+        end(stream, with: ByteBuffer(string: head.noContent))
+    }
+
+    /// Ends a stream as a server should: with a time to come back, and a clean end of the body.
+    func finish(_ stream: Stream, now: NIODeadline) {
+        guard stream.state.phase != .ended else { return }
+        var bytes = ByteBuffer()
+        if !stream.isHeadSent {
+            stream.isHeadSent = true
+            bytes.writeString(head.text(stream.framing))
+        }
+        writer.append(lines: ControlBlock.retry(milliseconds: limits.retry.next()), to: &bytes, framing: stream.framing)
+        writer.appendEnd(to: &bytes, framing: stream.framing)
+        end(stream, with: bytes)
+    }
+
+    private func end(_ stream: Stream, with bytes: ByteBuffer) {
+        let sent = stream.state.isBlocked ? 0 : bytes.withUnsafeReadableBytes { stream.socket.send($0) }
+        stream.state.end()
+        stream.replay = nil
+        if sent == bytes.readableBytes { return stream.socket.close() }
+        let bound = NIOLoopBound(stream, eventLoop: eventLoop)
+        let rest = bytes.getSlice(at: bytes.readerIndex + sent, length: bytes.readableBytes - sent) ?? bytes
+        stream.socket.queue(rest).whenComplete { _ in bound.value.socket.close() }
+        // A client that takes nothing does not keep its connection.
+        eventLoop.scheduleTask(in: limits.stream.stall) { bound.value.socket.close() }
+    }
+}
