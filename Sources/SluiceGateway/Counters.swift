@@ -16,6 +16,8 @@ package final class Counters: Sendable {
     package let eventsPublished = Counter()
     package let requestsRefused = Counter()
     package let acceptsFailed = Counter()
+    /// From the publishing of the last tick to its arrival, in microseconds.
+    package let feedLatency = Counter()
     package let logReads = Counter()
     package let repairs = Counter()
     package let gaps = Counter()
@@ -51,6 +53,10 @@ package final class Counters: Sendable {
                 "repairs_total", "counter", "Times the feed had lost something and was repaired from the logs.",
                 repairs.value
             ),
+            (
+                "feed_latency_microseconds", "gauge", "From the publishing of the last tick to its arrival.",
+                feedLatency.value
+            ),
             ("gaps_total", "counter", "Gaps that streams were told of.", gaps.value),
             (
                 "accepts_failed_total", "counter",
@@ -66,6 +72,10 @@ package struct Counter: ~Copyable, Sendable {
 
     package borrowing func add(_ more: Int) {
         count.wrappingAdd(more, ordering: .relaxed)
+    }
+
+    package borrowing func set(_ value: Int) {
+        count.store(value, ordering: .relaxed)
     }
 
     package var value: Int { count.load(ordering: .relaxed) }

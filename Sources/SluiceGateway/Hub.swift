@@ -73,6 +73,7 @@ package final class Hub {
     var isConnected = false
     private var hasHeard = true
     private var silentTicks = 0
+    private var tickSent = NIODeadline.now()
     private var ticker: RepeatedTask?
 
     package init(
@@ -111,6 +112,7 @@ package final class Hub {
             silentTicks = 0
             broker.reconnect()
         }
+        tickSent = .now()
         broker.tick(known: builder.clock)
         audit()
     }
@@ -187,6 +189,8 @@ package final class Hub {
     package func feedIsUp() {
         isConnected = true
         silentTicks = 0
+        // Before anything is read: a Redis that came back with older data has to be told.
+        broker.tick(known: builder.clock)
         if let repair { begin(repair) } else { status.feedIsUp() }
     }
 
@@ -246,6 +250,7 @@ package final class Hub {
     /// A reading of the clock that came through the feed: every earlier event has come before it.
     package func receive(clock: EventID, born: UInt64) {
         hasHeard = true
+        counters.feedLatency.set(Int((.now() - tickSent).nanoseconds / 1000))
         guard repair == nil else { return }
         self.born = born
         flush()

@@ -9,6 +9,8 @@ package final class RedisBroker: Broker {
     /// How long a channel that nobody listens to any more stays subscribed: browsers come back after a blink.
     private static let linger = TimeAmount.seconds(5)
     private static let timeout = TimeAmount.seconds(5)
+    /// In milliseconds: the function gives out times of at most 15 digits, so a later one is forged.
+    private static let timeMax: UInt64 = 1_000_000_000_000_000
 
     private let endpoint: RedisEndpoint
     private let names: RedisNames
@@ -94,7 +96,8 @@ package final class RedisBroker: Broker {
     private func receivedTick(_ payload: UnsafeRawBufferPointer) {
         let words = payload.split(separator: UInt8(ascii: " "))
         guard words.count == 3, words[0].elementsEqual("tick".utf8), let clock = EventID(words[1]),
-            let born = UInt64(String(decoding: words[2], as: UTF8.self))
+            let born = UInt64(String(decoding: words[2], as: UTF8.self)),
+            max(clock.milliseconds, born) < RedisBroker.timeMax
         else { return }
         hub?.receive(clock: clock, born: born)
     }

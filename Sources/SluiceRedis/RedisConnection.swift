@@ -65,7 +65,7 @@ package final class RedisConnection: ChannelInboundHandler {
     }
 
     private let reader = RESPReader(replyBytesMax: RedisConnection.replyBytesMax)
-    private let eventLoop: any EventLoop
+    package let eventLoop: any EventLoop
     private var channel: (any Channel)?
     private var waiting: Deque<Waiting> = []
     private var bytesInFlight = 0

@@ -109,7 +109,6 @@ package final class RedisFeed {
         guard !isStopped else { return connection.close() }
         if hasComplained { logger.notice("the feed is connected again", metadata: ["redis": "\(endpoint.url)"]) }
         hasComplained = false
-        backoff.reset()
         self.connection = connection
         connection.onPush = { [self] in received($0) }
         connection.onReadComplete = callbacks.onReadComplete
@@ -176,15 +175,24 @@ package final class RedisFeed {
             checkSettled()
             return true
         }
-        if isKnown != true {
-            // An error in subscriber mode, as a missing right to a channel: without it the node would be deaf to it.
-            logger.error("Redis refused a subscription", metadata: ["reply": "\(reply.value)"])
+        if isKnown != true { refused(reply.value) }
+    }
+
+    /// An error in subscriber mode, as for a channel that this user may not have.
+    private func refused(_ reply: RESPValue) {
+        if let name = subscriptions.refused() {
+            logger.error(
+                "Redis refuses a channel; nothing of it will arrive",
+                metadata: ["channel": "\(name)", "reply": "\(reply)"])
         }
+        sendCommands()
+        checkSettled()
     }
 
     private func checkSettled() {
         guard !isUp, subscriptions.isSettled else { return }
         isUp = true
+        backoff.reset()
         callbacks.onUp()
     }
 }

@@ -27,6 +27,10 @@ package struct RedisNames: Sendable {
         if [":topic:", ":client:"].contains(where: { (prefix + ":").contains($0) }) || prefix.hasPrefix(":") {
             return "may not contain \":topic:\" or \":client:\", nor begin with a colon"
         }
+        // A log of such a prefix would take the name of another key of ours.
+        if [":last", ":once", ":node"].contains(where: prefix.hasSuffix) {
+            return "may not end in \":last\", \":once\" or \":node\""
+        }
         return nil
     }
 

@@ -12,27 +12,34 @@ package enum SluiceFunction {
     }()
 
     /// Loads the function if Redis has none or an older one; a newer one stays, so that a rolling deploy can go both ways.
+    ///
+    /// Fails with ``RedisError`` if it can't be loaded, as for a missing right, or a foreign library of the same name.
     package static func install(on connection: RedisConnection, timeout: TimeAmount) -> EventLoopFuture<Void> {
-        let installed = connection.send(["FCALL", "sluice_version", "0"], timeout: timeout).map { reply -> Int64? in
+        let connection = NIOLoopBound(connection, eventLoop: connection.eventLoop)
+        return installedVersion(on: connection.value, timeout: timeout).flatMap { installed in
+            if let installed, installed >= version { return connection.eventLoop.makeSucceededVoidFuture() }
+            let words: RESPCommand = installed == nil ? ["FUNCTION", "LOAD"] : ["FUNCTION", "LOAD", "REPLACE"]
+            var command = words
+            command.append(source)
+            return connection.value.send(command, timeout: timeout).map { _ in }.flatMapError { error in
+                // Another node may have been faster.
+                installedVersion(on: connection.value, timeout: timeout).flatMapThrowing { now in
+                    if now.map({ $0 < version }) ?? true { throw error }
+                }
+            }
+        }
+    }
+
+    /// nil if Redis has no such function.
+    private static func installedVersion(
+        on connection: RedisConnection, timeout: TimeAmount
+    ) -> EventLoopFuture<Int64?> {
+        connection.send(["FCALL", "sluice_version", "0"], timeout: timeout).map { reply -> Int64? in
             if case .integer(let version) = reply { version } else { nil }
         }.flatMapErrorThrowing { error -> Int64? in
-            // "Function not found": everything else will fail again below, and say why.
+            // "Function not found", or a missing right: loading will fail too, and say why.
             guard case RedisError.refused = error else { throw error }
             return nil
         }
-        return installed.assumeIsolated().flatMap { installed in
-            var command: RESPCommand = ["FUNCTION", "LOAD"]
-            if let installed {
-                if installed >= version { return connection.send(["PING"], timeout: timeout).map { _ in } }
-                command.append("REPLACE")
-            }
-            command.append(source)
-            return connection.send(command, timeout: timeout).map { _ in }.flatMapErrorThrowing { error in
-                // Another node was faster.
-                guard case RedisError.refused(let message) = error, message.contains("already exists") else {
-                    throw error
-                }
-            }
-        }.nonisolated()
     }
 }

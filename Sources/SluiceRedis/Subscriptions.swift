@@ -20,6 +20,8 @@ package struct Subscriptions {
         case subscribing
         case subscribed
         case unsubscribing
+        /// Redis does not let this user have it.
+        case refused
     }
 
     private struct Channel {
@@ -39,6 +41,10 @@ package struct Subscriptions {
     private var toSubscribe: Deque<String> = []
     private var lingering: Deque<(name: String, until: NIODeadline)> = []
     private var unconfirmed = 0
+    /// Commands that Redis has not confirmed in full, oldest first, with what is still to come of each.
+    private var inFlight: Deque<(command: Command, left: Int)> = []
+    /// Parts of a command that was refused as a whole.
+    private var retries: Deque<[String]> = []
     private var isConnected = false
     private var gone: [String] = []
 
@@ -59,7 +65,7 @@ package struct Subscriptions {
 
     /// Every wanted channel has been confirmed.
     package var isSettled: Bool {
-        isConnected && unconfirmed == 0 && toSubscribe.isEmpty
+        isConnected && unconfirmed == 0 && toSubscribe.isEmpty && retries.isEmpty
     }
 
     /// - Returns: whether Redis has confirmed the channel already.
@@ -80,7 +86,7 @@ package struct Subscriptions {
 
     package mutating func release(_ name: String, now: NIODeadline) {
         guard var channel = channels[ChannelName(name)], channel.isWanted else { return }
-        guard isConnected else {
+        guard isConnected, channel.wire != .refused else {
             drop(name)
             return
         }
@@ -93,7 +99,7 @@ package struct Subscriptions {
     /// - Returns: whether somebody waits for this confirmation.
     package mutating func subscribed(_ name: String, now: NIODeadline) -> Bool {
         guard var channel = channels[ChannelName(name)], channel.wire == .subscribing else { return false }
-        unconfirmed -= 1
+        noteReply()
         channel.wire = .subscribed
         if !channel.isWanted {
             channel.until = now + linger
@@ -105,7 +111,7 @@ package struct Subscriptions {
 
     package mutating func unsubscribed(_ name: String) {
         guard var channel = channels[ChannelName(name)], channel.wire == .unsubscribing else { return }
-        unconfirmed -= 1
+        noteReply()
         if channel.isWanted {
             channel.wire = .queued
             channels[ChannelName(name)] = channel
@@ -115,12 +121,40 @@ package struct Subscriptions {
         }
     }
 
+    /// One name of the oldest command is settled.
+    private mutating func noteReply() {
+        unconfirmed -= 1
+        guard !inFlight.isEmpty else { return }
+        inFlight[inFlight.startIndex].left -= 1
+        if inFlight.first?.left == 0 { inFlight.removeFirst() }
+    }
+
+    /// Redis has refused the oldest command, and with it all its names, as for one channel that this user may not have.
+    ///
+    /// The names are tried again in halves, so that one that is refused does not make the node deaf to the others.
+    ///
+    /// - Returns: the name that was refused, if it stood alone. It is not asked for again on this connection.
+    package mutating func refused() -> String? {
+        guard let (command, left) = inFlight.popFirst(), case .subscribe(let names) = command else { return nil }
+        unconfirmed -= left
+        guard names.count > 1 else {
+            channels[ChannelName(names[0])]?.wire = .refused
+            return names[0]
+        }
+        for name in names { channels[ChannelName(name)]?.wire = .queued }
+        retries.append(Array(names[..<(names.count / 2)]))
+        retries.append(Array(names[(names.count / 2)...]))
+        return nil
+    }
+
     /// A new connection knows no subscription: all that is wanted is asked for again.
     package mutating func connected() {
         isConnected = true
         unconfirmed = 0
         toSubscribe.removeAll()
         lingering.removeAll()
+        inFlight.removeAll()
+        retries.removeAll()
         for (name, channel) in channels {
             if channel.isWanted {
                 channels[name]?.wire = .queued
@@ -142,22 +176,36 @@ package struct Subscriptions {
     package mutating func next(now: NIODeadline) -> Command? {
         guard isConnected, unconfirmed + Subscriptions.namesPerCommandMax <= Subscriptions.unconfirmedMax
         else { return nil }
-        return subscribeCommand() ?? unsubscribeCommand(now: now)
+        guard let command = subscribeCommand() ?? unsubscribeCommand(now: now) else { return nil }
+        switch command {
+        case .subscribe(let names), .unsubscribe(let names):
+            unconfirmed += names.count
+            inFlight.append((command, names.count))
+        }
+        return command
     }
 
     private mutating func subscribeCommand() -> Command? {
+        while let part = retries.popFirst() {
+            let names = part.filter { take($0) }
+            if !names.isEmpty { return .subscribe(names) }
+        }
         var names: [String] = []
         while names.count < Subscriptions.namesPerCommandMax, let name = toSubscribe.popFirst() {
-            guard let channel = channels[ChannelName(name)], channel.wire == .queued else { continue }
-            if channel.isWanted {
-                channels[ChannelName(name)]?.wire = .subscribing
-                names.append(name)
-            } else {
-                drop(name)
-            }
+            if take(name) { names.append(name) }
         }
-        unconfirmed += names.count
         return names.isEmpty ? nil : .subscribe(names)
+    }
+
+    /// Whether a name that was queued is still to be sent.
+    private mutating func take(_ name: String) -> Bool {
+        guard let channel = channels[ChannelName(name)], channel.wire == .queued else { return false }
+        guard channel.isWanted else {
+            drop(name)
+            return false
+        }
+        channels[ChannelName(name)]?.wire = .subscribing
+        return true
     }
 
     private mutating func unsubscribeCommand(now: NIODeadline) -> Command? {
@@ -170,7 +218,6 @@ package struct Subscriptions {
             channels[ChannelName(first.name)]?.wire = .unsubscribing
             names.append(first.name)
         }
-        unconfirmed += names.count
         return names.isEmpty ? nil : .unsubscribe(names)
     }
 }

@@ -64,6 +64,11 @@ local function refuse(message)
   return redis.error_reply('SLUICE ' .. message)
 end
 
+-- A log whose name is that of another key of ours would take its place.
+local function is_prefix(s)
+  return #s > 0 and not (s:find(':last$') or s:find(':once$') or s:find(':node$'))
+end
+
 -- '<prefix>:topic:<name>' -> '<prefix>', 'topic:<name>'
 local function split_key(key)
   local first, name_start
@@ -73,11 +78,11 @@ local function split_key(key)
   end
   if not first then
     local prefix = key:match('^(.+):all$')
-    if prefix then return prefix, 'all' end
+    if prefix and is_prefix(prefix) then return prefix, 'all' end
     return nil
   end
   local name = key:sub(name_start)
-  if first == 1 or #name == 0 or #name > NAME_MAX or name:find('[{}]') or not bytes_are_utf8(name)
+  if not is_prefix(key:sub(1, first - 1)) or #name == 0 or #name > NAME_MAX or name:find('[{}]') or not bytes_are_utf8(name)
     or has_control(name) or has_white_space(name) then
     return nil
   end
@@ -171,7 +176,10 @@ local function read_clock(prefix, now)
 end
 
 local function write_clock(prefix, clock)
-  if clock.born then
+  if clock.born_anew then
+    clock.born = clock.born_anew
+    redis.call('HSET', prefix .. ':clock', 'last', id_text(clock.last), 'born', string.format('%.0f', clock.born))
+  elseif clock.born then
     redis.call('HSET', prefix .. ':clock', 'last', id_text(clock.last))
   else
     clock.born = clock.now
@@ -246,18 +254,23 @@ local function publish(keys, args)
     if options.event then fields[#fields + 1] = 'e'; fields[#fields + 1] = options.event end
     if options.key then fields[#fields + 1] = 'k'; fields[#fields + 1] = options.key end
     if options['end'] then fields[#fields + 1] = 'end'; fields[#fields + 1] = '1' end
-    local life = math.max(redis.call('PTTL', key), 0)
+    local life = redis.call('PTTL', key) -- -1: somebody has made it live for ever; -2: there is no log yet
 
     -- The first write, and the only one that can still fail (a key of another type).
     local added = redis.pcall('XADD', key, 'MAXLEN', options.maxlen, id, unpack(fields))
     if type(added) == 'table' and added.err then return added end
-    if life < options.ttl * 1000 then
+    if life ~= -1 and life < options.ttl * 1000 then
       life = options.ttl * 1000
       redis.call('PEXPIRE', key, life)
     end
     write_clock(prefix, clock)
-    local marker_life = math.max(DAY * 1000, 2 * life)
-    redis.call('SET', marker_key, options['end'] and (id .. ' end') or id, 'PX', string.format('%.0f', marker_life))
+    local marker_value = options['end'] and (id .. ' end') or id
+    if life == -1 then
+      redis.call('SET', marker_key, marker_value)
+    else
+      local marker_life = math.max(DAY * 1000, 2 * life)
+      redis.call('SET', marker_key, marker_value, 'PX', string.format('%.0f', marker_life))
+    end
     nodes = redis.call('PUBLISH', key, envelope(id, p, options, data))
   end
   if once_key then redis.call('SET', once_key, id .. ' ' .. nodes, 'PX', ONCE_MILLISECONDS) end
@@ -274,18 +287,24 @@ local function tick(keys, args)
   local prefix = key and key:match('^(.+):node:[^:]+$')
   if not prefix then return refuse('bad key: <prefix>:node:<id>') end
   local known = parse_id(args[1] or '')
-  if not known then return refuse('the highest known id is needed, as <ms>-<seq>') end
+  if not known or not args[1]:find('^%d+%-%d+$') then return refuse('the highest known id is needed, as <ms>-<seq>') end
   if #args % 2 == 0 then return refuse('a registry field has no value') end
 
   local now = now_milliseconds()
   local clock = read_clock(prefix, now)
-  if is_after(known, clock.last) then clock.last = known end
+  if is_after(known, clock.last) then
+    -- The node had its knowledge from here: this data set is an older one, and has forgotten what came after.
+    if clock.born then clock.born_anew = known.ms end
+    clock.last = known
+  end
   if now > clock.last.ms then clock.last = { ms = now, seq = 0 } end
-  write_clock(prefix, clock)
   if #args > 1 then
-    redis.call('HSET', key, unpack(args, 2))
+    -- The first write, and the only one that can fail (a key of another type).
+    local set = redis.pcall('HSET', key, unpack(args, 2))
+    if type(set) == 'table' and set.err then return set end
     redis.call('EXPIRE', key, REGISTRY_SECONDS)
   end
+  write_clock(prefix, clock)
   local reading = id_text(clock.last)
   local born = string.format('%.0f', clock.born)
   redis.call('PUBLISH', key, 'tick ' .. reading .. ' ' .. born)

@@ -66,7 +66,7 @@ struct Bench: AsyncParsableCommand {
             valueName: "n"))
     var inFlight: Int?
 
-    @Option(help: ArgumentHelp("A token for the streams and for the POST.", valueName: "jwt"))
+    @Option(help: ArgumentHelp("Sent as Authorization: Bearer with the streams and the POST.", valueName: "jwt"))
     var token: String?
 
     @Option(

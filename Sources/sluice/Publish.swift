@@ -69,7 +69,7 @@ struct Publish: AsyncParsableCommand {
     @Flag(help: "Send a bare PUBLISH: live only, no type; with --redis.")
     var plain = false
 
-    @Option(help: ArgumentHelp("A publisher's token, for nodes with --auth jwt.", valueName: "jwt"))
+    @Option(help: ArgumentHelp("Sent as Authorization: Bearer.", valueName: "jwt"))
     var token: String?
 
     @Argument(help: ArgumentHelp("The event's data; \"-\" publishes each line of standard input as it comes."))

@@ -39,7 +39,7 @@ struct Subscribe: AsyncParsableCommand {
         help: ArgumentHelp("Begin after this event; \"earliest\" replays the whole log.", valueName: "id"))
     var lastEventId = ""
 
-    @Option(help: ArgumentHelp("A subscriber's token, for nodes with --auth jwt.", valueName: "jwt"))
+    @Option(help: ArgumentHelp("Sent as Authorization: Bearer.", valueName: "jwt"))
     var token: String?
 
     @Flag(help: "One JSON object a line.")

@@ -184,13 +184,29 @@ extension NodeTests {
             let client = try await RedisClient(try #require(test.redis))
             let stream = try await test.stream("/events?topic=t")
             #expect(await stream.waits { !$0.events.isEmpty })
-            let start = try #require(stream.now.events.first?.id)
+            let start = try #require(stream.now.events.first?.id.split(separator: "-").first)
             try await test.publish(#"{"topic":"t","data":"1"}"#)
             // Beyond where the stream began, and before the event that it has.
-            try await client.publish("sluice:topic:t", Array("\u{1E}1 \(start)1 -\n\n2".utf8))
+            try await client.publish("sluice:topic:t", Array("\u{1E}1 \(start)-999 -\n\n2".utf8))
             #expect(await stream.receives(2))
             #expect(stream.data == ["1", "2"])
             #expect(Set(stream.now.messages.map(\.id)).count == 1)
+        }
+
+        @Test("A forged reading of the clock does no harm", .timeLimit(.minutes(1)))
+        func forgedClock() async throws {
+            let test = try await TestNode.start(.redis)
+            let client = try await RedisClient(try #require(test.redis))
+            let stream = try await test.stream("/events?topic=t")
+            for clock in [
+                "18446744073709551615-18446744073709551615 1", "18446744073709551000-0 0", "1-1 1", "x y", "",
+            ] {
+                try await client.publish("sluice:node:\(test.node.id)", Array("tick \(clock)".utf8))
+                try await test.publish(#"{"topic":"t","data":"good"}"#)
+            }
+            #expect(await stream.receives(5))
+            #expect(Set(stream.now.messages.map(\.id)).count == 5)
+            #expect(test.node.isRunning)
         }
 
         @Test("Another prefix is another world", .timeLimit(.minutes(1)))

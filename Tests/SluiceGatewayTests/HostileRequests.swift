@@ -142,6 +142,10 @@ struct HostileRequests {
     /// What a publisher with a fault, or without good intent, might put on a channel.
     mutating func payload() -> [UInt8] {
         if number(0...3) == 0 { return garbage(0...300) }
+        if number(0...9) == 0 {
+            let words = ["5-5", "18446744073709551615-0", "18446744073709551615", "0", "-1", "tick", "", "1-1-1"]
+            return Array("tick \(pick(words)) \(pick(words))".utf8)
+        }
         var head = "\u{1E}" + pick(["1", "1", "1", "2", "", "01"]) + pick([" ", " ", "  ", "\t"])
         head += pick(["-", "5-5", "99999999999999-0", "18446744073709551615-18446744073709551615", "a-b", "-1-1", ""])
         head += pick([" -", " -", " 5-4", "", " - -"]) + pick(["\n", "\n", "\r\n", ""])

@@ -20,15 +20,20 @@ extension NodeTests {
             return ids
         }
 
-        private func resumed(_ test: TestNode, _ target: String, after cursor: String) async throws -> EventStreamClient {
+        private func resumed(_ test: TestNode, _ target: String, after cursor: String) async throws -> EventStreamClient
+        {
             var options = EventStreamClient.Options()
             options.headers["Last-Event-ID"] = cursor
             return try await test.stream(target, options)
         }
 
-        private func gaps(_ client: EventStreamClient) -> [ReceivedEvent] { client.now.events.filter { $0.type == "gap" } }
+        private func gaps(_ client: EventStreamClient) -> [ReceivedEvent] {
+            client.now.events.filter { $0.type == "gap" }
+        }
 
-        @Test("After a cursor come exactly the later events of all topics, by id, then live ones", arguments: BrokerKind.allCases)
+        @Test(
+            "After a cursor come exactly the later events of all topics, by id, then live ones",
+            arguments: BrokerKind.allCases)
         func afterCursor(broker: BrokerKind) async throws {
             let test = try await TestNode.start(broker)
             let early = try await publish(test, "a", 1...3)
@@ -42,7 +47,8 @@ extension NodeTests {
             #expect(gaps(client).isEmpty)
         }
 
-        @Test("earliest replays the whole log; a query's cursor counts, the header wins", arguments: BrokerKind.allCases)
+        @Test(
+            "earliest replays the whole log; a query's cursor counts, the header wins", arguments: BrokerKind.allCases)
         func earliest(broker: BrokerKind) async throws {
             let test = try await TestNode.start(broker)
             let ids = try await publish(test, "a", 1...4)
@@ -85,7 +91,8 @@ extension NodeTests {
             #expect(client.data == ["a3"])
         }
 
-        @Test("A checkpoint is a cursor: nothing is missed and nothing is a gap after it", arguments: BrokerKind.allCases)
+        @Test(
+            "A checkpoint is a cursor: nothing is missed and nothing is a gap after it", arguments: BrokerKind.allCases)
         func checkpoint(broker: BrokerKind) async throws {
             let test = try await TestNode.start(broker)
             let first = try await test.stream("/events?topic=quiet&client=c")
@@ -143,7 +150,29 @@ extension NodeTests {
             #expect(client.data == ["t3"])
         }
 
-        @Test("An ended topic: its log and a clean end for whoever comes late, 204 for whoever has had it", arguments: BrokerKind.allCases)
+        @Test("A Redis that comes back with older data gives a gap to cursors from before: what it forgot is not known")
+        func rolledBack() async throws {
+            let test = try await TestNode.start(.redis)
+            let redis = try #require(test.redis)
+            let client = try await test.stream("/events?topic=t")
+            let ids = try await publish(test, "t", 1...2)
+            #expect(await client.receives(2))
+            try await redis.cli("XDEL", "sluice:topic:t", ids[1])
+            try await redis.cli("SET", "sluice:last:topic:t", ids[0])
+            try await redis.cli("HSET", "sluice:clock", "last", ids[0], "born", "1")
+            #expect(await eventually { try await redis.cli("HGET", "sluice:clock", "born") != "1" })
+            // The node hears of it with its next tick.
+            #expect(
+                await eventually {
+                    let behind = try await resumed(test, "/events?topic=t", after: ids[0])
+                    _ = await behind.waits { $0.events.contains { $0.type == "checkpoint" } }
+                    return gaps(behind).contains { $0.data.contains(#""from":"\#(ids[0])""#) }
+                })
+        }
+
+        @Test(
+            "An ended topic: its log and a clean end for whoever comes late, 204 for whoever has had it",
+            arguments: BrokerKind.allCases)
         func finite(broker: BrokerKind) async throws {
             let test = try await TestNode.start(broker)
             let watching = try await test.stream("/events?topic=job")
