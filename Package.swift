@@ -55,7 +55,7 @@ let package = Package(
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Yams", package: "Yams"),
             ],
-            resources: [.embedInCode("page.html")],
+            resources: [.embedInCode("HTTP/page.html")],
             swiftSettings: settings
         ),
         .executableTarget(
@@ -86,7 +86,7 @@ let package = Package(
         ),
         .testTarget(
             name: "SluiceCoreTests",
-            dependencies: ["SluiceCore", .product(name: "NIOCore", package: "swift-nio")],
+            dependencies: ["SluiceCore", "TestSupport", .product(name: "NIOCore", package: "swift-nio")],
             swiftSettings: settings
         ),
         .testTarget(
@@ -107,6 +107,15 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SluiceCommandTests",
+            dependencies: [
+                "sluice", "SluiceCore",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),

@@ -1,194 +1,197 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import NIOCore
+import NIOPosix
 import SluiceCore
 import SluiceRedis
 
-/// `sluice publish`: one event, or one for each line of standard input.
+/// `sluice publish`: events to a topic, a client or everybody, through Redis or through a node.
 struct Publish: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Publish an event, or every line of standard input.",
+        abstract: "Publish events to a topic, a client or everybody.",
+        usage: """
+            sluice publish (--topic T | --client C | --all) [OPTION]... DATA
+            sluice publish (--topic T | --client C | --all) [OPTION]... -
+            """,
         discussion: """
-            The event goes to a node by HTTP (--url, the default), or to Redis itself (--redis), where every node \
-            takes it from. For each event a receipt is printed: where it went, its id ("-" if it has none), and how \
-            many nodes heard it (0: nobody is listening).
+            Prints a receipt for each event: where it went, its id (- if it has none), and how many nodes heard it; \
+            0 nodes: nobody is listening anywhere.
 
-            Examples:
-              sluice publish --topic news 'Hello, world'
-              sluice publish --client alice --event price '{"eur": 4}'
-              sluice publish --redis redis://127.0.0.1:6379 --topic news 'through Redis'
-              make 2>&1 | sluice publish --topic build.42 --end -
+            Through a node (--url), or straight through Redis (--redis), where the function sluice_publish is \
+            installed if it is missing.
 
-            Exit code: 0 if all was published, 1 otherwise, 64 for bad usage.
+            EXAMPLES
+              sluice publish --topic news "hello"
+              sluice publish --client ann --event invoice '{"number": 17}'
+              sluice publish --all --no-log --redis redis://127.0.0.1 "back at 10"
+              sluice publish --topic status --redis redis://127.0.0.1 --plain up
+              tail -F app.log | sluice publish --topic log -
+              ./job | sluice publish --topic job.42 --end -
+
+            Exit codes: 0 all was published, 1 something was not (one line on standard error), 64 bad usage.
             """)
 
-    @Option(help: ArgumentHelp("Publish to the streams of a topic.", valueName: "topic"))
+    @Option(help: ArgumentHelp("Publish to this topic.", valueName: "T"))
     var topic: String?
-
-    @Option(help: ArgumentHelp("Publish to the streams of one client.", valueName: "client"))
+    @Option(help: ArgumentHelp("Publish to the streams of this client.", valueName: "C"))
     var client: String?
-
     @Flag(help: "Publish to every stream on every node.")
     var all = false
 
-    @Option(help: ArgumentHelp("The event's type; without it browsers call it \"message\".", valueName: "type"))
+    @Option(help: ArgumentHelp("The event's type: what addEventListener() names in a browser.", valueName: "TYPE"))
     var event: String?
-
-    @Option(help: ArgumentHelp("Conflation key: to a slow reader a later event replaces it.", valueName: "key"))
-    var key: String?
-
-    @Flag(help: "The event closes its topic. With \"-\", an empty event at the input's end closes it.")
-    var end = false
-
-    @Flag(help: "Live only: without an id, kept nowhere.")
-    var noLog = false
-
-    @Option(help: ArgumentHelp("How many events the log keeps.", valueName: "n"))
-    var maxlen: Int?
-
-    @Option(help: ArgumentHelp("How long the log lives after its newest event.", valueName: "seconds"))
-    var ttl: Int?
-
     @Option(
         help: ArgumentHelp(
-            "The same token within 5 minutes publishes once only. With \"-\", line N uses token:N.", valueName: "token")
-    )
+            "Conflation key: a later event with the same key makes this one superfluous.", valueName: "K"))
+    var key: String?
+    @Flag(help: "Close the topic with this event; with - it is the last line, so each line waits for the next.")
+    var end = false
+    @Flag(name: .customLong("no-log"), help: "Live only: no id, no log, gone for whoever is not connected.")
+    var isUnlogged = false
+    @Option(help: ArgumentHelp("How many events the log keeps.", valueName: "N"))
+    var maxlen: Int?
+    @Option(help: ArgumentHelp("How long the log lives after its newest event, as 90s, 10m or 1h.", valueName: "D"))
+    var ttl: DurationArgument?
+    @Option(
+        help: ArgumentHelp(
+            "Idempotency: the same token within 5 minutes publishes nothing. With - each line has TOKEN-1, TOKEN-2, …",
+            valueName: "TOKEN"))
     var once: String?
 
+    @Option(help: ArgumentHelp("A node's address. (default: http://127.0.0.1:8080)", valueName: "URL"))
+    var url: WebAddress?
     @Option(
         help: ArgumentHelp(
-            "Publish through Redis: redis://[user:password@]host[:port][/db] or rediss://….", valueName: "url"))
-    var redis: String?
-
-    @Option(help: ArgumentHelp("Publish through a node. (default: http://127.0.0.1:8080/)", valueName: "url"))
-    var url: HTTPURL?
-
-    @Option(help: ArgumentHelp("Of every Redis name; with --redis.", valueName: "name"))
+            "Publish through Redis: redis://[user:password@]host[:port][/db], or rediss://.", valueName: "URL"))
+    var redis: RedisURL?
+    @Option(help: ArgumentHelp("The prefix of Redis' names, as the nodes have it.", valueName: "NAME"))
     var prefix = "sluice"
-
-    @Flag(help: "Send a bare PUBLISH: live only, no type; with --redis.")
+    @Flag(help: "With --redis: a bare PUBLISH, whose bytes are the data; live only.")
     var plain = false
-
-    @Option(help: ArgumentHelp("Sent as Authorization: Bearer.", valueName: "jwt"))
+    @Option(help: ArgumentHelp("Sent as a bearer token to --url. (default: $SLUICE_TOKEN)", valueName: "JWT"))
     var token: String?
+    @Option(help: ArgumentHelp("Certificates (PEM) to trust for https:// and rediss://.", valueName: "FILE"))
+    var ca: String?
+    @Flag(name: .shortAndLong, help: "No receipts.")
+    var quiet = false
 
-    @Argument(help: ArgumentHelp("The event's data; \"-\" publishes each line of standard input as it comes."))
+    @Argument(
+        help: ArgumentHelp("The event's data; - publishes each line of standard input as it comes.", valueName: "data"))
     var data: String
 
+    /// The longest line that is taken from standard input. What a logged event may have is for Redis to say.
+    private static let lineBytesMax = 32 << 20
+
     func validate() throws {
-        _ = try template()
-        if redis != nil, url != nil { throw ValidationError("give --redis or --url, not both") }
-        if redis == nil, plain { throw ValidationError("--plain needs --redis") }
-        if redis != nil, token != nil { throw ValidationError("--token goes with --url") }
-        if let redis {
-            do throws(RedisURL.Malformed) { _ = try RedisURL(redis) } catch {
-                throw ValidationError("--redis \(error)")
+        _ = try plan()
+        if plain {
+            if redis == nil { throw ValidationError("--plain is for --redis") }
+            if event != nil || key != nil || end || isUnlogged || maxlen != nil || ttl != nil || once != nil {
+                throw ValidationError(
+                    "a plain PUBLISH has no --event, --key, --end, --no-log, --maxlen, --ttl or --once")
             }
         }
-        if let problem = RedisNames.problem(prefix: prefix) { throw ValidationError("--prefix \(problem)") }
-        let hasOptions = event != nil || key != nil || once != nil || maxlen != nil || ttl != nil || end || noLog
-        if plain, hasOptions {
-            throw ValidationError("--plain sends the data alone: no other option of the event goes with it")
+        if redis != nil {
+            if url != nil { throw ValidationError("give --redis or --url, not both") }
+            if token != nil { throw ValidationError("--token is for --url; a login to Redis is part of its URL") }
+        } else if prefix != "sluice" {
+            throw ValidationError("--prefix is for --redis")
         }
-        if end, noLog { throw ValidationError("--end needs the log") }
+        if let problem = RedisNames.problem(prefix: prefix) { throw ValidationError("--prefix \(problem)") }
+        if end, isUnlogged { throw ValidationError("--end needs the log") }
     }
 
-    /// The event without its data.
-    private func template() throws -> OutgoingEvent {
-        var event = OutgoingEvent(target: try target())
-        if let type = self.event {
-            if let problem = EventLabel.problem(type: type) { throw ValidationError("--event \(problem)") }
-            event.type = type
-        }
+    private func plan() throws -> PublishPlan {
+        var plan = PublishPlan(target: try target())
+        if let event, let problem = EventLabel.problem(type: event) { throw ValidationError("--event \(problem)") }
         if let key, let problem = EventLabel.problem(key: key) { throw ValidationError("--key \(problem)") }
         if let once, let problem = EventLabel.problem(key: once) { throw ValidationError("--once \(problem)") }
         if let maxlen, !Publication.maxlenRange.contains(maxlen) {
-            throw ValidationError("--maxlen takes a number from 1 to \(Publication.maxlenRange.upperBound)")
+            throw ValidationError("--maxlen takes 1 to \(Publication.maxlenRange.upperBound)")
         }
-        if let ttl, !Publication.ttlRange.contains(ttl) {
-            throw ValidationError("--ttl takes seconds from 1 to \(Publication.ttlRange.upperBound)")
+        if let ttl {
+            guard let seconds = ttl.wholeSeconds, Publication.ttlRange.contains(seconds) else {
+                throw ValidationError("--ttl takes whole seconds, from 1s to 168h")
+            }
+            plan.ttlSeconds = seconds
         }
-        event.key = key
-        event.once = once
-        event.maxlen = maxlen
-        event.ttl = ttl
-        event.isLogged = !noLog
-        return event
+        plan.type = event
+        plan.key = key
+        plan.isLogged = !isUnlogged
+        plan.maxlen = maxlen
+        return plan
     }
 
     private func target() throws -> Target {
-        do throws(InvalidName) {
-            switch (topic, client, all) {
-            case (let topic?, nil, false): return try .topic(topic)
-            case (nil, let client?, false): return try .client(client)
-            case (nil, nil, true): return .all
-            default: break
-            }
-        } catch { throw ValidationError("the \(topic == nil ? "client" : "topic") \(error)") }
-        throw ValidationError("give one of --topic, --client and --all")
+        switch (topic, client, all) {
+        case (let topic?, nil, false):
+            do { return try .topic(topic) } catch { throw ValidationError("the topic \(error)") }
+        case (nil, let client?, false):
+            do { return try .client(client) } catch { throw ValidationError("the client \(error)") }
+        case (nil, nil, true): return .all
+        default: throw ValidationError("give exactly one of --topic, --client and --all")
+        }
     }
 
     func run() async throws {
+        let route = try await route()
+        let target = try target()
+        func report(_ receipt: Receipt) throws {
+            if quiet { return }
+            try StandardStream.output.write("\(target) \(receipt.id?.description ?? "-") nodes=\(receipt.nodes)\n")
+        }
         do {
-            let publisher = try await publisher()
-            var event = try template()
             if data == "-" {
-                try await publishLines(event, through: publisher)
+                try await publishLines(through: route, report: report)
             } else {
-                event.ends = end
-                event.data = ByteBuffer(string: data)
-                try await publish([event], through: publisher)
+                let event = OutgoingEvent(data: ByteBuffer(string: data), ends: end, once: once)
+                for result in await route.publish([event]) { try report(try result.get()) }
             }
-        } catch is Console.OutputClosed {
-            throw ExitCode.failure
-        } catch {
-            Console.complain(Console.reason(of: error))
-            throw ExitCode.failure
+        } catch is StandardStream.Closed {
+            throw Failure("nobody reads the receipts any more; stopped")
         }
+        await route.close()
     }
 
-    private func publisher() async throws -> any EventPublisher {
+    private func publishLines(
+        through route: any PublishRoute, report: @escaping (Receipt) throws -> Void
+    ) async throws {
+        let input = StandardInput()
+        var splitter = LineSplitter(bytesMax: Publish.lineBytesMax)
+        var publisher = LinePublisher(route: route, onceToken: once, endsWithLastLine: end, report: report)
+        do {
+            while true {
+                let bytes = try await input.read()
+                if bytes.isEmpty { break }
+                try await publisher.publish(try splitter.read(bytes))
+            }
+            if let last = try splitter.end() { try await publisher.publish([last]) }
+        } catch let error as LineSplitter.TooLong {
+            throw Failure("line \(error.line): more than \(error.bytesMax) bytes")
+        }
+        try await publisher.end()
+    }
+
+    private func route() async throws -> any PublishRoute {
+        let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        let plan = try plan()
         if let redis {
-            return try await RedisPublisher.connect(to: RedisURL(redis), prefix: prefix, isPlain: plain)
+            let endpoint: RedisEndpoint
+            do {
+                endpoint = try RedisEndpoint(url: redis, certificateAuthority: ca, clientName: "sluice-publish")
+            } catch { throw Failure("can't read the certificates", error) }
+            return try await RedisRoute.connect(
+                to: endpoint, prefix: prefix, plan: plan, isPlain: plain, on: eventLoop)
         }
-        return HTTPPublisher(url: (url ?? .local).appending(path: "/publish"), token: token)
+        var address = try url ?? Publish.defaultAddress()
+        if address.hasNoPath { address.target = "/publish" }
+        return HTTPRoute(
+            try WebDialer(address, certificateAuthority: ca), token: token ?? Environment.token, plan: plan,
+            on: eventLoop)
     }
 
-    /// What one read of the input brings goes out together, and is acknowledged before the next: in order, and no more
-    /// in flight than a read holds.
-    private func publishLines(_ template: OutgoingEvent, through publisher: any EventPublisher) async throws {
-        var input = LineInput(lineBytesMax: Publication.dataBytesMax)
-        var number = 0
-        while let lines = try await input.next() {
-            var events: [OutgoingEvent] = []
-            for line in lines {
-                number += 1
-                var event = template
-                event.data = line
-                event.once = once.map { "\($0):\(number)" }
-                events.append(event)
-            }
-            try await publish(events, through: publisher)
-        }
-        guard end else { return }
-        var last = template
-        last.ends = true
-        last.once = once.map { "\($0):\(number + 1)" }
-        try await publish([last], through: publisher)
-    }
-
-    private func publish(_ events: [OutgoingEvent], through publisher: any EventPublisher) async throws {
-        guard !events.isEmpty else { return }
-        var text = ""
-        var failure: (any Error)?
-        for result in try await publisher.publish(events) {
-            switch result {
-            case .success(let receipt):
-                text += "\(events[0].target) \(receipt.id?.description ?? "-") nodes=\(receipt.nodes)\n"
-            case .failure(let error): failure = failure ?? error
-            }
-        }
-        try Console.print(text)
-        if let failure { throw failure }
+    private static func defaultAddress() throws -> WebAddress {
+        guard let address = WebAddress("http://127.0.0.1:8080") else { throw Failure("no address") }
+        return address
     }
 }

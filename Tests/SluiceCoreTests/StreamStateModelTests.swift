@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import SluiceCore
+import TestSupport
 import Testing
 
 /// One stream, driven as a shard drives it, with a socket that takes a random number of events.

@@ -95,8 +95,7 @@ extension NodeTests {
                 switch requests.number(0...9) {
                 case 0...3:
                     let part = min(left, requests.number(20...60))
-                    try await pipeline((0..<part).map { _ in requests.plausible() }, to: test, seed: seed)
-                    left -= part
+                    left -= try await pipeline((0..<part).map { _ in requests.plausible() }, to: test, seed: seed)
                 case 4: try await send(requests.garbage(1...400), to: test, &requests)
                 default: try await send(requests.mutated(), to: test, &requests)
                 }
@@ -105,14 +104,17 @@ extension NodeTests {
         }
 
         /// Requests that are all answered, one by one, unless an answer says that the connection ends.
+        ///
+        /// - Returns: how many were answered.
         private static func pipeline(
             _ requests: [(bytes: [UInt8], method: String)], to test: TestNode, seed: UInt64
-        ) async throws {
+        ) async throws -> Int {
             let connection = try await HTTPConnection(port: test.port)
             let socket = connection.socket
             let bytes = requests.flatMap(\.bytes)
             // It fails where the node has closed the connection for good reason.
             let sending = Task { try? await socket.send(bytes) }
+            var answered = 0
             for request in requests {
                 let answer: HTTPAnswer
                 do { answer = try await connection.receive(method: request.method, within: 30) } catch {
@@ -122,6 +124,7 @@ extension NodeTests {
                         "seed \(seed): \(String(decoding: request.bytes, as: UTF8.self)): \(error)")
                     break
                 }
+                answered += 1
                 if answer.status >= 400, answer["Content-Type"] != "application/json", request.method != "HEAD" {
                     Issue.record(
                         "seed \(seed): \(answer.status) without JSON: \(String(decoding: request.bytes, as: UTF8.self))"
@@ -131,6 +134,7 @@ extension NodeTests {
             }
             await connection.close()
             await sending.value
+            return answered
         }
 
         private static func answersStill(_ test: TestNode) async -> Bool {
