@@ -60,12 +60,16 @@ package struct Replay {
 
     /// - Parameters:
     ///   - cursor: what the reader has; nil: the logs from their beginning, whatever was before.
+    ///   - earlier: of these targets it has only what came up to an earlier id.
     ///   - mark: where the reader goes live.
     ///   - born: when the data set began, in milliseconds.
-    package init(targets: [Target], after cursor: EventID?, through mark: EventID, born: UInt64) {
+    package init(
+        targets: [Target], after cursor: EventID?, earlier: [Target: EventID] = [:], through mark: EventID, born: UInt64
+    ) {
         self.mark = mark
-        let isLost = cursor.map { $0.milliseconds < born } ?? false
         lanes = targets.map { target in
+            let cursor = cursor.map { min($0, earlier[target] ?? $0) }
+            let isLost = cursor.map { $0.milliseconds < born } ?? false
             var lane = Lane(
                 target: target, after: cursor ?? .zero, readUpTo: cursor ?? .zero,
                 isOpenEnded: cursor == nil || isLost)

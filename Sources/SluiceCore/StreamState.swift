@@ -26,7 +26,7 @@ package struct StreamState {
     package private(set) var phase = Phase.opening
     /// Logged events up to this id are not for this stream, or were written.
     package private(set) var floor = EventID.zero
-    /// Where the stream began: what it brought, or else its first checkpoint.
+    /// A repaired event up to this id that comes late was before this stream, or was among what it has read from the logs.
     package private(set) var start = EventID.zero
     /// Live-only events before this position were there before the stream.
     package private(set) var liveFrom: UInt64 = 0
@@ -70,7 +70,7 @@ package struct StreamState {
             start = floor
             lastWrite = now
             lastCursor = now
-        case .replaying: break
+        case .replaying: start = max(start, floor)
         case .reading, .live, .ended: return
         }
         self.floor = max(self.floor, floor)

@@ -129,6 +129,37 @@ struct ReplayTests {
                 == [.gap(from: Self.id(1), to: mark, ["topic:a"], id: mark)])
     }
 
+    @Test("A target of which less is known is read from its own earlier id")
+    func earlier() throws {
+        let a = try #require(Self.a)
+        let b = try #require(Self.b)
+        var logs = [a: Log(), b: Log()]
+        for number in 1...8 as ClosedRange<UInt64> { logs[number.isMultiple(of: 2) ? a : b]?.append(Self.id(number)) }
+        var replay = Replay(
+            targets: [a, b], after: Self.id(5), earlier: [b: Self.id(2)], through: Self.id(20), born: Self.born)
+        var ids: [EventID] = []
+        while true {
+            switch replay.next() {
+            case .read(let requests):
+                for one in requests {
+                    replay.received(
+                        logs[one.target]?.page(after: one.after, count: 2)
+                            ?? LogPage(marker: nil, entries: [], isLast: true), lane: one.lane)
+                }
+                continue
+            case .event(let entry, _):
+                ids.append(entry.id)
+                continue
+            case .gap(let gap, _):
+                Issue.record("\(gap)")
+                continue
+            case .wait, .done: break
+            }
+            break
+        }
+        #expect(ids == [3, 5, 6, 7, 8].map(Self.id))
+    }
+
     @Test("A data set that began after the cursor has lost what was before: one gap for all targets")
     func reborn() throws {
         var log = Log()

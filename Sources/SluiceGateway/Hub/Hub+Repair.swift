@@ -8,6 +8,8 @@ import SluiceCore
 final class Repair {
     /// Everything up to this id has been delivered.
     fileprivate(set) var after: EventID
+    /// Of these targets only what came up to an earlier id.
+    fileprivate var earlier: [Target: EventID] = [:]
     /// Only this target has lost something; nil: the connection was lost, and so perhaps something of each.
     fileprivate let target: Target?
     /// What the repair brings; later ids are among what is held.
@@ -19,6 +21,18 @@ final class Repair {
     init(after: EventID, target: Target? = nil) {
         self.after = after
         self.target = target
+    }
+
+    /// The connection was lost, perhaps in the middle of another repair.
+    init(after: EventID, instead other: Repair?) {
+        self.after = after
+        self.target = nil
+        earlier = other?.earlier ?? [:]
+        if let other, let target = other.target { earlier[target] = other.after }
+    }
+
+    fileprivate func after(_ target: Target) -> EventID {
+        earlier[target].map { min($0, after) } ?? after
     }
 }
 
@@ -46,6 +60,8 @@ extension Hub {
     /// The connection is back, every channel confirmed: find out which logs have news.
     func begin(_ repair: Repair) {
         counters.repairs.add(1)
+        // An attempt that was cut off has brought everything up to here.
+        repair.after = max(repair.after, builder.clock)
         let targets = Array(interests.keys)
         let chunks = stride(from: 0, to: max(targets.count, 1), by: Hub.markersPerRead).map {
             Array(targets[$0..<min($0 + Hub.markersPerRead, targets.count)])
@@ -63,8 +79,8 @@ extension Hub {
                 let isSuspicious =
                     first.born > repair.after.milliseconds
                     || first.clock.milliseconds > repair.after.milliseconds + 86_400_000
-                let news = zip(targets, markers).filter { _, marker in
-                    isSuspicious || marker.map { $0.id > repair.after } ?? false
+                let news = zip(targets, markers).filter { target, marker in
+                    isSuspicious || marker.map { $0.id > repair.after(target) } ?? false
                 }
                 start(repair, targets: news.map(\.0), mark: first.clock)
             }
@@ -91,7 +107,9 @@ extension Hub {
 
     private func start(_ repair: Repair, targets: [Target], mark: EventID) {
         repair.mark = mark
-        repair.replay = Replay(targets: targets, after: repair.after, through: mark, born: born)
+        repair.replay = Replay(
+            targets: targets, after: repair.after, earlier: repair.earlier, through: mark, born: born)
+        repairedUpTo = max(repairedUpTo, mark)
         advance(repair)
     }
 
@@ -102,7 +120,7 @@ extension Hub {
                 begin(repair)
             } else {
                 // Its pages may be half read: the whole feed is looked up instead.
-                let whole = Repair(after: repair.after)
+                let whole = Repair(after: builder.clock, instead: repair)
                 whole.held = repair.held
                 whole.heldBytes = repair.heldBytes
                 self.repair = whole
@@ -120,11 +138,9 @@ extension Hub {
             case .gap(let gap, let id):
                 flush()
                 for target in gap.targets {
-                    interests[target]?.last = max(interests[target]?.last ?? .zero, gap.to ?? .zero)
+                    interests[target]?.lostUpTo = max(interests[target]?.lostUpTo ?? .zero, gap.to ?? .zero)
                 }
                 sendToAll(.gap(gap, id: id))
-                // Should the repair have to begin again, this is not told twice.
-                if id != nil, let to = gap.to { repair.after = max(repair.after, to) }
             case .read(let requests): return read(requests, repair)
             case .wait: return
             case .done: return finish(repair)
@@ -150,6 +166,7 @@ extension Hub {
         guard let interest = interests[target], entry.id > interest.last else { return }
         let envelope = Envelope(
             id: entry.id, previous: entry.previous, type: entry.type, key: entry.key, ends: entry.ends)
+        repairedIDs.insert(entry.id)
         entry.data.withUnsafeReadableBytes { append(envelope, data: $0, for: interest.number) }
     }
 
@@ -166,15 +183,9 @@ extension Hub {
                 // Something else is missing before this one; the rest waits on.
                 payload.withUnsafeReadableBytes { hold($0, for: number, in: next) }
             } else {
-                payload.withUnsafeReadableBytes { release($0, for: number, repair) }
+                payload.withUnsafeReadableBytes { receive($0, for: number) }
             }
         }
         if self.repair == nil { flush() }
-    }
-
-    /// Hands out what was held, unless the log has brought it.
-    private func release(_ payload: UnsafeRawBufferPointer, for number: TargetNumber, _ repair: Repair) {
-        if repair.target == nil, let id = try? Envelope(decoding: payload).id, id <= repair.mark { return }
-        receive(payload, for: number)
     }
 }

@@ -19,6 +19,8 @@ package final class Hub {
         var since: EventID?
         /// The newest event that arrived.
         var last = EventID.zero
+        /// What is lost up to here was told: it is not looked for again.
+        var lostUpTo = EventID.zero
 
         init(target: Target, number: TargetNumber) {
             self.target = target
@@ -27,7 +29,8 @@ package final class Hub {
 
         /// An event whose predecessor is later than this has come after one that was lost; nil: not known yet.
         var known: EventID? {
-            since.map { max($0, last) } ?? (last == .zero ? nil : last)
+            let seen = max(last, lostUpTo)
+            return since.map { max($0, seen) } ?? (seen == .zero ? nil : seen)
         }
     }
 
@@ -70,10 +73,17 @@ package final class Hub {
     /// When the data set began, in milliseconds since 1970; 0: not known yet.
     var born: UInt64 = 0
     var repair: Repair?
+    /// What repairs have brought: the feed may still bring the same, until a tick from behind them comes.
+    var repairedIDs: Set<EventID> = []
+    var repairedUpTo = EventID.zero
+    /// The first reading of the clock that a stream may have begun with.
+    private var firstMark: EventID?
     var isConnected = false
     private var hasHeard = true
     private var silentTicks = 0
     private var tickSent = NIODeadline.now()
+    /// The last reading of the clock itself. What events carry must not push the limit for the next one.
+    private var lastTick = EventID.zero
     private var ticker: RepeatedTask?
 
     package init(
@@ -158,7 +168,9 @@ package final class Hub {
     }
 
     package func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
-        broker.mark(markersOf: targets)
+        let reading = broker.mark(markersOf: targets)
+        reading.assumeIsolated().whenSuccess { [self] in firstMark = firstMark ?? $0.clock }
+        return reading
     }
 
     package func read(_ target: Target, after id: EventID) -> EventLoopFuture<LogPage> {
@@ -204,8 +216,10 @@ package final class Hub {
         isConnected = false
         status.feedIsDown()
         for interest in interests.values { interest.isConfirmed = false }
-        // Everything up to the clock has arrived; what comes after has to be looked up.
-        repair = Repair(after: min(builder.clock, repair?.after ?? .max))
+        // Everything up to the clock has arrived; what comes after has to be looked up. Without a clock no stream has
+        // begun, or with a reading of its own.
+        let arrived = builder.clock > .zero ? builder.clock : firstMark
+        repair = arrived.map { Repair(after: $0, instead: repair) }
     }
 
     /// A message as it came from a channel.
@@ -229,13 +243,14 @@ package final class Hub {
     }
 
     package func receive(_ envelope: Envelope, data: UnsafeRawBufferPointer, for number: TargetNumber) {
+        if !repairedIDs.isEmpty, let id = envelope.id, repairedIDs.contains(id) { return }
         counters.eventsReceived.add(1)
         // A logged one has passed the limit of whoever published it, and would come back from its log.
         guard envelope.id != nil || data.count <= eventBytesMax else {
             counters.eventsOversized.add(1)
             return complain("an event over --max-event was dropped", number, ["bytes": "\(data.count)"])
         }
-        if let id = envelope.id, id.milliseconds > max(wallClock(), builder.clock.milliseconds) + Hub.futureMax {
+        if let id = envelope.id, id.milliseconds > max(wallClock(), lastTick.milliseconds) + Hub.futureMax {
             counters.eventsMalformed.add(1)
             return complain("an event with an id from the future was dropped", number, ["id": "\(id)"])
         }
@@ -253,6 +268,8 @@ package final class Hub {
         counters.feedLatency.set(Int((.now() - tickSent).nanoseconds / 1000))
         guard repair == nil else { return }
         self.born = born
+        lastTick = clock
+        if clock >= repairedUpTo { repairedIDs = [] }
         flush()
         builder.raise(clock: clock)
         settleFresh()
@@ -263,10 +280,9 @@ package final class Hub {
     package func flush() {
         guard let batch = builder.finish() else { return }
         sendToAll(.batch(batch))
-        if repair == nil { settleFresh() }
     }
 
-    /// The clock has moved since these were confirmed: from here on nothing of them is missed.
+    /// A tick has come since these were confirmed: from here on nothing of them is missed.
     private func settleFresh() {
         guard !fresh.isEmpty, builder.clock > .zero else { return }
         for interest in fresh where interest.isConfirmed && interest.since == nil { interest.since = builder.clock }

@@ -8,7 +8,7 @@ import SluiceCore
 /// hub's loop.
 package final class LogReads {
     /// Entries of a page. One may have a megabyte, and the connection bounds a reply.
-    private static let pageEntries = 64
+    private static let pageEntries = 32
 
     private struct Waiting {
         let after: EventID

@@ -40,6 +40,9 @@ package final class Gateway: Sendable {
     /// - Throws: ``Listener/PortInUse``, or what the kernel or the certificates' file say.
     package static func start(_ settings: Settings, logger: Logger) async throws -> Gateway {
         let descriptors = raiseDescriptorLimit()
+        if settings.streamsMax == 0, descriptors < 1024 {
+            logger.warning("few streams fit: raise the limit of descriptors", metadata: ["limit": "\(descriptors)"])
+        }
         let group = MultiThreadedEventLoopGroup(
             numberOfThreads: settings.threads > 0 ? settings.threads : System.coreCount)
         do {
@@ -150,11 +153,16 @@ package final class Gateway: Sendable {
         }
     }
 
-    /// Ends everything.
+    /// Ends everything, in the order in which each can still say goodbye to the next.
     package func stop() async {
         for listener in listeners { try? await listener.close() }
-        for shard in shards { shard.run { $0.stop() } }
-        node.hub.run { $0.stop() }
+        for shard in shards { try? await shard.eventLoop.submit { shard.value.stop() }.get() }
+        let end = NIODeadline.now() + .seconds(1)
+        while node.counters.streamsOpen.value > 0, NIODeadline.now() < end {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+        let hub = node.hub
+        try? await hub.eventLoop.submit { hub.value.stop() }.get()
         try? await group.shutdownGracefully()
     }
 }

@@ -26,6 +26,7 @@ extension Shard {
     private func writeDirty(_ batch: Batch) {
         let now = NIODeadline.now()
         var delivered = 0
+        if batch.groups.contains(where: \.hasLate) { hadLate.append(contentsOf: dirty) }
         writer.begin(batch)
         for index in dirty.indices {
             let stream = dirty[index]

@@ -36,7 +36,7 @@ package final class Shard {
     var clock = EventID.zero
     /// When the broker's data set began; 0: not known yet.
     var born: UInt64 = 0
-    /// Targets that were confirmed since the clock last moved.
+    /// Targets that were confirmed since the last tick.
     private var fresh: [Subscribers] = []
     var wheel: TimerWheel<Stream>
     private var ticker: RepeatedTask?
@@ -51,6 +51,8 @@ package final class Shard {
     var writer = FrameWriter()
     /// Streams to be written in this batch. Kept, so that a batch costs no allocation.
     var dirty: ContiguousArray<Stream> = []
+    /// Streams that were given late events since the last tick.
+    var hadLate: [Stream] = []
     private var drain: Drain<Stream>?
 
     package init(index: Int, eventLoop: any EventLoop, limits: Limits, head: StreamHead, counters: Counters) {
@@ -89,13 +91,12 @@ package final class Shard {
 
     package func receive(_ message: Hub.Message) {
         switch message {
-        case .batch(let batch):
-            deliver(batch)
-            settleFresh()
+        case .batch(let batch): deliver(batch)
         case .clock(let reading, let born):
             clock = max(clock, reading)
             self.born = born
             settleFresh()
+            moveCursors()
         case .listening(let target, let number, let isConfirmed, let since):
             guard let listeners = subscribers[target] else { return }
             if let old = listeners.number { byNumber[old] = nil }
@@ -120,11 +121,22 @@ package final class Shard {
         }
     }
 
-    /// The clock has moved since these were confirmed: from here on the ring has all of them.
+    /// A tick has come since these were confirmed: from here on the ring has all of them.
     private func settleFresh() {
         guard !fresh.isEmpty, clock > .zero else { return }
         for listeners in fresh where listeners.since == nil { listeners.since = clock }
         fresh.removeAll()
+    }
+
+    /// Late events carry no id: without a checkpoint behind them a quiet stream that comes back would get them again.
+    private func moveCursors() {
+        let streams = hadLate
+        hadLate.removeAll()
+        for stream in streams where stream.state.isLive && stream.hasCheckpoints && clock > stream.state.floor {
+            let now = NIODeadline.now()
+            stream.state.wrote(upTo: clock, now: now)
+            send(lines: ControlBlock.checkpoint(Cursor(clock)), to: stream, now: now)
+        }
     }
 
     // MARK: Time
