@@ -28,9 +28,12 @@ package final class Hub {
         }
 
         /// An event whose predecessor is later than this has come after one that was lost; nil: not known yet.
+        ///
+        /// The newest event that arrived, if there is one: a reading of the clock does not tell whether one before it
+        /// was lost in silence.
         var known: EventID? {
             let seen = max(last, lostUpTo)
-            return since.map { max($0, seen) } ?? (seen == .zero ? nil : seen)
+            return last > .zero ? seen : since.map { max($0, seen) } ?? (seen > .zero ? seen : nil)
         }
     }
 
