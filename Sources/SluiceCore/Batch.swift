@@ -65,7 +65,8 @@ package final class Batch: Sendable {
 
     /// What the batch costs in memory, in bytes.
     package var size: Int {
-        buffer.capacity + entries.count * MemoryLayout<Entry>.stride
+        buffer.capacity + entries.count * (MemoryLayout<Entry>.stride + MemoryLayout<Int32>.stride)
+            + groups.count * MemoryLayout<Group>.stride
     }
 }
 

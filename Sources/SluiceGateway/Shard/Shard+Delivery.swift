@@ -151,10 +151,10 @@ extension Shard {
         guard case .reading(let position) = stream.state.phase else { return }
         let lost = stream.subscriptions.filter { $0.liveOnlyDropped > position }.map(\.target)
         if !lost.isEmpty { send(Gap(from: nil, to: nil, targets: lost), id: nil, to: stream, now: now) }
-        let covered = coveredSince(stream)
+        // From the ring's start, because live-only events have no id by which to find a later place; what the logs have
+        // brought by then is skipped.
         startReplay(
-            stream, after: stream.state.floor, mark: covered, position: ring.position(after: covered) ?? ring.end,
-            now: now)
+            stream, after: stream.state.floor, mark: coveredSince(stream), position: ring.start, now: now)
         advanceReplay(stream)
     }
 
