@@ -46,8 +46,6 @@ package struct RedisNames: Sendable {
 
     package var clock: String { "\(prefix):clock" }
 
-    package var control: String { "\(prefix):control" }
-
     package func node(_ id: String) -> String {
         "\(prefix):node:\(id)"
     }

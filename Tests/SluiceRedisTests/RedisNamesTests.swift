@@ -15,7 +15,6 @@ struct RedisNamesTests {
         #expect(names.marker(try .client("c:1")) == "sluice:last:client:c:1")
         #expect(names.marker(.all) == "sluice:last:all")
         #expect(names.clock == "sluice:clock")
-        #expect(names.control == "sluice:control")
         #expect(names.node("n1") == "sluice:node:n1")
         #expect(RedisNames(prefix: "a.b:c").channel(.all) == "a.b:c:all")
     }

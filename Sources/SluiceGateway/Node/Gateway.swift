@@ -90,7 +90,7 @@ package final class Gateway: Sendable {
         let node = Node(
             settings: settings, counters: counters, status: status, hub: hub,
             streamsMax: settings.streamsMax > 0 ? settings.streamsMax : max(1, descriptors - descriptorReserve),
-            retry: retry, head: head, headers: ResponseHeaders.common(nodeID: settings.nodeID), logger: logger)
+            retry: retry, headers: ResponseHeaders.common(nodeID: settings.nodeID), logger: logger)
 
         // Ports first: a second node on the same one must fail before it touches Redis.
         let (listeners, address) = try await Listener.bind(settings.listen, router: .public, node: node, shards: shards)

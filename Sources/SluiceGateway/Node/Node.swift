@@ -11,7 +11,6 @@ package struct Node: Sendable {
     package let hub: Confined<Hub>
     package let streamsMax: Int
     package let retry: RetryPolicy
-    package let head: StreamHead
     package let headers: [(String, String)]
     package let logger: Logger
 
