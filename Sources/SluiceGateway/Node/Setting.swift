@@ -11,6 +11,8 @@ package struct Setting: Sendable {
     package let placeholder: String?
     package let standard: String
     package let meaning: String
+    /// May be given several times: `apply` is called for each value. In the environment they have commas between them.
+    package let isRepeatable: Bool
     package let apply: @Sendable (inout Settings, String) throws(Invalid) -> Void
 
     package struct Invalid: Error {
@@ -122,13 +124,14 @@ package struct Setting: Sendable {
     ]
 
     private init(
-        _ name: String, _ placeholder: String?, _ standard: String, _ meaning: String,
+        _ name: String, _ placeholder: String?, _ standard: String, _ meaning: String, isRepeatable: Bool = false,
         apply: @escaping @Sendable (inout Settings, String) throws(Invalid) -> Void
     ) {
         self.name = name
         self.placeholder = placeholder
         self.standard = standard
         self.meaning = meaning
+        self.isRepeatable = isRepeatable
         self.apply = apply
     }
 

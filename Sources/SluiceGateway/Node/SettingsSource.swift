@@ -26,15 +26,15 @@ package struct SettingsSource {
         var settings = Settings()
         var flags = try flags()
         let variables = try variables()
-        let config = flags.removeValue(forKey: "config") ?? variables["config"]
+        let config = (flags.removeValue(forKey: "config") ?? variables["config"])?.first
         let file = try config.map { (path) throws(Failure) in try values(ofFile: path) } ?? [:]
         for setting in Setting.all {
-            if let text = flags[setting.name] {
-                try apply(setting, text, as: "--\(setting.name)", to: &settings)
-            } else if let text = variables[setting.name] {
-                try apply(setting, text, as: setting.environmentName, to: &settings)
-            } else if let text = file[setting.name] {
-                try apply(setting, text, as: "\(setting.name) in \(config ?? "")", to: &settings)
+            if let values = flags[setting.name] {
+                try apply(setting, values, as: "--\(setting.name)", to: &settings)
+            } else if let values = variables[setting.name] {
+                try apply(setting, values, as: setting.environmentName, to: &settings)
+            } else if let values = file[setting.name] {
+                try apply(setting, values, as: "\(setting.name) in \(config ?? "")", to: &settings)
             }
         }
         if let problem = settings.problem { throw Failure(description: problem) }
@@ -43,14 +43,16 @@ package struct SettingsSource {
     }
 
     private func apply(
-        _ setting: Setting, _ text: String, as name: String, to settings: inout Settings
+        _ setting: Setting, _ values: [String], as name: String, to settings: inout Settings
     ) throws(Failure) {
-        do {
-            try setting.apply(&settings, text)
-        } catch {
-            // A password must not end up in a log, also where the rest of the URL is wrong.
-            let shown = setting.name == "redis" ? "" : " \"\(SettingsSource.oneLine(text))\":"
-            throw Failure(description: "\(name):\(shown) \(error.expected)")
+        for text in values {
+            do {
+                try setting.apply(&settings, text)
+            } catch {
+                // A password must not end up in a log, also where the rest of the URL is wrong.
+                let shown = setting.name == "redis" ? "" : " \"\(SettingsSource.oneLine(text))\":"
+                throw Failure(description: "\(name):\(shown) \(error.expected)")
+            }
         }
     }
 
@@ -58,9 +60,9 @@ package struct SettingsSource {
         String(text.prefix(80).map { $0.isNewline ? " " : $0 })
     }
 
-    /// `--name value`, `--name=value`, `--switch`.
-    private func flags() throws(Failure) -> [String: String] {
-        var values: [String: String] = [:]
+    /// `--name value`, `--name=value`, `--switch`; a setting that takes several values may be there as often.
+    private func flags() throws(Failure) -> [String: [String]] {
+        var values: [String: [String]] = [:]
         var rest = arguments[...]
         while let word = rest.popFirst() {
             guard word.hasPrefix("--") else {
@@ -73,13 +75,15 @@ package struct SettingsSource {
                 throw Failure(
                     description: "--\(SettingsSource.oneLine(name)): unknown setting; see sluice serve --help")
             }
-            guard values[name] == nil else { throw Failure(description: "--\(name): is given twice") }
+            guard values[name] == nil || Setting.named(name)?.isRepeatable == true else {
+                throw Failure(description: "--\(name): is given twice")
+            }
             if parts.count > 1 {
-                values[name] = String(parts[1])
+                values[name, default: []].append(String(parts[1]))
             } else if name != "config", Setting.named(name)?.placeholder == nil {
-                values[name] = "true"
+                values[name] = ["true"]
             } else if let value = rest.popFirst() {
-                values[name] = value
+                values[name, default: []].append(value)
             } else {
                 throw Failure(description: "--\(name): needs a value")
             }
@@ -87,13 +91,15 @@ package struct SettingsSource {
         return values
     }
 
-    private func variables() throws(Failure) -> [String: String] {
-        var values: [String: String] = [:]
+    /// Several values have commas between them.
+    private func variables() throws(Failure) -> [String: [String]] {
+        var values: [String: [String]] = [:]
         for (variable, text) in environment where variable.hasPrefix("SLUICE_") {
             if variable == "SLUICE_CONFIG" {
-                values["config"] = text
+                values["config"] = [text]
             } else if let setting = Setting.all.first(where: { $0.environmentName == variable }) {
-                values[setting.name] = text
+                values[setting.name] =
+                    setting.isRepeatable ? text.split(separator: ",").map { String($0.drop { $0 == " " }) } : [text]
             } else if !SettingsSource.isServiceLink(variable) {
                 throw Failure(description: "\(SettingsSource.oneLine(variable)): unknown setting in the environment")
             }
@@ -108,7 +114,7 @@ package struct SettingsSource {
         return rest.hasPrefix("SERVICE_") || rest == "PORT" || rest.hasPrefix("PORT_") || rest.hasPrefix("TEST_")
     }
 
-    private func values(ofFile path: String) throws(Failure) -> [String: String] {
+    private func values(ofFile path: String) throws(Failure) -> [String: [String]] {
         let root: Yams.Node?
         do {
             root = try Yams.compose(yaml: try readFile(path))
@@ -119,16 +125,21 @@ package struct SettingsSource {
         guard let mapping = root.mapping else {
             throw Failure(description: "--config: \(path) must have one setting a line, as \"listen: 127.0.0.1:8080\"")
         }
-        var values: [String: String] = [:]
+        var values: [String: [String]] = [:]
         for (key, value) in mapping {
             let name = key.scalar?.string ?? ""
-            guard Setting.named(name) != nil else {
+            guard let setting = Setting.named(name) else {
                 throw Failure(description: "\(SettingsSource.oneLine(name)) in \(path): unknown setting")
             }
-            guard let text = value.scalar?.string else {
-                throw Failure(description: "\(name) in \(path): takes one value")
+            if let text = value.scalar?.string {
+                values[name] = [text]
+            } else if setting.isRepeatable, let list = value.sequence?.map({ $0.scalar?.string }), !list.contains(nil) {
+                values[name] = list.compactMap { $0 }
+            } else {
+                throw Failure(
+                    description:
+                        "\(name) in \(path): takes one value\(setting.isRepeatable ? " or a list of values" : "")")
             }
-            values[name] = text
         }
         return values
     }
