@@ -46,6 +46,9 @@ package struct RedisNames: Sendable {
 
     package var clock: String { "\(prefix):clock" }
 
+    /// The channel of orders to all nodes.
+    package var control: String { "\(prefix):control" }
+
     package func node(_ id: String) -> String {
         "\(prefix):node:\(id)"
     }

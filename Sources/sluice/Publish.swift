@@ -3,6 +3,7 @@ import ArgumentParser
 import NIOCore
 import NIOPosix
 import SluiceCore
+import SluiceGateway
 import SluiceRedis
 
 /// `sluice publish`: events to a topic, a client or everybody, through Redis or through a node.

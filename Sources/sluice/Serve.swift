@@ -52,14 +52,25 @@ struct Serve: AsyncParsableCommand {
         let second = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         print(gateway.readyLine)
         fflush(nil)
-        if !loaded.listen.isLoopback || loaded.isOpen {
-            logger.warning("open mode: anybody who reaches this node may subscribe and publish")
-        } else {
-            logger.info("open mode, on a loopback address")
+        switch loaded.auth {
+        case .jwt: break
+        case .open where loaded.listen.isLoopback && !loaded.isOpen: logger.info("open mode, on a loopback address")
+        case .open: logger.warning("open mode: anybody who reaches this node may subscribe and publish")
         }
-        for await _ in first { break }
+        await Serve.serve(gateway, until: first)
         await Serve.drain(gateway, until: second)
         await gateway.stop()
+    }
+
+    /// Until the first signal to end; SIGHUP has the certificate read anew, which is also done when its files change.
+    private static func serve(_ gateway: Gateway, until first: UnixSignalsSequence) async {
+        let reloads = await UnixSignalsSequence(trapping: .sighup)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { for await _ in reloads { gateway.reloadCertificate() } }
+            group.addTask { await gateway.watchCertificate() }
+            for await _ in first { break }
+            group.cancelAll()
+        }
     }
 
     private func start(_ settings: Settings, logger: Logger) async throws -> Gateway {
@@ -68,6 +79,12 @@ struct Serve: AsyncParsableCommand {
         } catch let error as Listener.PortInUse {
             Serve.complain("port in use: \(error.address) is taken by another process")
             throw Exit.unavailable
+        } catch let error as ServerCertificate.Unusable {
+            Serve.complain("\(error)")
+            throw Exit.usage
+        } catch let error as TokenVerifier.Failure {
+            Serve.complain("\(error)")
+            throw Exit.usage
         } catch {
             Serve.complain("can't start: \(error)")
             throw ExitCode.failure

@@ -7,5 +7,5 @@ struct Sluice: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sluice",
         abstract: "A horizontally scaled fan-out gateway for Server-Sent Events.",
-        subcommands: [Serve.self, Publish.self, Subscribe.self, Bench.self])
+        subcommands: [Serve.self, Publish.self, Subscribe.self, Bench.self, Token.self])
 }

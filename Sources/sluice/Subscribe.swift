@@ -3,6 +3,7 @@ import ArgumentParser
 import NIOCore
 import NIOPosix
 import SluiceCore
+import SluiceGateway
 
 /// `sluice subscribe`: an `EventSource` for the terminal.
 struct Subscribe: AsyncParsableCommand {

@@ -44,12 +44,28 @@ package struct HTTPProblem: Error, Equatable {
             status: .unsupportedMediaType, code: "unsupported_media_type", message: "send \(wanted)")
     }
 
-    package static let targetTooLong = HTTPProblem(
-        status: .uriTooLong, code: "uri_too_long", message: "the request's target may have 8192 bytes")
+    package static func targetTooLong(_ bytesMax: Int) -> HTTPProblem {
+        HTTPProblem(
+            status: .uriTooLong, code: "uri_too_long", message: "the request's target may have \(bytesMax) bytes")
+    }
 
     package static let headersTooLarge = HTTPProblem(
         status: .requestHeaderFieldsTooLarge, code: "headers_too_large",
-        message: "a header field may have 16 KiB, all of them 32 KiB and 100 fields")
+        message: "the request's header is larger than this gateway takes")
+
+    package static func unauthorized(_ message: String) -> HTTPProblem {
+        HTTPProblem(status: .unauthorized, code: "unauthorized", message: message)
+    }
+
+    package static func forbidden(_ message: String) -> HTTPProblem {
+        HTTPProblem(status: .forbidden, code: "forbidden", message: message)
+    }
+
+    package static func tooManyRequests(_ message: String, seconds: Int) -> HTTPProblem {
+        HTTPProblem(
+            status: .tooManyRequests, code: "too_many_requests", message: message,
+            headers: [("Retry-After", String(seconds))])
+    }
 
     package static func unavailable(_ reason: String) -> HTTPProblem {
         HTTPProblem(

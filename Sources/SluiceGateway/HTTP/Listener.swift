@@ -15,6 +15,12 @@ package enum Listener {
     /// megabytes for each, and slowness would show late.
     private static let sendBuffer = 128 * 1024
 
+    /// In seconds: a peer that says nothing for so long is asked whether it is there.
+    private static let keepaliveIdle = 60
+    private static let keepaliveInterval = 15
+    /// What a connection may have waiting in NIO, in bytes, before its streams are slow readers.
+    private static let bufferMax = 32 << 10
+
     package struct PortInUse: Error {
         package let address: ListenAddress
     }
@@ -24,26 +30,33 @@ package enum Listener {
     /// - Returns: the channels, and the address with the port that was chosen if it was 0.
     /// - Throws: ``PortInUse``, or what the kernel says.
     package static func bind(
-        _ address: ListenAddress, router: Router, node: Node, shards: [Confined<Shard>]
+        _ address: ListenAddress, pipeline: ConnectionPipeline, shards: [Confined<Shard>]
     ) async throws -> (channels: [any Channel], address: ListenAddress) {
         var address = address
         // SO_REUSEPORT would share the port with another Sluice without a word: first see that it is free.
-        let probe = try await channel(address, isShared: false, router: router, node: node, shard: shards[0])
+        let probe = try await channel(address, isShared: false, pipeline: pipeline, shard: shards[0])
         address.port = probe.localAddress?.port ?? address.port
         try await probe.close()
         var channels: [any Channel] = []
         for shard in shards {
-            channels.append(try await channel(address, isShared: true, router: router, node: node, shard: shard))
+            channels.append(try await channel(address, isShared: true, pipeline: pipeline, shard: shard))
         }
         return (channels, address)
     }
 
+    /// In milliseconds. A client that reads nothing acknowledges all the same, but the kernel gives it up after this
+    /// time, too (tcp(7)); that it is slow is for the stall check to say.
+    private static func patience(_ settings: Settings) -> Int {
+        Int(clamping: max(settings.userTimeout, settings.stall + .seconds(5)).nanoseconds / 1_000_000)
+    }
+
     private static func channel(
-        _ address: ListenAddress, isShared: Bool, router: Router, node: Node, shard: Confined<Shard>
+        _ address: ListenAddress, isShared: Bool, pipeline: ConnectionPipeline, shard: Confined<Shard>
     ) async throws -> any Channel {
         let reusePort = ChannelOptions.Types.SocketOption(
             level: .socket, name: NIOBSDSocket.Option(rawValue: SO_REUSEPORT))
-        let failures = AcceptFailures(counters: node.counters, logger: node.logger)
+        let failures = AcceptFailures(counters: pipeline.node.counters, logger: pipeline.node.logger)
+        let patience = patience(pipeline.node.settings)
         do {
             return try await ServerBootstrap(group: shard.eventLoop, childGroup: shard.eventLoop)
                 .serverChannelOption(.backlog, value: backlog)
@@ -59,6 +72,10 @@ package enum Listener {
                 }
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .childChannelOption(.socketOption(.so_keepalive), value: 1)
+                .childChannelOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: keepaliveIdle)
+                .childChannelOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: keepaliveInterval)
+                .childChannelOption(.tcpOption(.init(rawValue: TCP_USER_TIMEOUT)), value: patience)
+                .childChannelOption(.writeBufferWaterMark, value: .init(low: bufferMax / 2, high: bufferMax))
                 .childChannelOption(.socketOption(.so_sndbuf), value: sendBuffer)
                 // One small buffer: it stays with the connection for its life, and a stream reads nothing more.
                 .childChannelOption(.maxMessagesPerRead, value: 1)
@@ -67,28 +84,13 @@ package enum Listener {
                 )
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        try addHandlers(to: channel, router: router, node: node, shard: shard.value)
+                        try pipeline.add(to: channel, shard: shard.value)
                     }
                 }
                 .bind(host: address.host, port: address.port).get()
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
             throw PortInUse(address: address)
         }
-    }
-
-    /// HTTP/1 as NIO has it, with limits that suit strangers.
-    private static func addHandlers(to channel: any Channel, router: Router, node: Node, shard: Shard) throws {
-        var limits = NIOHTTPDecoderLimitConfiguration()
-        limits.maxHeaderFieldSize = 16 << 10
-        limits.maxHeaderListSize = 32 << 10
-        limits.maxHeaderFieldCount = 100
-        let encoder = HTTPResponseEncoder()
-        let decoder = ByteToMessageHandler(
-            HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits))
-        let pipelining = HTTPServerPipelineHandler()
-        let handler = RequestHandler(
-            node: node, shard: shard, router: router, companions: [pipelining, decoder, encoder])
-        try channel.pipeline.syncOperations.addHandlers([encoder, decoder, pipelining, handler])
     }
 }
 

@@ -4,11 +4,14 @@ import NIOHTTP1
 import SluiceCore
 
 /// One request that was read whole, and the routes that answer it.
-package struct Request {
+package struct Request: Sendable {
     package let head: HTTPRequestHead
     package let target: RequestTarget
     package let body: ByteBuffer
+    package let visitor: Visitor
     package let node: Node
+    /// Of its connection.
+    package let eventLoop: any EventLoop
 
     // MARK: Methods
 
@@ -31,24 +34,61 @@ package struct Request {
         }
     }
 
+    // MARK: Grants
+
+    /// Finds out what the request may do, and goes on with that: at once in open mode and without a token, else when the
+    /// token's signature is checked.
+    private func authorized(
+        _ query: Query, _ next: @escaping @Sendable (Grant) throws(HTTPProblem) -> Router.Outcome
+    ) throws(HTTPProblem) -> Router.Outcome {
+        guard let tokens = node.tokens else { return try next(node.anonymous) }
+        let credentials = try Credentials.find(
+            headers: head.headers, query: query, cookieName: node.settings.jwtCookie)
+        guard let credentials else { return try next(node.anonymous) }
+        if credentials.source == .cookie, !node.origins.permitsCookie(head.headers, host: visitor.authority) {
+            throw OriginPolicy.refusal
+        }
+        let outcome = eventLoop.makeFutureWithTask { try await tokens.verify(credentials.token) }
+            .flatMapThrowing { try next($0) }
+            .flatMapErrorThrowing { .answer(Answer(problem: HTTPProblem(of: $0))) }
+        return .authorizing(outcome)
+    }
+
+    /// Without a token it is for the client to bring one; with one there is nothing that it could do.
+    private func refused(_ grant: Grant, _ message: String) -> HTTPProblem {
+        grant == node.anonymous && node.tokens != nil
+            ? .unauthorized(
+                "a token is needed: as Authorization: Bearer, as a cookie, or as access_token= in the query")
+            : .forbidden(message)
+    }
+
     // MARK: Streams
 
     package func events() throws(HTTPProblem) -> Router.Outcome {
         try get { () throws(HTTPProblem) in
-            stream(
-                try StreamRequest(
-                    query: try Query(target.query), headers: head.headers, topicsMax: node.settings.topicsMax))
+            let query = try Query(target.query)
+            return try stream(
+                try StreamRequest(query: query, headers: head.headers, topicsMax: node.settings.topicsMax), query)
         }
     }
 
     package func articleStream() throws(HTTPProblem) -> Router.Outcome {
         try get { () throws(HTTPProblem) in
-            stream(try StreamRequest(articleQuery: try Query(target.query), headers: head.headers))
+            let query = try Query(target.query)
+            return try stream(try StreamRequest(articleQuery: query, headers: head.headers), query)
         }
     }
 
-    private func stream(_ request: StreamRequest) -> Router.Outcome {
-        head.method == .HEAD ? .answer(Answer(stream: "")) : .stream(request)
+    private func stream(_ request: StreamRequest, _ query: Query) throws(HTTPProblem) -> Router.Outcome {
+        try authorized(query) { grant throws(HTTPProblem) in
+            // The same for a topic that has events and for one that never had any.
+            guard let target = request.targets.first(where: { !grant.maySubscribe(to: $0) }) else {
+                var request = request
+                request.timeLeft = grant.expiry.map { .milliseconds($0 - Int64(clamping: WallClock.milliseconds())) }
+                return head.method == .HEAD ? .answer(Answer(stream: "")) : .stream(request)
+            }
+            throw refused(grant, "the token does not cover \(JSONText.quoted("\(target)".prefix(80)))")
+        }
     }
 
     // MARK: Publishing
@@ -62,10 +102,13 @@ package struct Request {
         let mediaType = head.headers.first(name: "content-type")?.split(separator: ";").first.map {
             $0.filter { !$0.isWhitespace }.lowercased()
         }
-        switch mediaType {
-        case "application/json", nil: return .later(try publishOne(try text(body.readableBytesView)))
-        case "application/x-ndjson": return .later(publishLines())
-        default: throw .unsupportedMediaType("application/json or application/x-ndjson")
+        return try authorized(try Query(target.query)) { grant throws(HTTPProblem) in
+            guard grant.isAdmin || !grant.publish.isEmpty else { throw refused(grant, "the token does not publish") }
+            switch mediaType {
+            case "application/json", nil: return .later(try publishOne(try text(body.readableBytesView), grant))
+            case "application/x-ndjson": return .later(try publishLines(grant))
+            default: throw .unsupportedMediaType("application/json or application/x-ndjson")
+            }
         }
     }
 
@@ -74,12 +117,15 @@ package struct Request {
         return text
     }
 
-    private func publishOne(_ json: String) throws(HTTPProblem) -> EventLoopFuture<Answer> {
-        results(try PublishRequest(json: json, limits: node.publishLimits)).map { Answer(json: $0) }
+    private func publishOne(_ json: String, _ grant: Grant) throws(HTTPProblem) -> EventLoopFuture<Answer> {
+        try results(json, grant).map { Answer(json: $0) }
     }
 
-    /// Publishes to each target and makes the answer's text.
-    private func results(_ request: PublishRequest) -> EventLoopFuture<String> {
+    /// Publishes to each target and makes the answer's text. Either all targets are allowed or nothing is published.
+    private func results(_ json: String, _ grant: Grant) throws(HTTPProblem) -> EventLoopFuture<String> {
+        let request = try PublishRequest(json: json, limits: node.publishLimits)
+        for publication in request.publications { try admit(publication.target, grant) }
+        try node.admit(publishing: request.publications.count, by: grant)
         let loop = node.hub.eventLoop
         let receipts = request.publications.map { publication in
             node.publish(publication, on: loop).map { receipt in
@@ -91,16 +137,26 @@ package struct Request {
         return EventLoopFuture.whenAllSucceed(receipts, on: loop).map { "{\"results\":[\($0.joined(separator: ","))]}" }
     }
 
+    private func admit(_ target: Target, _ grant: Grant) throws(HTTPProblem) {
+        guard grant.mayPublish(to: target) else {
+            throw refused(grant, "the token does not publish to \(JSONText.quoted("\(target)".prefix(80)))")
+        }
+    }
+
     /// One object a line, one result a line; a bad line does not stop the others.
-    private func publishLines() -> EventLoopFuture<Answer> {
+    private func publishLines(_ grant: Grant) throws(HTTPProblem) -> EventLoopFuture<Answer> {
         let loop = node.hub.eventLoop
         let lines = body.readableBytesView.split(separator: UInt8(ascii: "\n")).filter { line in
             !line.allSatisfy { $0 == 0x20 || $0 == 0x0D || $0 == 0x09 }
         }
+        guard lines.count <= node.settings.linesMax else {
+            throw HTTPProblem(
+                status: .payloadTooLarge, code: "payload_too_large",
+                message: "\(lines.count) lines; at most \(node.settings.linesMax) are allowed")
+        }
         let answers = lines.map { line -> EventLoopFuture<String> in
             do throws(HTTPProblem) {
-                return results(try PublishRequest(json: try text(line), limits: node.publishLimits))
-                    .flatMapErrorThrowing { HTTPProblem(of: $0).body }
+                return try results(try text(line), grant).flatMapErrorThrowing { HTTPProblem(of: $0).body }
             } catch {
                 return loop.makeSucceededFuture(error.body)
             }
@@ -132,7 +188,44 @@ package struct Request {
         guard message.utf8.count <= limits.dataBytesMax else { throw .bodyTooLarge(limits.dataBytesMax) }
         let publication = Publication(
             target: target, data: ByteBuffer(string: message), maxlen: limits.maxlen, ttl: limits.ttl)
-        return .later(node.publish(publication, on: node.hub.eventLoop).map { _ in Answer(text: "success") })
+        return try authorized(query) { grant throws(HTTPProblem) in
+            try admit(target, grant)
+            try node.admit(publishing: 1, by: grant)
+            return .later(node.publish(publication, on: node.hub.eventLoop).map { _ in Answer(text: "success") })
+        }
+    }
+
+    // MARK: Clients
+
+    /// `DELETE /clients/<id>`: ends the client's streams on every node; `?reconnect=false` keeps it away for a time.
+    package func client(_ id: Substring) throws(HTTPProblem) -> Router.Outcome {
+        switch head.method {
+        case .DELETE: break
+        case .OPTIONS: return .answer(Request.preflight("DELETE, OPTIONS"))
+        default: throw .methodNotAllowed("DELETE, OPTIONS")
+        }
+        let query = try Query(target.query)
+        let name = String(id)
+        do { _ = try Target.client(name) } catch {
+            throw .badRequest("the client \(JSONText.quoted(name.prefix(80))) \(error)")
+        }
+        let seconds = try query.one("seconds").map { text throws(HTTPProblem) in
+            guard let seconds = Int(text), Disconnect.secondsRange.contains(seconds) else {
+                throw .badRequest("seconds takes a whole number from 1 to \(Disconnect.secondsRange.upperBound)")
+            }
+            return seconds
+        }
+        let mayReturn = try query.flag("reconnect", default: true)
+        let order = Disconnect(
+            client: name, exile: mayReturn ? nil : .seconds(Int64(seconds ?? Disconnect.secondsDefault)))
+        return try authorized(query) { grant throws(HTTPProblem) in
+            guard grant.isAdmin else { throw refused(grant, "this needs a token with sluice.admin") }
+            let hub = node.hub
+            return .later(
+                hub.eventLoop.flatSubmit { hub.value.order(order) }.map {
+                    Answer(json: "{\"client\":\(JSONText.quoted(name)),\"nodes\":\($0)}")
+                })
+        }
     }
 
     // MARK: Admin

@@ -3,12 +3,21 @@ import NIOCore
 import NIOHTTP1
 import SluiceCore
 
-/// Takes HTTP requests off one connection and answers them; a stream's request makes it leave the pipeline.
+/// Takes HTTP requests off one connection, or one request off its HTTP/2 stream, and answers them; a stream's request
+/// makes it leave the pipeline.
 ///
 /// NIO's pipelining handler is before it, so there is one request at a time.
-package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandler {
+package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandler, Watched {
     package typealias InboundIn = HTTPServerRequestPart
     package typealias OutboundOut = HTTPServerResponsePart
+
+    package enum Transport {
+        /// - Parameters:
+        ///   - isPlain: there is no TLS between the handlers and the socket.
+        ///   - companions: NIO's handlers, which leave with this one.
+        case http1(isPlain: Bool, companions: [any RemovableChannelHandler])
+        case http2
+    }
 
     private enum State {
         case idle
@@ -16,23 +25,38 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         /// The request was answered before it was read; what is left of it is thrown away.
         case discarding
         case answering(HTTPRequestHead)
+        /// The answer is on its way to the socket.
+        case flushing
         case closed
     }
-
-    private static let targetBytesMax = 8192
 
     private let node: Node
     private let shard: Shard
     private let router: Router
-    /// NIO's handlers, which leave with this one.
-    private let companions: [any RemovableChannelHandler]
+    private let transport: Transport
+    private let watch: ConnectionGuard
     private var state = State.idle
+    /// What the answer tells the page that asked.
+    private var corsHeaders: [(String, String)] = []
+    /// The body has to be read, or the answer taken, by then.
+    private var deadline = NIODeadline.distantFuture
+    private var isWatched = false
+    private weak var channel: (any Channel)?
 
-    package init(node: Node, shard: Shard, router: Router, companions: [any RemovableChannelHandler]) {
+    package init(node: Node, shard: Shard, router: Router, transport: Transport, watch: ConnectionGuard) {
         self.node = node
         self.shard = shard
         self.router = router
-        self.companions = companions
+        self.transport = transport
+        self.watch = watch
+    }
+
+    package func handlerAdded(context: ChannelHandlerContext) {
+        channel = context.channel
+    }
+
+    private var isHTTP2: Bool {
+        if case .http2 = transport { true } else { false }
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -45,8 +69,14 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     private func received(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
         guard case .idle = state else { return }
-        if head.uri.utf8.count > RequestHandler.targetBytesMax {
-            return refuse(.targetTooLong, head: head, context: context)
+        watch.requestBegan()
+        corsHeaders = []
+        if head.uri.utf8.count > node.settings.targetBytesMax {
+            return refuse(.targetTooLong(node.settings.targetBytesMax), head: head, context: context)
+        }
+        // HTTP/2's decoder limits their bytes only.
+        if head.headers.count > node.settings.headerCountMax {
+            return refuse(.headersTooLarge, head: head, context: context)
         }
         if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }),
             length > node.settings.bodyBytesMax
@@ -54,6 +84,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
             return refuse(.bodyTooLarge(node.settings.bodyBytesMax), head: head, context: context)
         }
         state = .reading(head, body: ByteBuffer())
+        deadline = .now() + node.settings.bodyTimeout
         if head.version == .http1_1, head.headers.first(name: "expect")?.lowercased() == "100-continue" {
             context.writeAndFlush(
                 wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
@@ -73,23 +104,64 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     private func receivedEnd(context: ChannelHandlerContext) {
         guard case .reading(let head, let body) = state else { return }
         state = .answering(head)
-        let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
-        switch router.route(head, body: body, node: node) {
+        do throws(HTTPProblem) {
+            let visitor = try Visitor(head: head, peer: watch.peer, node: node)
+            corsHeaders = node.origins.headers(for: visitor.origin)
+            let outcome = router.route(head, body: body, visitor: visitor, node: node, on: context.eventLoop)
+            carryOut(outcome, visitor: visitor, context: context)
+        } catch {
+            send(Answer(problem: error), context: context)
+        }
+    }
+
+    private func carryOut(_ outcome: Router.Outcome, visitor: Visitor, context: ChannelHandlerContext) {
+        let bound = NIOLoopBound((handler: self, context: context, visitor: visitor), eventLoop: context.eventLoop)
+        switch outcome {
         case .answer(let answer): send(answer, context: context)
         case .later(let future):
             future.hop(to: context.eventLoop).whenComplete { result in
-                let (handler, context) = bound.value
+                let (handler, context, _) = bound.value
                 switch result {
                 case .success(let answer): handler.send(answer, context: context)
                 case .failure(let error): handler.send(Answer(problem: HTTPProblem(of: error)), context: context)
                 }
             }
+        case .authorizing(let future):
+            future.hop(to: context.eventLoop).whenSuccess { outcome in
+                bound.value.handler.carryOut(outcome, visitor: bound.value.visitor, context: bound.value.context)
+            }
         case .stream(let request):
             // Not in this call: the decoder is still at work on the bytes that brought the request.
             context.eventLoop.execute {
-                bound.value.handler.openStream(request, head: head, context: bound.value.context)
+                bound.value.handler.openStream(request, visitor: bound.value.visitor, context: bound.value.context)
             }
         }
+    }
+
+    // MARK: Time
+
+    package func channelReadComplete(context: ChannelHandlerContext) {
+        if case .reading = state { beginWatch() }
+        context.fireChannelReadComplete()
+    }
+
+    /// Most bodies come with their head and most answers are taken at once: only others are looked at.
+    private func beginWatch() {
+        guard !isWatched else { return }
+        isWatched = true
+        shard.watch(self)
+    }
+
+    package func check(now: NIODeadline) -> Bool {
+        switch state {
+        case .reading, .flushing:
+            guard now >= deadline else { return true }
+            node.counters.connectionsTimedOut.add(1)
+            channel?.close(promise: nil)
+        case .idle, .discarding, .answering, .closed: break
+        }
+        isWatched = false
+        return false
     }
 
     // MARK: Answers
@@ -98,66 +170,134 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     private func refuse(_ problem: HTTPProblem, head: HTTPRequestHead, context: ChannelHandlerContext) {
         state = .answering(head)
         send(Answer(problem: problem), context: context, closing: true)
-        if case .closed = state { return }
-        state = .discarding
     }
 
     private func send(_ answer: Answer, context: ChannelHandlerContext, closing: Bool = false) {
         guard case .answering(let request) = state else { return }
-        if answer.isProblem { node.counters.requestsRefused.add(1) }
-        let closes = closing || !request.isKeepAlive || request.version != .http1_1 || node.status.isDraining
-        var head = HTTPResponseHead(version: .http1_1, status: answer.status)
-        for (name, value) in node.headers + answer.headers { head.headers.add(name: name, value: value) }
+        count(answer)
+        let closes =
+            closing || (!isHTTP2 && (!request.isKeepAlive || request.version != .http1_1 || node.status.isDraining))
+        var head = HTTPResponseHead(version: isHTTP2 ? .http2 : .http1_1, status: answer.status)
+        for (name, value) in node.headers + corsHeaders + answer.headers { head.headers.add(name: name, value: value) }
         if let type = answer.contentType { head.headers.add(name: "Content-Type", value: type) }
         if answer.status != .noContent {
             head.headers.add(name: "Content-Length", value: String(answer.body.readableBytes))
         }
-        if closes { head.headers.add(name: "Connection", value: "close") }
+        if closes, !isHTTP2 { head.headers.add(name: "Connection", value: "close") }
         context.write(wrapOutboundOut(.head(head)), promise: nil)
-        if request.method != .HEAD, answer.body.readableBytes > 0 {
-            context.write(wrapOutboundOut(.body(.byteBuffer(answer.body))), promise: nil)
+        state = .flushing
+        let hasBody = request.method != .HEAD && answer.body.readableBytes > 0
+        if !hasBody || isHTTP2 {
+            if hasBody { context.write(wrapOutboundOut(.body(.byteBuffer(answer.body))), promise: nil) }
+            return finish(closing: closes, context: context)
         }
-        state = closes ? .closed : .idle
+        // The next request of a pipeline is not looked at before this answer has left: who does not read can't make
+        // the node pile answers up.
         let written = context.eventLoop.makePromise(of: Void.self)
-        if closes {
+        let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
+        written.futureResult.whenSuccess { bound.value.handler.finish(closing: closes, context: bound.value.context) }
+        context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(answer.body))), promise: written)
+        if case .flushing = state {
+            deadline = .now() + node.settings.stall
+            beginWatch()
+        }
+    }
+
+    private func finish(closing: Bool, context: ChannelHandlerContext) {
+        guard case .flushing = state else { return }
+        watch.requestEnded()
+        state = closing ? .closed : .idle
+        let written = context.eventLoop.makePromise(of: Void.self)
+        if closing {
             let channel = context.channel
             written.futureResult.whenComplete { _ in channel.close(promise: nil) }
         }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
     }
 
+    private func count(_ answer: Answer) {
+        guard answer.isProblem else { return }
+        node.counters.requestsRefused.add(1)
+        switch answer.status {
+        case .unauthorized: node.counters.requestsUnauthorized.add(1)
+        case .forbidden: node.counters.requestsForbidden.add(1)
+        default: break
+        }
+    }
+
     // MARK: Streams
 
-    private func openStream(_ request: StreamRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
-        guard context.channel.isActive, case .answering = state else { return }
-        let open = node.counters.streamsOpen.value
-        if node.status.isDraining || open >= node.streamsMax || !shard.admits(now: .now()) {
-            node.counters.streamsShed.add(1)
-            let retry = ControlBlock.prelude(retryMilliseconds: node.retry.afterShed(streams: open))
-            return send(Answer(stream: retry), context: context, closing: true)
+    private func openStream(_ request: StreamRequest, visitor: Visitor, context: ChannelHandlerContext) {
+        guard context.channel.isActive, case .answering(let head) = state else { return }
+        let now = NIODeadline.now()
+        let client = request.targets.first { $0.kind == .client }
+        if let client, shard.isExiled(client, now: now) {
+            return send(Answer(status: .noContent), context: context, closing: !isHTTP2)
+        }
+        guard admit(visitor.address, client: client, now: now) else {
+            let retry = node.retry.afterShed(streams: node.counters.streamsOpen.value)
+            let answer = Answer(stream: ControlBlock.prelude(retryMilliseconds: retry))
+            return send(answer, context: context, closing: !isHTTP2)
         }
         state = .closed
-        let now = NIODeadline.now()
+        let socket: StreamSocket
+        let framing: Stream.Framing
+        switch transport {
+        case .http1(let isPlain, _):
+            socket = StreamSocket(channel: context.channel, isPlain: isPlain)
+            framing = head.version == .http1_1 ? .chunked : .plain
+        case .http2:
+            socket = StreamSocket(http2: context.channel)
+            framing = .plain
+        }
         let stream = Stream(
-            shard: shard, socket: StreamSocket(channel: context.channel, isPlain: true),
-            framing: head.version == .http1_1 ? .chunked : .plain,
-            state: StreamState(now: now, expiry: shard.expiry(now: now)), request: request)
+            shard: shard, socket: socket, framing: framing,
+            state: StreamState(now: now, expiry: shard.expiry(now: now, token: request.timeLeft)), request: request,
+            extraHeaders: corsHeaders, address: visitor.address)
+        takeOver(context, by: stream)
+        shard.open(stream, targets: request.targets)
+    }
+
+    /// The stream takes the place of everything that was there for requests.
+    private func takeOver(_ context: ChannelHandlerContext, by stream: Stream) {
         let pipeline = context.pipeline.syncOperations
         do {
             try pipeline.addHandler(stream)
         } catch {
             return context.close(promise: nil)
         }
-        let shard = shard
         pipeline.removeHandler(self, promise: nil)
+        guard case .http1(_, let companions) = transport else { return }
         for companion in companions { pipeline.removeHandler(companion, promise: nil) }
-        shard.open(stream, targets: request.targets)
+        pipeline.removeHandler(watch, promise: nil)
+        watch.leave()
+    }
+
+    /// Whether the node has room for one more stream, of this address and of this client.
+    private func admit(_ address: NetworkAddress?, client: Target?, now: NIODeadline) -> Bool {
+        let counters = node.counters
+        if node.status.isDraining || counters.streamsOpen.value >= node.streamsMax {
+            counters.streamsShed.add(1)
+            return false
+        }
+        guard shard.admits(now: now) else {
+            counters.streamsShed.add(1)
+            counters.shedByRate.add(1)
+            return false
+        }
+        switch node.streamQuotas.admit(address: address, client: client) {
+        case nil: return true
+        case .address?: counters.shedByAddress.add(1)
+        case .client?: counters.shedByClient.add(1)
+        }
+        counters.streamsShed.add(1)
+        return false
     }
 
     // MARK: Errors
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard let error = error as? HTTPParserError else { return context.close(promise: nil) }
+        guard let error = error as? HTTPParserError, !isHTTP2 else { return context.close(promise: nil) }
         switch state {
         case .idle, .reading:
             let problem: HTTPProblem =
@@ -166,12 +306,12 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
                 case .invalidVersion:
                     HTTPProblem(
                         status: .httpVersionNotSupported, code: "version_not_supported",
-                        message: "HTTP/1.0 and HTTP/1.1 are spoken here")
+                        message: "HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken here")
                 default: .badRequest("this is not HTTP: \(error)")
                 }
             let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/")
             refuse(problem, head: head, context: context)
-        case .discarding, .answering, .closed:
+        case .discarding, .answering, .flushing, .closed:
             context.close(promise: nil)
         }
     }

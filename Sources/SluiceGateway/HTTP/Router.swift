@@ -8,34 +8,53 @@ package enum Router: Sendable {
     case `public`
     case admin
 
-    package enum Outcome {
+    package enum Outcome: Sendable {
         case answer(Answer)
         case later(EventLoopFuture<Answer>)
         case stream(StreamRequest)
+        /// What comes of it once its token is checked; never fails.
+        case authorizing(EventLoopFuture<Outcome>)
     }
 
-    package func route(_ head: HTTPRequestHead, body: ByteBuffer, node: Node) -> Outcome {
+    package func route(
+        _ head: HTTPRequestHead, body: ByteBuffer, visitor: Visitor, node: Node, on eventLoop: any EventLoop
+    ) -> Outcome {
         do throws(HTTPProblem) {
             let target = try RequestTarget(head.uri)
-            let request = Request(head: head, target: target, body: body, node: node)
+            let request = Request(
+                head: head, target: target, body: body, visitor: visitor, node: node, eventLoop: eventLoop)
             switch (self, target.path) {
+            // For load balancers, which ask by address.
             case (_, "/healthz"): return try request.get { .answer(Answer(text: "ok\n")) }
             case (_, "/readyz"): return try request.get { request.readiness() }
-            case (.public, "/"): return try request.get { .answer(Page.answer) }
-            case (.public, "/events"): return try request.events()
-            case (.public, "/sse"): return try request.articleStream()
-            case (.public, "/publish"): return try request.publish()
-            case (.public, "/push"): return try request.articlePush()
             case (.admin, "/metrics"): return try request.get { request.metrics() }
-            default: throw .notFound
+            case (.admin, _): throw .notFound
+            case (.public, let path):
+                guard node.hosts.permits(visitor.authority) else { throw HostPolicy.refusal }
+                guard visitor.origin != .refused else { throw OriginPolicy.refusal }
+                return try Router.open(path, request)
             }
         } catch {
             return .answer(Answer(problem: error))
         }
     }
+
+    /// What everybody may ask of whom host and origin allow it.
+    private static func open(_ path: String, _ request: Request) throws(HTTPProblem) -> Outcome {
+        switch path {
+        case "/": try request.get { .answer(Page.answer) }
+        case "/events": try request.events()
+        case "/sse": try request.articleStream()
+        case "/publish": try request.publish()
+        case "/push": try request.articlePush()
+        case _ where path.hasPrefix("/clients/"):
+            try request.client(path.dropFirst("/clients/".count))
+        default: throw .notFound
+        }
+    }
 }
 
-/// The path and query of a request's target (RFC 9112 §3.2): the origin form, or the absolute form, whose host says nothing new.
+/// The path and query of a request's target (RFC 9112 §3.2): the origin form, or the absolute form, whose host ``Authority`` reads.
 package struct RequestTarget: Equatable {
     package let path: String
     package let query: Substring

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import NIOCore
 import NIOHTTP1
 import SluiceCore
 
 /// What a `GET /events` asks for, checked.
-package struct StreamRequest: Equatable {
+package struct StreamRequest: Equatable, Sendable {
     /// From where on.
     package enum Resume: Equatable, Sendable {
         /// From now on.
@@ -19,6 +20,8 @@ package struct StreamRequest: Equatable {
     package var hasCheckpoints = true
     package var conflates = false
     package var resume = Resume.fresh
+    /// How long its token is still good; nil: for ever.
+    package var timeLeft: TimeAmount?
 
     /// `topic` (repeatable), `client`, `checkpoints`, `conflate`, `last_event_id`. Other names are ignored: pages add their own against caches.
     package init(query: Query, headers: HTTPHeaders, topicsMax: Int) throws(HTTPProblem) {

@@ -25,6 +25,10 @@ package protocol Broker: AnyObject {
     func read(_ target: Target, after id: EventID, count: Int) -> EventLoopFuture<LogPage>
     /// Fails with ``PublishFailure``.
     func publish(_ publication: Publication) -> EventLoopFuture<Receipt>
+    /// Sends an order to every node, this one included.
+    ///
+    /// - Returns: how many nodes it has reached. Fails with ``PublishFailure``.
+    func order(_ disconnect: Disconnect) -> EventLoopFuture<Int>
     /// Sends a reading of the clock through the feed. Every earlier event arrives before it.
     ///
     /// - Parameter known: the highest id that this node knows; the clock is raised to it.

@@ -46,6 +46,7 @@ package final class Hub {
         case confirmed(Target)
         /// Lost for good, for everyone who listens to it.
         case gap(Gap, id: EventID?)
+        case disconnect(Disconnect)
     }
 
     /// An id this far ahead of the last reading of the clock is forged or broken, in milliseconds.
@@ -53,6 +54,7 @@ package final class Hub {
     private static let tickInterval = TimeAmount.seconds(2)
     /// So many ticks without anything from the feed: it is connected and yet brings nothing.
     private static let silentTicksMax = 2
+    private static let orderBytesMax = 4096
     /// Targets whose markers are compared with what has arrived, at each tick.
     private static let auditedPerTick = 512
 
@@ -277,6 +279,31 @@ package final class Hub {
         builder.raise(clock: clock)
         settleFresh()
         sendToAll(.clock(builder.clock, born: born))
+    }
+
+    /// An order as it came from its channel.
+    package func receive(order payload: UnsafeRawBufferPointer) {
+        do {
+            guard payload.count <= Hub.orderBytesMax, let text = String(validating: payload, as: UTF8.self) else {
+                throw Disconnect.Malformed(description: "it is no text, or too long")
+            }
+            receive(order: try Disconnect(json: text))
+        } catch {
+            counters.ordersMalformed.add(1)
+            if complaints.isDue("order", now: .now()) {
+                logger.warning("an order on the control channel was dropped", metadata: ["problem": "\(error)"])
+            }
+        }
+    }
+
+    package func receive(order: Disconnect) {
+        // What was published to the client before goes out before its streams end.
+        flush()
+        sendToAll(.disconnect(order))
+    }
+
+    package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
+        broker.order(disconnect)
     }
 
     /// Hands what has come to the shards.

@@ -83,6 +83,11 @@ package final class MemoryBroker: Broker {
         }
     }
 
+    package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
+        hub?.receive(order: disconnect)
+        return eventLoop.makeSucceededFuture(1)
+    }
+
     package func tick(known: EventID) {
         hub?.receive(clock: logs.tick(now: wallClock()), born: logs.born)
     }

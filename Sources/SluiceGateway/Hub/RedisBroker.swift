@@ -58,6 +58,7 @@ package final class RedisBroker: Broker {
         self.commands = commands
         self.feed = feed
         _ = feed.want(names.node(nodeID))
+        _ = feed.want(names.control)
         commands.start()
         feed.start()
     }
@@ -89,6 +90,8 @@ package final class RedisBroker: Broker {
             hub?.receive(payload, for: number)
         } else if name == names.node(nodeID) {
             receivedTick(payload)
+        } else if name == names.control {
+            hub?.receive(order: payload)
         }
     }
 
@@ -169,6 +172,15 @@ package final class RedisBroker: Broker {
 
     package func tick(known: EventID) {
         send(["FCALL", "sluice_tick", "1", names.node(nodeID), known.description]).whenComplete { _ in }
+    }
+
+    package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
+        send(["PUBLISH", names.control, disconnect.json]).flatMapThrowing { reply in
+            guard case .integer(let nodes) = reply else {
+                throw PublishFailure.unavailable("Redis sent an unexpected reply")
+            }
+            return Int(nodes)
+        }.flatMapErrorThrowing { error in throw RedisBroker.failure(error) }
     }
 
     package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {

@@ -15,6 +15,18 @@ package final class Counters: Sendable {
     package let eventsRepaired = Counter()
     package let eventsPublished = Counter()
     package let requestsRefused = Counter()
+    package let requestsUnauthorized = Counter()
+    package let requestsForbidden = Counter()
+    package let requestsLimited = Counter()
+    package let ordersMalformed = Counter()
+    package let connectionsOpen = Counter()
+    package let connectionsRefused = Counter()
+    package let connectionsTimedOut = Counter()
+    package let handshakesFailed = Counter()
+    package let shedByAddress = Counter()
+    package let shedByClient = Counter()
+    package let shedByRate = Counter()
+    package let certificatesLoaded = Counter()
     package let acceptsFailed = Counter()
     /// From the publishing of the last tick to its arrival, in microseconds.
     package let feedLatency = Counter()
@@ -48,6 +60,44 @@ package final class Counters: Sendable {
                 eventsPublished.value
             ),
             ("requests_refused_total", "counter", "Requests answered with an error.", requestsRefused.value),
+            ("requests_unauthorized_total", "counter", "Requests answered 401.", requestsUnauthorized.value),
+            ("requests_forbidden_total", "counter", "Requests answered 403.", requestsForbidden.value),
+            (
+                "requests_limited_total", "counter", "Requests answered 429: more than their token may publish.",
+                requestsLimited.value
+            ),
+            (
+                "orders_malformed_total", "counter", "Messages on the control channel that were dropped.",
+                ordersMalformed.value
+            ),
+            (
+                "connections_open", "gauge", "Connections to the public listener, those of streams included.",
+                connectionsOpen.value
+            ),
+            (
+                "connections_refused_total", "counter",
+                "Connections closed at once: too many, from one address or in all, or without a proxy's header.",
+                connectionsRefused.value
+            ),
+            (
+                "connections_timed_out_total", "counter",
+                "Connections closed because a handshake, head or body did not come.",
+                connectionsTimedOut.value
+            ),
+            ("tls_handshakes_failed_total", "counter", "TLS handshakes that failed.", handshakesFailed.value),
+            (
+                "tls_certificates_loaded_total", "counter", "Times the certificate was read anew.",
+                certificatesLoaded.value
+            ),
+            (
+                "streams_shed_address_total", "counter", "Streams sent away because of their address' limit.",
+                shedByAddress.value
+            ),
+            (
+                "streams_shed_client_total", "counter", "Streams sent away because of their client's limit.",
+                shedByClient.value
+            ),
+            ("streams_shed_rate_total", "counter", "Streams sent away because of --open-rate.", shedByRate.value),
             ("log_reads_total", "counter", "Pages of logs read from the broker.", logReads.value),
             (
                 "repairs_total", "counter", "Times the feed had lost something and was repaired from the logs.",

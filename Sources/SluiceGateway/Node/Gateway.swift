@@ -10,6 +10,7 @@ import SluiceRedis
 package final class Gateway: Sendable {
     /// Descriptors that are not for streams: Redis, files, listeners, and connections that only ask something.
     private static let descriptorReserve = 200
+    private static let certificateInterval = Duration.seconds(10)
     /// How long the ready line waits for Redis. A node may start while Redis is away.
     private static let brokerWait = TimeAmount.seconds(2)
 
@@ -18,19 +19,21 @@ package final class Gateway: Sendable {
     private let shards: [Confined<Shard>]
     private let listeners: [any Channel]
     private let brokerName: String
+    private let certificate: ServerCertificate?
     /// Where it listens, with the ports that were chosen.
     package let address: ListenAddress
     package let adminAddress: ListenAddress?
 
     private init(
         group: MultiThreadedEventLoopGroup, node: Node, shards: [Confined<Shard>], listeners: [any Channel],
-        brokerName: String, address: ListenAddress, adminAddress: ListenAddress?
+        brokerName: String, certificate: ServerCertificate?, address: ListenAddress, adminAddress: ListenAddress?
     ) {
         self.group = group
         self.node = node
         self.shards = shards
         self.listeners = listeners
         self.brokerName = brokerName
+        self.certificate = certificate
         self.address = address
         self.adminAddress = adminAddress
     }
@@ -59,6 +62,14 @@ package final class Gateway: Sendable {
         let counters = Counters()
         let status = NodeStatus()
         let loops = Array(group.makeIterator())
+        let certificate: ServerCertificate? =
+            if let file = settings.tlsCertificate, let key = settings.tlsKey {
+                try ServerCertificate(certificateFile: file, keyFile: key)
+            } else { nil }
+        let tokens: TokenVerifier? =
+            settings.auth == .jwt
+            ? try await TokenVerifier(
+                settings, eventLoop: loops[0], wallClock: WallClock.milliseconds, logger: logger) : nil
         let endpoint = try settings.redis.map {
             try RedisEndpoint(
                 url: $0, certificateAuthority: settings.redisCertificateAuthority,
@@ -68,11 +79,12 @@ package final class Gateway: Sendable {
             let broker = broker(settings, endpoint: endpoint, eventLoop: loops[0], logger: logger)
             let hub = Hub(
                 eventLoop: loops[0], broker: broker, eventBytesMax: settings.eventBytesMax, counters: counters,
-                status: status, wallClock: wallClock, logger: logger)
+                status: status, wallClock: WallClock.milliseconds, logger: logger)
             return (Confined(hub, on: loops[0]), broker.name)
         }.get()
         let retry = RetryPolicy(base: settings.retry, spread: settings.retrySpread)
         let head = StreamHead(nodeID: settings.nodeID)
+        let quotas = StreamQuotas(perAddress: settings.streamsPerAddressMax, perClient: settings.streamsPerClientMax)
         var shards: [Confined<Shard>] = []
         for (index, loop) in loops.enumerated() {
             let limits = Shard.Limits(
@@ -84,43 +96,48 @@ package final class Gateway: Sendable {
             shards.append(
                 try await loop.submit {
                     Confined(
-                        Shard(index: index, eventLoop: loop, limits: limits, head: head, counters: counters), on: loop)
+                        Shard(
+                            index: index, eventLoop: loop, limits: limits, head: head, counters: counters,
+                            quotas: quotas), on: loop)
                 }.get())
         }
         let node = Node(
             settings: settings, counters: counters, status: status, hub: hub,
             streamsMax: settings.streamsMax > 0 ? settings.streamsMax : max(1, descriptors - descriptorReserve),
-            retry: retry, headers: ResponseHeaders.common(nodeID: settings.nodeID), logger: logger)
+            connectionsMax: settings.connectionsMax > 0
+                ? settings.connectionsMax : max(descriptors / 2, descriptors - descriptorReserve / 2),
+            retry: retry, streamQuotas: quotas, tokens: tokens, logger: logger)
 
         // Ports first: a second node on the same one must fail before it touches Redis.
-        let (listeners, address) = try await Listener.bind(settings.listen, router: .public, node: node, shards: shards)
+        let (listeners, address) = try await Listener.bind(
+            settings.listen,
+            pipeline: ConnectionPipeline(
+                router: .public, node: node, certificate: certificate, expectsProxyHeader: settings.expectsProxyHeader),
+            shards: shards)
         var admin: (channels: [any Channel], address: ListenAddress)?
         if let adminListen = settings.adminListen {
-            admin = try await Listener.bind(adminListen, router: .admin, node: node, shards: Array(shards.prefix(1)))
+            admin = try await Listener.bind(
+                adminListen,
+                pipeline: ConnectionPipeline(router: .admin, node: node, certificate: nil, expectsProxyHeader: false),
+                shards: Array(shards.prefix(1)))
         }
         let all = shards
         hub.run { $0.start(shards: all) }
         for shard in shards { shard.run { $0.start(hub: hub) } }
+        await tokens?.start()
         await waitForBroker(status)
         return Gateway(
             group: group, node: node, shards: shards, listeners: listeners + (admin?.channels ?? []),
-            brokerName: brokerName, address: address, adminAddress: admin?.address)
+            brokerName: brokerName, certificate: certificate, address: address, adminAddress: admin?.address)
     }
 
     private static func broker(
         _ settings: Settings, endpoint: RedisEndpoint?, eventLoop: any EventLoop, logger: Logger
     ) -> any Broker {
-        guard let endpoint else { return MemoryBroker(eventLoop: eventLoop, wallClock: wallClock) }
+        guard let endpoint else { return MemoryBroker(eventLoop: eventLoop, wallClock: WallClock.milliseconds) }
         return RedisBroker(
             endpoint: endpoint, names: RedisNames(prefix: settings.prefix), nodeID: settings.nodeID,
             eventLoop: eventLoop, logger: logger)
-    }
-
-    /// Milliseconds since 1970.
-    @Sendable private static func wallClock() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
     }
 
     private static func raiseDescriptorLimit() -> Int {
@@ -134,6 +151,27 @@ package final class Gateway: Sendable {
     private static func waitForBroker(_ status: NodeStatus) async {
         let end = NIODeadline.now() + brokerWait
         while status.problem != nil, NIODeadline.now() < end { try? await Task.sleep(for: .milliseconds(5)) }
+    }
+
+    /// Reads the certificate's files if they have changed.
+    package func reloadCertificate() {
+        guard let certificate else { return }
+        do {
+            guard try certificate.reload() else { return }
+            node.counters.certificatesLoaded.add(1)
+            node.logger.notice("a new certificate is used from now on")
+        } catch {
+            node.logger.error("the certificate can't be read anew; the old one stays", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// Looks for a new certificate now and then, until the task is cancelled.
+    package func watchCertificate() async {
+        guard certificate != nil else { return }
+        while !Task.isCancelled {
+            try? await Task.sleep(for: Gateway.certificateInterval)
+            reloadCertificate()
+        }
     }
 
     /// What a script waits for.
@@ -161,6 +199,7 @@ package final class Gateway: Sendable {
         while node.counters.streamsOpen.value > 0, NIODeadline.now() < end {
             try? await Task.sleep(for: .milliseconds(5))
         }
+        node.tokens?.stop()
         let hub = node.hub
         try? await hub.eventLoop.submit { hub.value.stop() }.get()
         try? await group.shutdownGracefully()

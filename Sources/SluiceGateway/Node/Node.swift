@@ -2,21 +2,70 @@
 import Logging
 import NIOCore
 import SluiceCore
+import Synchronization
 
 /// What every connection's handler needs to know of the node.
-package struct Node: Sendable {
+package final class Node: Sendable {
     package let settings: Settings
     package let counters: Counters
     package let status: NodeStatus
     package let hub: Confined<Hub>
     package let streamsMax: Int
+    package let connectionsMax: Int
     package let retry: RetryPolicy
     package let headers: [(String, String)]
     package let logger: Logger
+    /// nil in open mode.
+    package let tokens: TokenVerifier?
+    /// What a request without a token may do.
+    package let anonymous: Grant
+    package let origins: OriginPolicy
+    package let hosts: HostPolicy
+    package let proxies: ForwardedFor
+    package let streamQuotas: StreamQuotas
+    /// Connections that are no streams, for each address.
+    package let connectionQuotas: StreamQuotas
+    private let publishRate: Mutex<PublishRate>
+
+    package init(
+        settings: Settings, counters: Counters, status: NodeStatus, hub: Confined<Hub>, streamsMax: Int,
+        connectionsMax: Int, retry: RetryPolicy, streamQuotas: StreamQuotas, tokens: TokenVerifier?, logger: Logger
+    ) {
+        self.settings = settings
+        self.counters = counters
+        self.status = status
+        self.hub = hub
+        self.streamsMax = streamsMax
+        self.connectionsMax = connectionsMax
+        self.retry = retry
+        self.headers = ResponseHeaders.common(nodeID: settings.nodeID)
+        self.logger = logger
+        self.tokens = tokens
+        self.streamQuotas = streamQuotas
+        anonymous = tokens == nil ? .everything : .anonymous(settings.anonymous)
+        origins = OriginPolicy(origins: settings.origins, isOpen: tokens == nil)
+        hosts = HostPolicy(hosts: settings.hosts)
+        proxies = ForwardedFor(trusted: settings.trustedProxies)
+        connectionQuotas = StreamQuotas(perAddress: settings.streamsPerAddressMax, perClient: 0)
+        publishRate = Mutex(PublishRate(rate: max(1, settings.publishRate)))
+    }
 
     package func publish(_ publication: Publication, on eventLoop: any EventLoop) -> EventLoopFuture<Receipt> {
         let hub = hub
         return hub.eventLoop.flatSubmit { hub.value.publish(publication) }.hop(to: eventLoop)
+    }
+
+    /// Takes `count` events off what the token of a grant may publish now.
+    ///
+    /// - Throws: 429 with the time to come back.
+    package func admit(publishing count: Int, by grant: Grant) throws(HTTPProblem) {
+        guard settings.publishRate > 0, !grant.id.isEmpty else { return }
+        let wait = publishRate.withLock { $0.take(grant.id, count: count, now: .now()) }
+        guard let wait else { return }
+        counters.requestsLimited.add(1)
+        throw .tooManyRequests(
+            "this token may publish \(settings.publishRate) events a second",
+            seconds: max(1, Int((wait.nanoseconds + 999_999_999) / 1_000_000_000)))
     }
 
     package var publishLimits: PublishRequest.Limits {

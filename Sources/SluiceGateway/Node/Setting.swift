@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Logging
 import NIOCore
+import SluiceCore
 import SluiceRedis
 
 /// One setting: its public name, its default and how its text is read. The help, the README's table and all sources
@@ -103,9 +104,140 @@ package struct Setting: Sendable {
         Setting("max-body", "SIZE", "8MiB", "body of one request") { settings, text throws(Invalid) in
             settings.bodyBytesMax = try size(text, 1 << 10...1 << 30)
         },
-        Setting("auth", "MODE", "open", "open: anybody may subscribe and publish") { _, text throws(Invalid) in
-            guard text == "open" else { throw Invalid(expected: "takes open") }
+        Setting("max-connections", "N", "0", "connections of this node; 0: what the limit of descriptors allows") {
+            settings, text throws(Invalid) in
+            settings.connectionsMax = try number(text, 0...100_000_000)
         },
+        Setting(
+            "max-streams-per-address", "N", "",
+            "streams of one address (IPv6: of one /64); 0: no limit; not given: 1000, and no limit for loopback"
+        ) { settings, text throws(Invalid) in
+            settings.streamsPerAddressMax = try number(text, 0...100_000_000)
+        },
+        Setting("max-streams-per-client", "N", "1000", "streams of one client id on this node; 0: no limit") {
+            settings, text throws(Invalid) in
+            settings.streamsPerClientMax = try number(text, 0...100_000_000)
+        },
+        Setting("publish-rate", "N", "10000", "events that one token may publish in a second; 0: no limit") {
+            settings, text throws(Invalid) in
+            settings.publishRate = try number(text, 0...100_000_000)
+        },
+        Setting("head-timeout", "D", "10s", "time for the head of a request") { settings, text throws(Invalid) in
+            settings.headTimeout = try duration(text, .milliseconds(100) ... .hours(1))
+        },
+        Setting("body-timeout", "D", "30s", "time for the body of a request") { settings, text throws(Invalid) in
+            settings.bodyTimeout = try duration(text, .milliseconds(100) ... .hours(1))
+        },
+        Setting("idle-timeout", "D", "75s", "a connection without a request is closed after it") {
+            settings, text throws(Invalid) in
+            settings.idleTimeout = try duration(text, .milliseconds(100) ... .hours(1))
+        },
+        Setting("tls-timeout", "D", "10s", "time for the TLS handshake") { settings, text throws(Invalid) in
+            settings.tlsTimeout = try duration(text, .milliseconds(100) ... .hours(1))
+        },
+        Setting(
+            "user-timeout", "D", "30s", "TCP_USER_TIMEOUT: a peer that acknowledges nothing for so long is given up"
+        ) { settings, text throws(Invalid) in
+            settings.userTimeout = try duration(text, .seconds(1) ... .hours(1))
+        },
+        Setting("max-target", "SIZE", "8KiB", "target of a request") { settings, text throws(Invalid) in
+            settings.targetBytesMax = try size(text, 256...1 << 20)
+        },
+        Setting("max-header", "SIZE", "16KiB", "one header field") { settings, text throws(Invalid) in
+            settings.headerBytesMax = try size(text, 256...1 << 20)
+        },
+        Setting("max-headers", "SIZE", "32KiB", "all header fields of a request") { settings, text throws(Invalid) in
+            settings.headerListBytesMax = try size(text, 256...1 << 20)
+        },
+        Setting("max-header-count", "N", "100", "header fields of a request") { settings, text throws(Invalid) in
+            settings.headerCountMax = try number(text, 8...10_000)
+        },
+        Setting("max-lines", "N", "10000", "lines of one NDJSON request") { settings, text throws(Invalid) in
+            settings.linesMax = try number(text, 1...10_000_000)
+        },
+        Setting("max-http2-streams", "N", "128", "HTTP/2 streams of one connection at a time") {
+            settings, text throws(Invalid) in
+            settings.http2StreamsMax = try number(text, 1...10_000)
+        },
+        Setting("tls-cert", "FILE", "", "certificates (PEM), the node's own first; none: no TLS") {
+            settings, text throws(Invalid) in settings.tlsCertificate = text
+        },
+        Setting("tls-key", "FILE", "", "the certificate's private key (PEM)") { settings, text throws(Invalid) in
+            settings.tlsKey = text
+        },
+        Setting(
+            "origin", "ORIGIN", "",
+            "pages that may use this node: https://a.example, https://*.example.com or *; none: in open mode all, else its own",
+            isRepeatable: true
+        ) { settings, text throws(Invalid) in
+            guard let origin = OriginPattern(text) else {
+                throw Invalid(
+                    expected: "takes an origin without a path, as https://a.example or https://*.example.com, or *")
+            }
+            settings.origins.append(origin)
+        },
+        Setting(
+            "host", "NAME", "", "hosts that requests may name: a.example, a.example:8080 or *.example.com; none: all",
+            isRepeatable: true
+        ) { settings, text throws(Invalid) in
+            guard let host = HostPattern(text) else {
+                throw Invalid(expected: "takes a host, as a.example, a.example:8080, [::1] or *.example.com")
+            }
+            settings.hosts.append(host)
+        },
+        Setting(
+            "trusted-proxy", "CIDR", "",
+            "where X-Forwarded-For and Forwarded are believed, as 10.0.0.0/8; none: nowhere",
+            isRepeatable: true
+        ) { settings, text throws(Invalid) in
+            do { settings.trustedProxies.append(try NetworkRange(text)) } catch {
+                throw Invalid(expected: "\(error)")
+            }
+        },
+        Setting("proxy-protocol", nil, "false", "public connections begin with a PROXY header (v1 or v2)") {
+            settings, text throws(Invalid) in settings.expectsProxyHeader = try flag(text)
+        },
+        Setting("auth", "MODE", "open", "open: anybody may subscribe and publish; jwt: what their token says") {
+            settings, text throws(Invalid) in
+            guard let mode = Settings.AuthMode(rawValue: text) else { throw Invalid(expected: "takes open or jwt") }
+            settings.auth = mode
+        },
+        Setting(
+            "jwt-key", "[KID=]FILE", "",
+            "key that signs tokens: PEM (public key or certificate), or a secret of 32 bytes or more",
+            isRepeatable: true
+        ) { settings, text throws(Invalid) in settings.jwtKeys.append(try keyFile(text)) },
+        Setting(
+            "jwt-publish-key", "[KID=]FILE", "",
+            "the same for publishers; if given, tokens of other keys only subscribe",
+            isRepeatable: true
+        ) { settings, text throws(Invalid) in settings.jwtPublishKeys.append(try keyFile(text)) },
+        Setting(
+            "jwks", "FILE|URL", "", "a set of such keys; a URL is https, or http on loopback, and fetched anew",
+            isRepeatable: true
+        ) { settings, text throws(Invalid) in
+            guard let location = KeySetLocation(text) else {
+                throw Invalid(expected: "takes a file, an https:// address, or http:// on a loopback address")
+            }
+            settings.jwks.append(location)
+        },
+        Setting("jwt-issuer", "NAME", "", "tokens must come from it (iss); none: from any", isRepeatable: true) {
+            settings, text throws(Invalid) in settings.jwtIssuers.append(try notEmpty(text))
+        },
+        Setting("jwt-audience", "NAME", "", "tokens must be made for it (aud); none: for any", isRepeatable: true) {
+            settings, text throws(Invalid) in settings.jwtAudiences.append(try notEmpty(text))
+        },
+        Setting("jwt-cookie", "NAME", "sluice_token", "cookie that may hold the token") {
+            settings, text throws(Invalid) in settings.jwtCookie = try cookieName(text)
+        },
+        Setting("jwt-leeway", "D", "5s", "how far clocks may differ: on exp and nbf") {
+            settings, text throws(Invalid) in
+            settings.jwtLeeway = try duration(text, .zero ... .minutes(5))
+        },
+        Setting(
+            "anonymous", "PATTERN", "", "topics for those without a token: a name, or its beginning and *",
+            isRepeatable: true
+        ) { settings, text throws(Invalid) in settings.anonymous.append(try topicPattern(text)) },
         Setting("open", nil, "false", "open mode also where the listener is not loopback") {
             settings, text throws(Invalid) in settings.isOpen = try flag(text)
         },
@@ -140,6 +272,30 @@ package struct Setting: Sendable {
     private static func address(_ text: String) throws(Invalid) -> ListenAddress {
         guard let address = ListenAddress(text) else { throw Invalid(expected: "takes HOST:PORT, as 127.0.0.1:8080") }
         return address
+    }
+
+    private static func keyFile(_ text: String) throws(Invalid) -> KeyFile {
+        guard let file = KeyFile(text) else { throw Invalid(expected: "takes FILE or KID=FILE") }
+        return file
+    }
+
+    private static func notEmpty(_ text: String) throws(Invalid) -> String {
+        guard !text.isEmpty else { throw Invalid(expected: "takes a name") }
+        return text
+    }
+
+    /// A token as RFC 9110 §5.6.2 has it, which is what RFC 6265 §4.1.1 asks for.
+    private static func cookieName(_ text: String) throws(Invalid) -> String {
+        let isFit = text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !"()<>@,;:\\\"/[]?={}".utf8.contains($0) }
+        guard isFit, !text.isEmpty else { throw Invalid(expected: "takes the name of a cookie") }
+        return text
+    }
+
+    private static func topicPattern(_ text: String) throws(Invalid) -> TargetPattern {
+        let pattern: TargetPattern
+        do { pattern = try TargetPattern(text) } catch { throw Invalid(expected: "\(error)") }
+        guard pattern.kind == .topic else { throw Invalid(expected: "takes topics; a client needs a token") }
+        return pattern
     }
 
     private static func number(_ text: String, _ range: ClosedRange<Int>) throws(Invalid) -> Int {

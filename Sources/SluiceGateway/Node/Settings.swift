@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Logging
 import NIOCore
+import SluiceCore
 import SluiceRedis
 
 /// Everything that can be set, checked. Where each comes from is in ``SettingsSource``.
@@ -8,6 +9,12 @@ package struct Settings: Sendable {
     package enum LogFormat: String, Sendable {
         case text
         case json
+    }
+
+    package enum AuthMode: String, Sendable {
+        /// Anybody may do anything.
+        case open
+        case jwt
     }
 
     package var listen = ListenAddress(host: "127.0.0.1", port: 8080)
@@ -38,6 +45,54 @@ package struct Settings: Sendable {
     /// Streams per second.
     package var openRate = 20_000
     package var bodyBytesMax = 8 << 20
+    /// Connections of this node; 0: what the limit of descriptors allows.
+    package var connectionsMax = 0
+    /// nil: ``StreamQuotas/standardPerAddress``, and no limit for loopback addresses; 0: no limit.
+    package var streamsPerAddressMax: Int?
+    /// 0: no limit.
+    package var streamsPerClientMax = 1000
+    /// Events per second and token; 0: no limit.
+    package var publishRate = 10_000
+    /// To the end of a request's head: from the beginning of the connection, or a later request's first byte.
+    package var headTimeout = TimeAmount.seconds(10)
+    package var bodyTimeout = TimeAmount.seconds(30)
+    /// How long a connection may be without a request.
+    package var idleTimeout = TimeAmount.seconds(75)
+    package var tlsTimeout = TimeAmount.seconds(10)
+    /// TCP_USER_TIMEOUT (RFC 5482).
+    package var userTimeout = TimeAmount.seconds(30)
+    /// Of a request's target, in bytes.
+    package var targetBytesMax = 8 << 10
+    /// Of one header field, and of all of them.
+    package var headerBytesMax = 16 << 10
+    package var headerListBytesMax = 32 << 10
+    package var headerCountMax = 100
+    /// Of one NDJSON request.
+    package var linesMax = 10_000
+    /// Of one connection, at a time.
+    package var http2StreamsMax = 128
+    /// Files, PEM; both or none.
+    package var tlsCertificate: String?
+    package var tlsKey: String?
+    /// Empty: in open mode all, else the node's own.
+    package var origins: [OriginPattern] = []
+    /// Empty: all.
+    package var hosts: [HostPattern] = []
+    package var trustedProxies: [NetworkRange] = []
+    /// Every connection of the public listener begins with a PROXY header.
+    package var expectsProxyHeader = false
+    package var auth = AuthMode.open
+    package var jwtKeys: [KeyFile] = []
+    /// If there are any, no token that is signed with another key publishes.
+    package var jwtPublishKeys: [KeyFile] = []
+    package var jwks: [KeySetLocation] = []
+    /// Empty: any, as are the audiences.
+    package var jwtIssuers: [String] = []
+    package var jwtAudiences: [String] = []
+    package var jwtCookie = "sluice_token"
+    package var jwtLeeway = TimeAmount.seconds(5)
+    /// What a request without a token may subscribe to, where tokens are asked for. Topics only.
+    package var anonymous: [TargetPattern] = []
     package var isOpen = false
     package var logFormat = LogFormat.text
     package var logLevel = Logger.Level.info
@@ -46,14 +101,41 @@ package struct Settings: Sendable {
 
     /// What no single setting can tell; nil if all is well.
     package var problem: String? {
-        if !isOpen, !listen.isLoopback {
+        if let problem = authProblem { return problem }
+        if auth == .open, !isOpen, !listen.isLoopback {
             return "--listen: \(listen) can be reached from outside and anybody could subscribe and publish; "
                 + "give --open if that is wanted, or listen on a loopback address"
         }
         if redisCertificateAuthority != nil, redis?.usesTLS != true {
             return "--redis-ca: is for a --redis that begins with rediss://"
         }
+        if (tlsCertificate == nil) != (tlsKey == nil) {
+            return tlsKey == nil
+                ? "--tls-cert: needs the certificate's key, --tls-key"
+                : "--tls-key: needs the key's certificate, --tls-cert"
+        }
+        if headerBytesMax > headerListBytesMax {
+            return "--max-header: one field can't be larger than all of them may be together, --max-headers"
+        }
         return nil
+    }
+
+    private var authProblem: String? {
+        switch auth {
+        case .open:
+            let given: [(name: String, isGiven: Bool)] = [
+                ("jwt-key", !jwtKeys.isEmpty), ("jwt-publish-key", !jwtPublishKeys.isEmpty), ("jwks", !jwks.isEmpty),
+                ("jwt-issuer", !jwtIssuers.isEmpty), ("jwt-audience", !jwtAudiences.isEmpty),
+                ("jwt-cookie", jwtCookie != Settings().jwtCookie), ("jwt-leeway", jwtLeeway != Settings().jwtLeeway),
+                ("anonymous", !anonymous.isEmpty),
+            ]
+            return given.first(where: \.isGiven).map { "--\($0.name): is for --auth jwt; now anybody may do anything" }
+        case .jwt:
+            if jwtKeys.isEmpty, jwtPublishKeys.isEmpty, jwks.isEmpty {
+                return "--auth: jwt needs a key: --jwt-key, --jwt-publish-key or --jwks"
+            }
+            return nil
+        }
     }
 }
 

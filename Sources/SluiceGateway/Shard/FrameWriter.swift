@@ -123,6 +123,14 @@ package struct FrameWriter {
         }
     }
 
+    /// The selected bytes as a buffer, for ways out that keep it.
+    package var selectedBuffer: ByteBuffer {
+        switch source {
+        case .batch(let range): batch?.buffer.getSlice(at: range.lowerBound, length: range.count) ?? ByteBuffer()
+        case .scratch: scratch
+        }
+    }
+
     /// Cuts the selection where the socket stopped: the frame that was begun, or is next, has to be finished first.
     package func cut(after sent: Int) -> Cut {
         guard let batch else { return Cut(rest: ByteBuffer(), nextPosition: 0, highest: .zero, count: 0) }

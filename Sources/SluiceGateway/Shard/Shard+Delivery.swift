@@ -90,7 +90,9 @@ extension Shard {
     private func write(to stream: Stream, now: NIODeadline) -> Int {
         let count = writer.selectedCount
         guard count > 0 else { return 0 }
-        let sent = writer.withSelectedBytes { stream.socket.send($0) }
+        let sent =
+            stream.socket.isDirect
+            ? writer.withSelectedBytes { stream.socket.send($0) } : stream.socket.send(writer.selectedBuffer)
         if sent == writer.selectedBytes {
             stream.state.wrote(upTo: writer.highest, now: now)
             return count
@@ -311,8 +313,7 @@ extension Shard {
         var bytes = ByteBuffer()
         var text = lines
         if !stream.isHeadSent {
-            stream.isHeadSent = true
-            bytes.writeString(head.text(stream.framing))
+            begin(stream, head: &bytes)
             text = ControlBlock.prelude(retryMilliseconds: limits.retry.next()) + lines
         } else if lines == ControlBlock.heartbeat, stream.state.isBlocked {
             return
@@ -324,7 +325,7 @@ extension Shard {
 
     /// If the socket is full, it waits in the channel.
     private func write(_ bytes: ByteBuffer, to stream: Stream, now: NIODeadline) {
-        let sent = stream.state.isBlocked ? 0 : bytes.withUnsafeReadableBytes { stream.socket.send($0) }
+        let sent = stream.state.isBlocked ? 0 : stream.socket.send(bytes)
         if sent == bytes.readableBytes { return }
         stream.state.blocked(ringEnd: ring.end, now: now)
         queue(bytes.getSlice(at: bytes.readerIndex + sent, length: bytes.readableBytes - sent) ?? bytes, for: stream)
@@ -334,7 +335,7 @@ extension Shard {
     private func queue(_ rest: ByteBuffer, for stream: Stream) {
         let bound = NIOLoopBound((shard: self, stream: stream), eventLoop: eventLoop)
         stream.queuedWrites += 1
-        stream.socket.queue(rest).whenSuccess {
+        stream.socket.queue(rest, onProgress: { bound.value.stream.state.progressed(now: .now()) }).whenSuccess {
             // Not in this call: the channel may have taken the bytes before `queue` returns.
             bound.eventLoop.execute { bound.value.shard.writable(bound.value.stream) }
         }

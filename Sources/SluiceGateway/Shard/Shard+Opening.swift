@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
+import NIOHTTP1
 import SluiceCore
 
 /// How a stream begins and ends.
@@ -178,6 +179,9 @@ extension Shard {
         stream.state.end()
         stream.replay = nil
         counters.streamsOpen.add(-1)
+        // A stream of HTTP/2 shares its connection, which counts itself.
+        if !stream.socket.isHTTP2 { counters.connectionsOpen.add(-1) }
+        quotas.release(address: stream.address, client: stream.client)
         for listeners in stream.leaveAll() where listeners.streams.isEmpty && listeners !== everyone {
             subscribers[listeners.target] = nil
             if let number = listeners.number { byNumber[number] = nil }
@@ -192,31 +196,44 @@ extension Shard {
     private func refuse(_ stream: Stream) {
         if stream.isHeadSent { return finish(stream, now: .now()) }
         stream.isHeadSent = true
-        stream.state.end()
-        end(stream, with: ByteBuffer(string: head.noContent))
+        var bytes = ByteBuffer()
+        if stream.socket.isHTTP2 {
+            stream.socket.begin(head.head(.noContent, extra: stream.extraHeaders))
+        } else {
+            bytes.writeString(head.noContentText(extra: stream.extraHeaders))
+        }
+        end(stream, with: bytes)
     }
 
     /// Ends a stream as a server should: with a time to come back, and a clean end of the body.
     func finish(_ stream: Stream, now: NIODeadline) {
         guard stream.state.phase != .ended else { return }
         var bytes = ByteBuffer()
-        if !stream.isHeadSent {
-            stream.isHeadSent = true
-            bytes.writeString(head.text(stream.framing))
-        }
+        if !stream.isHeadSent { begin(stream, head: &bytes) }
         writer.append(lines: ControlBlock.retry(milliseconds: limits.retry.next()), to: &bytes, framing: stream.framing)
         writer.appendEnd(to: &bytes, framing: stream.framing)
         end(stream, with: bytes)
     }
 
+    /// The head of the response: bytes to come first, or the head of an HTTP/2 stream.
+    func begin(_ stream: Stream, head bytes: inout ByteBuffer) {
+        stream.isHeadSent = true
+        if stream.socket.isHTTP2 {
+            stream.socket.begin(head.head(.ok, extra: stream.extraHeaders))
+        } else {
+            bytes.writeString(head.text(stream.framing, extra: stream.extraHeaders))
+        }
+        stream.extraHeaders = []
+    }
+
     private func end(_ stream: Stream, with bytes: ByteBuffer) {
-        let sent = stream.state.isBlocked ? 0 : bytes.withUnsafeReadableBytes { stream.socket.send($0) }
+        let canSend = stream.socket.isDirect && !stream.state.isBlocked
+        let sent = canSend ? stream.socket.send(bytes) : 0
         stream.state.end()
         stream.replay = nil
-        if sent == bytes.readableBytes { return stream.socket.close() }
+        if canSend, sent == bytes.readableBytes { return stream.socket.close() }
         let bound = NIOLoopBound(stream, eventLoop: eventLoop)
-        let rest = bytes.getSlice(at: bytes.readerIndex + sent, length: bytes.readableBytes - sent) ?? bytes
-        stream.socket.queue(rest).whenComplete { _ in bound.value.socket.close() }
+        stream.socket.finish(bytes.getSlice(at: bytes.readerIndex + sent, length: bytes.readableBytes - sent) ?? bytes)
         // A client that takes nothing does not keep its connection.
         eventLoop.scheduleTask(in: limits.stream.stall) { bound.value.socket.close() }
     }

@@ -17,13 +17,17 @@ package final class Shard {
     }
 
     private static let tickInterval = TimeAmount.milliseconds(100)
+    private static let tokenJitterMax = TimeAmount.seconds(30)
     private static let wheelSlots = 512
+    private static let watchInterval = TimeAmount.seconds(1)
+    private static let watchSlots = 16
 
     package let index: Int
     package let eventLoop: any EventLoop
     let limits: Limits
     let head: StreamHead
     let counters: Counters
+    let quotas: StreamQuotas
     var hub: Confined<Hub>?
 
     var subscribers: [Target: Subscribers] = [:]
@@ -41,6 +45,11 @@ package final class Shard {
     var wheel: TimerWheel<Stream>
     private var ticker: RepeatedTask?
     private var openRate: TokenBucket
+    /// Connections that are no streams yet, and requests that wait.
+    private var watched: TimerWheel<any Watched>
+    /// Connections that have to be told that the node goes.
+    private var connections: [ObjectIdentifier: any Channel] = [:]
+    private var exiles: Exiles
 
     /// Streams that wait for a target to be confirmed.
     var waiting: [Target: [Stream]] = [:]
@@ -55,15 +64,21 @@ package final class Shard {
     var hadLate: [Stream] = []
     private var drain: Drain<Stream>?
 
-    package init(index: Int, eventLoop: any EventLoop, limits: Limits, head: StreamHead, counters: Counters) {
+    package init(
+        index: Int, eventLoop: any EventLoop, limits: Limits, head: StreamHead, counters: Counters,
+        quotas: StreamQuotas
+    ) {
         self.index = index
         self.eventLoop = eventLoop
         self.limits = limits
         self.head = head
         self.counters = counters
+        self.quotas = quotas
         self.ring = Ring(sizeMax: limits.ringBytes)
         self.wheel = TimerWheel(slots: Shard.wheelSlots, tick: Shard.tickInterval, now: .now())
         self.openRate = TokenBucket(rate: limits.openRate, now: .now())
+        self.watched = TimerWheel(slots: Shard.watchSlots, tick: Shard.tickInterval, now: .now())
+        self.exiles = Exiles()
     }
 
     package func start(hub: Confined<Hub>) {
@@ -80,6 +95,28 @@ package final class Shard {
     package func stop() {
         ticker?.cancel()
         for stream in everyone.streams { stream.socket.close() }
+        for channel in connections.values { channel.close(promise: nil) }
+    }
+
+    // MARK: Connections
+
+    /// Looks at a connection, or a request, now and then until it is over or a stream's.
+    package func watch(_ element: any Watched) {
+        watched.insert(element, at: .now() + Shard.watchInterval)
+    }
+
+    /// An HTTP/2 connection: told when the node drains, closed when it stops.
+    package func joined(_ channel: any Channel) {
+        let id = ObjectIdentifier(channel)
+        connections[id] = channel
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        channel.closeFuture.whenComplete { _ in bound.value.connections[id] = nil }
+        if drain != nil { Shard.dismiss(channel) }
+    }
+
+    /// GOAWAY (RFC 9113 §6.8): what is open goes on, what is new goes elsewhere.
+    private static func dismiss(_ channel: any Channel) {
+        channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
     }
 
     /// Whether a stream may open now: more at once than the node can take in are told to come back.
@@ -109,6 +146,8 @@ package final class Shard {
             confirmed(listeners)
         case .gap(let gap, let id):
             tell(gap, id: id)
+        case .disconnect(let order):
+            disconnect(order)
         }
     }
 
@@ -145,6 +184,10 @@ package final class Shard {
         wheel.advance(to: now) { stream, wheel in
             if let next = wake(stream, now: now) { wheel.insert(stream, at: next) }
         }
+        watched.advance(to: now) { element, watched in
+            if element.check(now: now) { watched.insert(element, at: now + Shard.watchInterval) }
+        }
+        exiles.forget(now: now)
         guard let due = drain?.due(now: now) else { return }
         for stream in due { finish(stream, now: now) }
     }
@@ -177,16 +220,41 @@ package final class Shard {
         return next == .distantFuture ? nil : next
     }
 
-    /// A deadline in the last fifth of the lifetime, every stream its own; nil: it lives for ever.
-    package func expiry(now: NIODeadline) -> NIODeadline? {
-        guard limits.lifetime > .zero else { return nil }
-        let lifetime = limits.lifetime.nanoseconds
-        return now + .nanoseconds(Int64.random(in: lifetime / 5 * 4...lifetime))
+    /// When a stream ends; nil: it lives for ever. In the last fifth of the lifetime, every stream at its own time, and
+    /// not after its token: in the last tenth of what that has left, because many are minted together.
+    ///
+    /// - Parameter token: how long the token is still good; nil: it has no end, or there is none.
+    package func expiry(now: NIODeadline, token: TimeAmount?) -> NIODeadline? {
+        var end: NIODeadline?
+        if limits.lifetime > .zero {
+            let lifetime = limits.lifetime.nanoseconds
+            end = now + .nanoseconds(Int64.random(in: lifetime / 5 * 4...lifetime))
+        }
+        guard let token else { return end }
+        let left = max(token.nanoseconds, 0)
+        let jitter = min(left / 10, Shard.tokenJitterMax.nanoseconds)
+        let last = now + .nanoseconds(left - (jitter > 0 ? Int64.random(in: 0...jitter) : 0))
+        return end.map { min($0, last) } ?? last
+    }
+
+    // MARK: Disconnecting
+
+    private func disconnect(_ order: Disconnect) {
+        guard let target = try? Target.client(order.client) else { return }
+        let now = NIODeadline.now()
+        if let time = order.exile { exiles.banish(target, until: now + time) }
+        for stream in subscribers[target]?.streams ?? [] { finish(stream, now: now) }
+    }
+
+    /// Whether the client was told not to come back, for now.
+    package func isExiled(_ client: Target, now: NIODeadline) -> Bool {
+        exiles.contains(client, now: now)
     }
 
     /// Ends all streams, spread over `time`.
     package func beginDrain(over time: TimeAmount) {
         drain = Drain(start: .now(), time: time, streams: everyone.streams.shuffled())
+        for channel in connections.values { Shard.dismiss(channel) }
     }
 }
 

@@ -11,7 +11,8 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     package enum Framing {
         /// HTTP/1.1: each frame is a chunk of its own.
         case chunked
-        /// HTTP/1.0: the blocks as they are; the end of the connection is the end of the stream.
+        /// The blocks as they are: HTTP/1.0, where the end of the connection is the end of the stream, and HTTP/2, which
+        /// has frames of its own.
         case plain
     }
 
@@ -30,6 +31,10 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     /// Has a client id: it never ends because its topics have.
     package let hasClient: Bool
     package let resume: StreamRequest.Resume
+    /// Fields of its response head only, until that is out.
+    package var extraHeaders: [(String, String)]
+    /// Whose quota it takes a place of.
+    package let address: NetworkAddress?
     package var isHeadSent = false
     /// The first cursor of a resumed stream follows its replay.
     package var owesCheckpoint = false
@@ -51,7 +56,10 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     private var queuedBytes = 0
     private var memberships: [Membership] = []
 
-    package init(shard: Shard, socket: StreamSocket, framing: Framing, state: StreamState, request: StreamRequest) {
+    package init(
+        shard: Shard, socket: StreamSocket, framing: Framing, state: StreamState, request: StreamRequest,
+        extraHeaders: [(String, String)], address: NetworkAddress?
+    ) {
         self.shard = shard
         self.socket = socket
         self.framing = framing
@@ -60,6 +68,8 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
         self.conflates = request.conflates
         self.hasClient = request.targets.contains { $0.kind == .client }
         self.resume = request.resume
+        self.extraHeaders = extraHeaders
+        self.address = address
     }
 
     // MARK: Subscription
@@ -83,6 +93,11 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     package var targets: [Target] { memberships.map(\.subscribers.target) }
+
+    /// The client whose events it gets; nil: only topics'.
+    package var client: Target? {
+        hasClient ? memberships.first { $0.subscribers.target.kind == .client }?.subscribers.target : nil
+    }
 
     package var subscriptions: [Subscribers] { memberships.map(\.subscribers) }
 

@@ -3,6 +3,7 @@ import Glibc
 import Histogram
 import NIOCore
 import NIOPosix
+import SluiceGateway
 
 /// The streams of one event loop: opens them, a bounded number at a time, and counts what they see.
 ///
@@ -84,7 +85,7 @@ final class BenchFleet {
                 ChannelOptions.Types.SocketOption(level: .ip, name: BenchFleet.bindAddressNoPort), value: 1
             ).bind(to: source)
         }
-        bootstrap.connect(to: server.address).whenFailure { bound.value.fail(Failure.reason($0)) }
+        bootstrap.connect(to: server.address).whenFailure { bound.value.fail(NetworkError.reason($0)) }
     }
 
     private func source(_ number: Int) -> SocketAddress? {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import NIOCore
+import SluiceGateway
 import SluiceRedis
 
 /// The options of `sluice bench` that say what to publish, and how.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
+import SluiceGateway
 
 /// Publishes numbered messages at the plan's pace, on an event loop of its own, so that reading can't hold it up.
 ///
@@ -82,7 +83,7 @@ final class BenchPublisher {
                 if nodes == 0 { self.reading.unheard += 1 }
             case .failure(let error):
                 self.reading.failed += 1
-                if self.reading.firstFailure == nil { self.reading.firstFailure = Failure.reason(error) }
+                if self.reading.firstFailure == nil { self.reading.firstFailure = NetworkError.reason(error) }
             }
             self.run()
         }

@@ -2,6 +2,7 @@
 import Histogram
 import NIOCore
 import NIOPosix
+import SluiceGateway
 import SluiceRedis
 
 /// Carries a plan out, phase by phase: open, settle, hold, publish, wait for the last arrival.
@@ -160,7 +161,7 @@ struct BenchRun {
             }.get()
         case .http(let dialer, let target, let body, let headers):
             do {
-                destination = try await HTTPConnection.connect(dialer, on: loop).map { connection in
+                destination = try await WebConnection.connect(dialer, on: loop).map { connection in
                     NIOLoopBound(
                         HTTPDestination(
                             connection.value, host: dialer.address.hostHeader, target: target, body: body,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import NIOCore
+import SluiceGateway
 
 /// One open stream of the bench: takes the raw bytes, looks for marks in them, and keeps a few words about itself.
 ///
@@ -155,7 +156,7 @@ final class BenchStream: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(Failure.reason(error))
+        fail(NetworkError.reason(error))
         context.close(promise: nil)
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import NIOCore
+import SluiceGateway
 
 /// The options of `sluice bench` that say which streams to open.
 struct BenchStreamOptions: ParsableArguments {

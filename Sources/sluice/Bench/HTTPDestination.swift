@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import NIOHTTP1
+import SluiceGateway
 
 /// `POST`, on one connection, several under way at a time.
 final class HTTPDestination: BenchDestination {
-    private let connection: HTTPConnection
+    private let connection: WebConnection
     private let target: BenchTemplate
     private let body: BenchTemplate?
     private let headers: HTTPHeaders
 
     init(
-        _ connection: HTTPConnection, host: String, target: BenchTemplate, body: BenchTemplate?,
+        _ connection: WebConnection, host: String, target: BenchTemplate, body: BenchTemplate?,
         headers: [HeaderArgument]
     ) {
         self.connection = connection

@@ -2,6 +2,7 @@
 import NIOCore
 import NIOHTTP1
 import SluiceCore
+import SluiceGateway
 
 /// Publishes through a node: `POST /publish`, one event as JSON, several as NDJSON.
 ///
@@ -16,7 +17,7 @@ actor HTTPRoute: PublishRoute {
     private let eventLoop: any EventLoop
     private let headers: HTTPHeaders
     private let plan: PublishPlan
-    private var connection: NIOLoopBound<HTTPConnection>?
+    private var connection: NIOLoopBound<WebConnection>?
 
     init(_ dialer: WebDialer, token: String?, plan: PublishPlan, on eventLoop: any EventLoop) {
         self.dialer = dialer
@@ -85,7 +86,7 @@ actor HTTPRoute: PublishRoute {
         }
     }
 
-    private func post(_ body: String, type: String) async throws -> HTTPConnection.Reply {
+    private func post(_ body: String, type: String) async throws -> WebConnection.Reply {
         var headers = headers
         headers.add(name: "Content-Type", value: type)
         let connection = try await usableConnection()
@@ -95,7 +96,7 @@ actor HTTPRoute: PublishRoute {
         }.get()
     }
 
-    private func usableConnection() async throws -> NIOLoopBound<HTTPConnection> {
+    private func usableConnection() async throws -> NIOLoopBound<WebConnection> {
         if let connection {
             let isUsable = try await eventLoop.submit {
                 let isUsable =
@@ -105,7 +106,7 @@ actor HTTPRoute: PublishRoute {
             }.get()
             if isUsable { return connection }
         }
-        let connection = try await HTTPConnection.connect(dialer, on: eventLoop).get()
+        let connection = try await WebConnection.connect(dialer, on: eventLoop).get()
         self.connection = connection
         return connection
     }

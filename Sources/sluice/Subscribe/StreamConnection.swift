@@ -2,6 +2,7 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import SluiceGateway
 
 /// One connection of a subscriber: a request, and the parts of its response as they come.
 ///

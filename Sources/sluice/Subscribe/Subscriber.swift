@@ -2,6 +2,7 @@
 import NIOCore
 import NIOHTTP1
 import SluiceCore
+import SluiceGateway
 
 /// Keeps one subscription alive, like a browser's `EventSource`, and hands its events to a printer.
 ///
@@ -125,7 +126,7 @@ final class Subscriber {
         let (wait, isNews) = state.disconnected(isFailure: failure != nil)
         let again = "again in \(wait.nanoseconds / 1_000_000) ms"
         if let failure, isNews {
-            StandardStream.note("\(plan.dialer.address): \(Failure.reason(failure)); \(again)")
+            StandardStream.note("\(plan.dialer.address): \(NetworkError.reason(failure)); \(again)")
         } else if plan.isVerbose {
             StandardStream.note("the stream ended; \(again)")
         }

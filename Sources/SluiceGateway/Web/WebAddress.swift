@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import ArgumentParser
 
 /// `http://host[:port][/path][?query]`, or `https://`. The path and the query are taken as they are.
-struct WebAddress: Equatable, Sendable, CustomStringConvertible {
-    let usesTLS: Bool
-    let host: String
-    let port: Int
+package struct WebAddress: Equatable, Sendable, CustomStringConvertible {
+    package let usesTLS: Bool
+    package let host: String
+    package let port: Int
     /// Path and query, as they go into a request; `/` if the address names none.
-    var target: String
+    package var target: String
 
-    init?(_ text: String) {
+    package init?(_ text: String) {
         guard let scheme = ["http://", "https://"].first(where: { text.hasPrefix($0) }) else { return nil }
         usesTLS = scheme == "https://"
         var authority = text.dropFirst(scheme.count)
@@ -35,22 +34,16 @@ struct WebAddress: Equatable, Sendable, CustomStringConvertible {
     }
 
     /// The address names a server only.
-    var hasNoPath: Bool { target == "/" }
+    package var hasNoPath: Bool { target == "/" }
 
     /// The value of the header `Host`.
-    var hostHeader: String {
+    package var hostHeader: String {
         let name = host.contains(":") ? "[\(host)]" : host
         return port == (usesTLS ? 443 : 80) ? name : "\(name):\(port)"
     }
 
     /// For messages: without the query, which may hold a token.
-    var description: String {
+    package var description: String {
         "\(usesTLS ? "https" : "http")://\(hostHeader)\(target.prefix { $0 != "?" })"
-    }
-}
-
-extension WebAddress: ExpressibleByArgument {
-    init?(argument: String) {
-        self.init(argument)
     }
 }

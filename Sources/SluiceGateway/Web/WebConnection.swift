@@ -6,18 +6,37 @@ import NIOPosix
 /// One HTTP/1.1 connection for requests with short answers, several of which may be under way (pipelining).
 ///
 /// Confined to its event loop.
-final class HTTPConnection: ChannelInboundHandler {
-    typealias InboundIn = HTTPClientResponsePart
-    typealias OutboundOut = HTTPClientRequestPart
+package final class WebConnection: ChannelInboundHandler {
+    package typealias InboundIn = HTTPClientResponsePart
+    package typealias OutboundOut = HTTPClientRequestPart
 
-    struct Reply: Sendable {
-        let status: HTTPResponseStatus
-        let body: ByteBuffer
+    package struct Reply: Sendable {
+        package let status: HTTPResponseStatus
+        package let body: ByteBuffer
     }
 
-    /// More than this is not an answer to a publish.
-    private static let bodyBytesMax = 16 * 1024 * 1024
-    private static let replyTimeout = TimeAmount.seconds(30)
+    package struct Limits: Sendable {
+        package var bodyBytesMax: Int
+        /// From the request to the end of its answer.
+        package var replyTimeout: TimeAmount
+
+        package init(bodyBytesMax: Int = 16 << 20, replyTimeout: TimeAmount = .seconds(30)) {
+            self.bodyBytesMax = bodyBytesMax
+            self.replyTimeout = replyTimeout
+        }
+    }
+
+    package enum Failure: Error, CustomStringConvertible {
+        case noAnswer
+        case answerTooLong
+
+        package var description: String {
+            switch self {
+            case .noAnswer: "no answer in time"
+            case .answerTooLong: "the answer is too long"
+            }
+        }
+    }
 
     private struct Waiting {
         let deadline: NIODeadline
@@ -25,24 +44,26 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     private let eventLoop: any EventLoop
+    private let limits: Limits
     private var channel: (any Channel)?
     private var waiting = CircularBuffer<Waiting>()
     private var head: HTTPResponseHead?
     private var body = ByteBuffer()
     private var timer: Scheduled<Void>?
     private var isFlushScheduled = false
-    private(set) var isOpen = true
-    private(set) var lastReply = NIODeadline.now()
+    package private(set) var isOpen = true
+    package private(set) var lastReply = NIODeadline.now()
 
-    private init(eventLoop: any EventLoop) {
+    private init(eventLoop: any EventLoop, limits: Limits) {
         self.eventLoop = eventLoop
+        self.limits = limits
     }
 
-    static func connect(
-        _ dialer: WebDialer, on eventLoop: any EventLoop
-    ) -> EventLoopFuture<NIOLoopBound<HTTPConnection>> {
+    package static func connect(
+        _ dialer: WebDialer, on eventLoop: any EventLoop, limits: Limits = Limits()
+    ) -> EventLoopFuture<NIOLoopBound<WebConnection>> {
         eventLoop.flatSubmit {
-            let connection = NIOLoopBound(HTTPConnection(eventLoop: eventLoop), eventLoop: eventLoop)
+            let connection = NIOLoopBound(WebConnection(eventLoop: eventLoop, limits: limits), eventLoop: eventLoop)
             let bootstrap = dialer.bootstrap(on: eventLoop) { channel in
                 try channel.pipeline.syncOperations.addHTTPClientHandlers()
                 try channel.pipeline.syncOperations.addHandler(connection.value)
@@ -55,12 +76,21 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     /// Sends a `POST`; those of one turn of the loop share a write. To be called on the loop.
-    func post(_ target: String, headers: HTTPHeaders, body: ByteBuffer) -> EventLoopFuture<Reply> {
+    package func post(_ target: String, headers: HTTPHeaders, body: ByteBuffer) -> EventLoopFuture<Reply> {
+        var headers = headers
+        headers.replaceOrAdd(name: "Content-Length", value: String(body.readableBytes))
+        return send(HTTPRequestHead(version: .http1_1, method: .POST, uri: target, headers: headers), body: body)
+    }
+
+    /// Sends a `GET`. To be called on the loop.
+    package func get(_ target: String, headers: HTTPHeaders) -> EventLoopFuture<Reply> {
+        send(HTTPRequestHead(version: .http1_1, method: .GET, uri: target, headers: headers), body: ByteBuffer())
+    }
+
+    private func send(_ head: HTTPRequestHead, body: ByteBuffer) -> EventLoopFuture<Reply> {
         guard isOpen, let channel else { return eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
         let promise = eventLoop.makePromise(of: Reply.self)
-        waiting.append(Waiting(deadline: .now() + HTTPConnection.replyTimeout, promise: promise))
-        var head = HTTPRequestHead(version: .http1_1, method: .POST, uri: target, headers: headers)
-        head.headers.replaceOrAdd(name: "Content-Length", value: String(body.readableBytes))
+        waiting.append(Waiting(deadline: .now() + limits.replyTimeout, promise: promise))
         channel.write(HTTPClientRequestPart.head(head), promise: nil)
         if body.readableBytes > 0 { channel.write(HTTPClientRequestPart.body(.byteBuffer(body)), promise: nil) }
         channel.write(HTTPClientRequestPart.end(nil), promise: nil)
@@ -69,7 +99,7 @@ final class HTTPConnection: ChannelInboundHandler {
         return promise.futureResult
     }
 
-    func close() {
+    package func close() {
         fail(ChannelError.ioOnClosedChannel)
         channel?.close(promise: nil)
     }
@@ -90,7 +120,7 @@ final class HTTPConnection: ChannelInboundHandler {
             timer = nil
             guard let first = waiting.first else { return }
             if first.deadline > .now() { return armTimer() }
-            fail(Failure("no answer in time"))
+            fail(Failure.noAnswer)
             channel?.close(promise: nil)
         }
     }
@@ -104,7 +134,7 @@ final class HTTPConnection: ChannelInboundHandler {
         for request in unanswered { request.promise.fail(error) }
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head):
             // 100 Continue and the like come before the answer.
@@ -112,8 +142,8 @@ final class HTTPConnection: ChannelInboundHandler {
             body.clear()
         case .body(var part):
             body.writeBuffer(&part)
-            if body.readableBytes > HTTPConnection.bodyBytesMax {
-                fail(Failure("the answer is too long"))
+            if body.readableBytes > limits.bodyBytesMax {
+                fail(Failure.answerTooLong)
                 context.close(promise: nil)
             }
         case .end: finishReply(context: context)
@@ -134,16 +164,16 @@ final class HTTPConnection: ChannelInboundHandler {
         first.promise.succeed(reply)
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    package func channelInactive(context: ChannelHandlerContext) {
         fail(ChannelError.eof)
         context.fireChannelInactive()
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         fail(error)
         context.close(promise: nil)
     }
 }
 
 @available(*, unavailable)
-extension HTTPConnection: Sendable {}
+extension WebConnection: Sendable {}

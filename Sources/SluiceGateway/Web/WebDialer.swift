@@ -4,15 +4,23 @@ import NIOPosix
 import NIOSSL
 
 /// Makes connections to one web server, with TLS where its address says so.
-struct WebDialer: Sendable {
-    private static let connectTimeout = TimeAmount.seconds(10)
-
-    let address: WebAddress
+package struct WebDialer: Sendable {
+    package let address: WebAddress
+    private let connectTimeout: TimeAmount
     private let tls: NIOSSLContext?
 
+    package struct BadCertificates: Error, CustomStringConvertible {
+        package let description: String
+    }
+
     /// - Parameter certificateAuthority: a PEM file; nil trusts what the system trusts.
-    init(_ address: WebAddress, certificateAuthority: String? = nil) throws {
+    /// - Parameter connectTimeout: for the host's name to be looked up and the connection to be there.
+    /// - Throws: ``BadCertificates``.
+    package init(
+        _ address: WebAddress, certificateAuthority: String? = nil, connectTimeout: TimeAmount = .seconds(10)
+    ) throws(BadCertificates) {
         self.address = address
+        self.connectTimeout = connectTimeout
         guard address.usesTLS else {
             tls = nil
             return
@@ -21,16 +29,16 @@ struct WebDialer: Sendable {
         configuration.applicationProtocols = ["http/1.1"]
         if let certificateAuthority { configuration.trustRoots = .file(certificateAuthority) }
         do { tls = try NIOSSLContext(configuration: configuration) } catch {
-            throw Failure("can't read the certificates", error)
+            throw BadCertificates(description: "can't read the certificates: \(NetworkError.reason(error))")
         }
     }
 
     /// A bootstrap whose channels have TLS, where needed, and then what `initializer` adds, on the channel's loop.
-    func bootstrap(
+    package func bootstrap(
         on eventLoop: any EventLoop, initializer: @escaping @Sendable (any Channel) throws -> Void
     ) -> ClientBootstrap {
         ClientBootstrap(group: eventLoop)
-            .connectTimeout(WebDialer.connectTimeout)
+            .connectTimeout(connectTimeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOHTTP1
+
+/// `host[:port]` of a request, or of an origin: lower case, without a dot at its end.
+package struct Authority: Hashable, Sendable {
+    /// A name or an address; one of IPv6 in brackets.
+    package let host: String
+    package let port: Int?
+
+    /// - Returns: nil if it is empty or has anything else than a name of letters, digits, hyphens, underscores and dots
+    ///   or an address, and a port.
+    package init?(_ text: some StringProtocol) {
+        // Outside of ASCII there are characters whose lower case is inside: K, the sign for kelvin.
+        guard text.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
+        var name = text.lowercased()[...]
+        var port: Int?
+        if let colon = name.lastIndex(of: ":"), !name.hasSuffix("]") {
+            let digits = name[name.index(after: colon)...]
+            guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+            if !digits.isEmpty {
+                guard let number = Int(digits), number <= 65535 else { return nil }
+                port = number
+            }
+            name = name[..<colon]
+        }
+        self.port = port
+        if name.hasPrefix("["), name.hasSuffix("]") {
+            let address = name.dropFirst().dropLast()
+            guard address.contains(":"), let address = NetworkAddress(address) else { return nil }
+            host = "[\(address)]"
+        } else {
+            if name.hasSuffix(".") { name.removeLast() }
+            guard Authority.isName(name) else { return nil }
+            host = String(name)
+        }
+    }
+
+    /// A `Host` may hold 253 bytes of name; every label at least one.
+    private static func isName(_ name: Substring) -> Bool {
+        guard (1...253).contains(name.utf8.count) else { return false }
+        return name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy { label in
+            !label.isEmpty
+                && label.allSatisfy { byte in
+                    switch byte {
+                    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                        UInt8(ascii: "-"), UInt8(ascii: "_"):
+                        true
+                    default: false
+                    }
+                }
+        }
+    }
+
+    /// Whom a request is for (RFC 9112 §3.2): the authority of an absolute target, or else the header `Host`, into
+    /// which NIO puts HTTP/2's `:authority`. nil where HTTP/1.0 does not say.
+    ///
+    /// - Throws: 400 if HTTP/1.1 has no `Host`, if there are two, if it is malformed, or if the target names another:
+    ///   a proxy in front may have gone by the one that is not looked at here.
+    package static func of(
+        uri: String, headers: HTTPHeaders, version: HTTPVersion
+    ) throws(HTTPProblem) -> Authority? {
+        let given = headers["host"]
+        guard given.count <= 1 else { throw .badRequest("the header Host is there \(given.count) times") }
+        guard let text = given.first else {
+            if version == .http1_1 { throw .badRequest("the header Host is missing") }
+            return try inTarget(uri)
+        }
+        guard let host = Authority(text) else { throw .badRequest("the header Host is not a host and a port") }
+        if let target = try inTarget(uri), target != host {
+            throw .badRequest("the request's target and the header Host name different hosts")
+        }
+        return host
+    }
+
+    private static func inTarget(_ uri: String) throws(HTTPProblem) -> Authority? {
+        if uri.hasPrefix("/") { return nil }
+        let start = uri.prefix(8).lowercased()
+        guard let scheme = ["http://", "https://"].first(where: { start.hasPrefix($0) }) else { return nil }
+        let rest = uri.dropFirst(scheme.count)
+        guard let authority = Authority(rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }) else {
+            throw .badRequest("the request's target names no host")
+        }
+        return authority
+    }
+}

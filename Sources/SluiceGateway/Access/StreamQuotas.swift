@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import SluiceCore
+import Synchronization
+
+/// How many streams an address and a client have open on this node; all loops ask.
+package final class StreamQuotas: Sendable {
+    package enum Refusal: Sendable {
+        case address
+        case client
+    }
+
+    private struct Held {
+        /// nil: no limit.
+        var addresses: Quota<NetworkAddress>?
+        var clients: Quota<Target>?
+    }
+
+    /// What is meant where nothing is set: enough for an office behind one address, far from all that a node can hold.
+    package static let standardPerAddress = 1000
+
+    private let held: Mutex<Held>
+    private let countsLoopback: Bool
+
+    /// - Parameters:
+    ///   - perAddress: nil: ``standardPerAddress``, but no limit for loopback addresses, from where a load balancer or a
+    ///     load test on the same machine comes; 0: no limit.
+    ///   - perClient: 0: no limit.
+    package init(perAddress: Int?, perClient: Int) {
+        let perAddressLimit = perAddress ?? StreamQuotas.standardPerAddress
+        countsLoopback = perAddress != nil
+        held = Mutex(
+            Held(
+                addresses: perAddressLimit > 0 ? Quota(limit: perAddressLimit) : nil,
+                clients: perClient > 0 ? Quota(limit: perClient) : nil))
+    }
+
+    /// Counts one more stream, if both may have it; else nothing is counted.
+    ///
+    /// - Parameters:
+    ///   - address: nil: not known, as for a Unix socket; not limited.
+    ///   - client: nil: the stream has topics only.
+    package func admit(address: NetworkAddress?, client: Target?) -> Refusal? {
+        let key = key(address)
+        return held.withLock { held in
+            if let key, held.addresses?.take(key) == false { return .address }
+            if let client, held.clients?.take(client) == false {
+                if let key { held.addresses?.give(key) }
+                return .client
+            }
+            return nil
+        }
+    }
+
+    /// Takes back what ``admit(address:client:)`` counted for the same two.
+    package func release(address: NetworkAddress?, client: Target?) {
+        let key = key(address)
+        held.withLock { held in
+            if let key { held.addresses?.give(key) }
+            if let client { held.clients?.give(client) }
+        }
+    }
+
+    private func key(_ address: NetworkAddress?) -> NetworkAddress? {
+        guard let address, countsLoopback || !address.isLoopback else { return nil }
+        return address.limitKey
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOHTTP1
+
+/// Why a token is not taken.
+///
+/// The client is told what helps an honest developer. What could help somebody who guesses is all one: an unknown key, a
+/// wrong signature, an algorithm that doesn't fit, another issuer or audience are "not valid here".
+package enum TokenRefusal: Error, Equatable {
+    case tooLong
+    case malformed
+    case notValidHere
+    case expired
+    case notYetValid
+    /// Said only of a token whose signature is right.
+    case badClaim(String)
+
+    /// 401 without `WWW-Authenticate`, which would make Firefox ask for a password.
+    package var problem: HTTPProblem {
+        HTTPProblem(status: .unauthorized, code: "unauthorized", message: message)
+    }
+
+    private var message: String {
+        switch self {
+        case .tooLong: "the token is longer than \(SignedToken.bytesMax) bytes"
+        case .malformed: "the token is not a signed JWT: three parts of base64url with dots between them"
+        case .notValidHere: "the token is not valid here"
+        case .expired: "the token has expired"
+        case .notYetValid: "the token is not valid yet"
+        case .badClaim(let problem): "the token's claim \(problem)"
+        }
+    }
+}

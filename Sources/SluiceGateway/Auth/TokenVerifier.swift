@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+import Crypto
+import FoundationEssentials
+import Logging
+import NIOCore
+import SluiceCore
+import Synchronization
+
+/// Says what a token allows. No token is ever logged.
+package final class TokenVerifier: Sendable {
+    private let localKeys: [KeyRing.Entry]
+    private let remoteKeys: [RemoteKeys]
+    private let hasPublishKeys: Bool
+    private let issuers: [String]
+    private let audiences: [String]
+    /// Milliseconds that clocks may differ by.
+    private let leeway: Int64
+    /// Milliseconds since 1970.
+    private let wallClock: @Sendable () -> UInt64
+    private let refreshing = Mutex<[Task<Void, Never>]>([])
+
+    package struct Failure: Error, Equatable, CustomStringConvertible {
+        package let description: String
+    }
+
+    /// Reads the keys' files; those at URLs come with ``start()``.
+    ///
+    /// - Parameter eventLoop: for the connections to URLs.
+    /// - Throws: ``Failure``, one line that names the setting and the file.
+    package init(
+        _ settings: Settings, eventLoop: any EventLoop, wallClock: @escaping @Sendable () -> UInt64,
+        clock: @escaping @Sendable () -> NIODeadline = { .now() }, logger: Logger
+    ) async throws(Failure) {
+        // Those of publishers first: a key that is among both keeps its rights.
+        var local: [KeyRing.Entry] = []
+        for file in settings.jwtPublishKeys {
+            local.append(KeyRing.Entry(try await TokenVerifier.key("jwt-publish-key", file), mayPublish: true))
+        }
+        let others = local.isEmpty
+        for file in settings.jwtKeys {
+            local.append(KeyRing.Entry(try await TokenVerifier.key("jwt-key", file), mayPublish: others))
+        }
+        var remote: [RemoteKeys] = []
+        for location in settings.jwks {
+            switch location {
+            case .file(let path):
+                for key in try await TokenVerifier.keys(ofSet: path) {
+                    local.append(KeyRing.Entry(key, mayPublish: others))
+                }
+            case .url(let address):
+                do {
+                    remote.append(try RemoteKeys(address, eventLoop: eventLoop, clock: clock, logger: logger))
+                } catch { throw Failure(description: "--jwks: \(address): \(error)") }
+            }
+        }
+        localKeys = local
+        remoteKeys = remote
+        hasPublishKeys = !others
+        issuers = settings.jwtIssuers
+        audiences = settings.jwtAudiences
+        leeway = settings.jwtLeeway.nanoseconds / 1_000_000
+        self.wallClock = wallClock
+    }
+
+    private static func key(_ setting: String, _ file: KeyFile) async throws(Failure) -> TokenKey {
+        do {
+            return try await TokenKey(name: file.name, content: FileContent.bytes(ofFile: file.path))
+        } catch { throw Failure(description: "--\(setting): \(file.path) \(error)") }
+    }
+
+    private static func keys(ofSet path: String) async throws(Failure) -> [TokenKey] {
+        let set: KeySet
+        do {
+            let content = try FileContent.bytes(ofFile: path)
+            set = try await KeySet(String(decoding: content, as: UTF8.self), allowsSecrets: true)
+        } catch { throw Failure(description: "--jwks: \(path) \(error)") }
+        guard !set.keys.isEmpty else { throw Failure(description: "--jwks: \(path) has no key that can be used") }
+        return set.keys
+    }
+
+    // MARK: Keys at URLs
+
+    /// Fetches the keys that are at URLs, which takes 3 seconds at most, and from then on keeps them fresh. A URL that is
+    /// down is tried again; until then its tokens are refused.
+    package func start() async {
+        await withTaskGroup { group in
+            for keys in remoteKeys { group.addTask { _ = await keys.refreshIfDue() } }
+        }
+        let tasks = remoteKeys.map { keys in
+            Task {
+                while !Task.isCancelled {
+                    let wait = await keys.refreshIfDue()
+                    try? await Task.sleep(nanoseconds: UInt64(wait.nanoseconds))
+                }
+            }
+        }
+        refreshing.withLock { $0 += tasks }
+    }
+
+    package func stop() {
+        refreshing.withLock { tasks in
+            for task in tasks { task.cancel() }
+            tasks = []
+        }
+    }
+
+    private var ring: KeyRing {
+        KeyRing(localKeys + remoteKeys.flatMap(\.keys).map { KeyRing.Entry($0, mayPublish: !hasPublishKeys) })
+    }
+
+    private func signer(of token: SignedToken) async -> KeyRing.Entry? {
+        let ring = ring
+        if let signer = ring.signer(of: token) { return signer }
+        // The key may be newer than what was fetched.
+        guard let name = token.keyName, !remoteKeys.isEmpty, !ring.hasKey(named: name) else { return nil }
+        await withTaskGroup { group in
+            for keys in remoteKeys { group.addTask { await keys.refreshForUnknownKey() } }
+        }
+        return self.ring.signer(of: token)
+    }
+
+    // MARK: Tokens
+
+    /// - Throws: 401, see ``TokenRefusal``.
+    package func verify(_ token: String) async throws(HTTPProblem) -> Grant {
+        do throws(TokenRefusal) { return try await grant(of: SignedToken(token)) } catch { throw error.problem }
+    }
+
+    /// The signature first: of a token that is nobody's nothing is told.
+    private func grant(of token: SignedToken) async throws(TokenRefusal) -> Grant {
+        guard let signer = await signer(of: token) else { throw .notValidHere }
+        let claims = try TokenClaims(token.claims)
+        guard issuers.isEmpty || claims.issuer.map(issuers.contains) == true,
+            audiences.isEmpty || claims.audiences.contains(where: audiences.contains)
+        else { throw .notValidHere }
+        let now = Int64(clamping: wallClock())
+        if let expiry = claims.expiry, expiry + leeway <= now { throw .expired }
+        if let notBefore = claims.notBefore, notBefore - leeway > now { throw .notYetValid }
+        return Grant(
+            client: claims.subject.flatMap { (try? Target.client($0)) == nil ? nil : $0 },
+            subscribe: claims.subscribe, publish: signer.mayPublish ? claims.publish : [],
+            isAdmin: signer.mayPublish && claims.isAdmin, expiry: claims.expiry, id: TokenVerifier.id(of: token))
+    }
+
+    /// Of the signed text, not of the whole token: some signatures can be changed by anybody and stay valid, which would
+    /// make many ids of one token.
+    private static func id(of token: SignedToken) -> String {
+        SHA256.hash(data: token.signedText).prefix(12).reduce(into: "") { text, byte in
+            text += String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+        }
+    }
+}

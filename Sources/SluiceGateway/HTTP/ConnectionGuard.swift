@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import NIOTLS
+
+/// Watches one accepted connection until a stream takes it over: knows who is at the other end, counts it, and ends it
+/// if it keeps the node waiting.
+///
+/// What a stranger can do without a word must be bounded: a connection that says nothing, a handshake or a head that
+/// comes a byte a second (slow-loris). Looked at by its shard's timer, because a timer of its own would be dear where
+/// thousands of connections come at once.
+package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHandler, Watched {
+    package typealias InboundIn = ByteBuffer
+
+    private enum Phase: Equatable {
+        case handshake
+        case head
+        /// A request is read or answered; whoever does that has its own limits.
+        case request
+        case idle
+        /// HTTP/2 watches itself.
+        case unwatched
+    }
+
+    /// The other end: the socket's, or what a proxy's header says.
+    package private(set) var peer: NetworkAddress?
+    private let node: Node
+    private weak var channel: (any Channel)?
+    private var phase: Phase
+    private var deadline: NIODeadline
+    private var isOpen = true
+    /// The admin's connections are not the public's.
+    private let isPublic: Bool
+    /// Holds a place in the quota of its address; not as long as a proxy has still to say whose connection it is.
+    private var isCounted = false
+
+    package init(node: Node, channel: any Channel, peer: NetworkAddress?, isPublic: Bool, isTLS: Bool) {
+        self.node = node
+        self.channel = channel
+        self.peer = peer
+        self.isPublic = isPublic
+        phase = isTLS ? .handshake : .head
+        deadline = .now() + (isTLS ? node.settings.tlsTimeout : node.settings.headTimeout)
+        if isPublic { node.counters.connectionsOpen.add(1) }
+    }
+
+    /// Whether the connection may stay: its address has room for one more.
+    package func admit() -> Bool {
+        // A trusted proxy brings everybody's connections.
+        guard isPublic, let peer, !node.proxies.isTrusted(peer) else { return true }
+        isCounted = node.connectionQuotas.admit(address: peer, client: nil) == nil
+        if !isCounted { node.counters.connectionsRefused.add(1) }
+        return isCounted
+    }
+
+    // MARK: What the connection's requests say
+
+    /// The head of a request is whole.
+    package func requestBegan() {
+        if phase != .unwatched { phase = .request }
+    }
+
+    /// The request is answered.
+    package func requestEnded(now: NIODeadline = .now()) {
+        guard phase != .unwatched else { return }
+        phase = .idle
+        deadline = now + node.settings.idleTimeout
+    }
+
+    /// It speaks HTTP/2, whose own manager knows when it is idle.
+    package func stopWatching() {
+        phase = .unwatched
+    }
+
+    /// A stream has taken the connection over, and counts it from now on.
+    package func leave() {
+        isOpen = false
+        giveBack()
+    }
+
+    private func giveBack() {
+        if isCounted { node.connectionQuotas.release(address: peer, client: nil) }
+        isCounted = false
+    }
+
+    // MARK: Time
+
+    /// - Returns: whether to look at it again.
+    package func check(now: NIODeadline) -> Bool {
+        guard isOpen, phase != .unwatched else { return false }
+        guard phase != .request, now >= deadline else { return true }
+        if phase != .idle { node.counters.connectionsTimedOut.add(1) }
+        channel?.close(promise: nil)
+        return false
+    }
+
+    // MARK: Channel
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if phase == .idle {
+            phase = .head
+            deadline = .now() + node.settings.headTimeout
+        }
+        context.fireChannelRead(data)
+    }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case TLSUserEvent.handshakeCompleted where phase == .handshake:
+            phase = .head
+            deadline = .now() + node.settings.headTimeout
+        case let source as ProxyHeader.Source:
+            giveBack()
+            peer = source.address
+            guard admit() else { return context.close(promise: nil) }
+        default: break
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        if isOpen {
+            isOpen = false
+            if isPublic { node.counters.connectionsOpen.add(-1) }
+            giveBack()
+        }
+        context.fireChannelInactive()
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // Garbage instead of a handshake, or none of our versions and ciphers.
+        if phase == .handshake { node.counters.handshakesFailed.add(1) }
+        context.fireErrorCaught(error)
+        if phase == .handshake { context.close(promise: nil) }
+    }
+}
+
+@available(*, unavailable)
+extension ConnectionGuard: Sendable {}

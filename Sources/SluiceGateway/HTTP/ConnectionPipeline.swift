@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import NIOHTTP1
+import NIOHTTP2
+import NIOSSL
+
+/// The handlers of one accepted connection, from the socket to the requests:
+///
+///     [proxy header] ─ [TLS] ─ guard ─ negotiator ─▶ HTTP/1 decoder ─ pipelining ─ request handler
+///                                                └─▶ HTTP/2 ─ manager, and for each stream: codec ─ request handler
+package struct ConnectionPipeline: Sendable {
+    /// How long an HTTP/2 connection that is told to go may take beyond the drain.
+    private static let farewell = TimeAmount.seconds(5)
+    /// A peer that is there answers a ping: `TCP_USER_TIMEOUT` sees only what is not acknowledged.
+    private static let pingInterval = TimeAmount.seconds(60)
+    private static let pingTimeout = TimeAmount.seconds(20)
+    /// What one HTTP/2 stream may have waiting here for its window, in bytes; beyond it the stream is a slow reader.
+    private static let streamBufferBytes = 32 << 10
+    private static let bodyWindowBytes = 64 << 10
+    /// PING, SETTINGS, PRIORITY; Firefox sends some of the last with each stream.
+    private static let controlFramesMax = 1000
+
+    let router: Router
+    let node: Node
+    let certificate: ServerCertificate?
+    let expectsProxyHeader: Bool
+
+    /// To be called on the shard's loop.
+    package func add(to channel: any Channel, shard: Shard) throws {
+        let peer = channel.remoteAddress.flatMap { NetworkAddress($0) }
+        let isTLS = certificate != nil
+        let watch = ConnectionGuard(
+            node: node, channel: channel, peer: peer, isPublic: router == .public, isTLS: isTLS)
+        let pipeline = channel.pipeline.syncOperations
+        if expectsProxyHeader {
+            let counters = node.counters
+            try pipeline.addHandler(
+                ProxyHeaderHandler(onRefusal: { _ in counters.connectionsRefused.add(1) }))
+        }
+        if let certificate { try pipeline.addHandler(NIOSSLServerHandler(context: certificate.context)) }
+        let negotiator = ProtocolNegotiator(isTLS: isTLS) { [self, unowned channel, unowned watch] version in
+            switch version {
+            case .http1: try addHTTP1(to: channel, watch: watch, shard: shard)
+            case .http2: try addHTTP2(to: channel, watch: watch, shard: shard)
+            }
+        }
+        try pipeline.addHandlers([watch, negotiator])
+        shard.watch(watch)
+        let total = node.counters.connectionsOpen.value
+        guard router == .admin || total <= node.connectionsMax else {
+            node.counters.connectionsRefused.add(1)
+            return channel.close(promise: nil)
+        }
+        // Behind a proxy it is the proxy's header that says whose connection it is.
+        if !expectsProxyHeader, !watch.admit() { channel.close(promise: nil) }
+    }
+
+    /// HTTP/1 as NIO has it, with limits that suit strangers.
+    private func addHTTP1(to channel: any Channel, watch: ConnectionGuard, shard: Shard) throws {
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = node.settings.headerBytesMax
+        limits.maxHeaderListSize = node.settings.headerListBytesMax
+        limits.maxHeaderFieldCount = node.settings.headerCountMax
+        let encoder = HTTPResponseEncoder()
+        let decoder = ByteToMessageHandler(
+            HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits))
+        let pipelining = HTTPServerPipelineHandler()
+        let handler = RequestHandler(
+            node: node, shard: shard, router: router,
+            transport: .http1(isPlain: certificate == nil, companions: [pipelining, decoder, encoder]), watch: watch)
+        try channel.pipeline.syncOperations.addHandlers([encoder, decoder, pipelining, handler])
+    }
+
+    private func addHTTP2(to channel: any Channel, watch: ConnectionGuard, shard: Shard) throws {
+        watch.stopWatching()
+        let manager = NIOHTTP2ServerConnectionManagementHandler(
+            eventLoop: channel.eventLoop,
+            configuration: .init(
+                maxIdleTime: node.settings.idleTimeout, maxAge: nil,
+                maxGraceTime: node.settings.drain + ConnectionPipeline.farewell,
+                keepalive: .init(
+                    pingInterval: ConnectionPipeline.pingInterval, ackTimeout: ConnectionPipeline.pingTimeout)))
+        var connection = NIOHTTP2Handler.ConnectionConfiguration()
+        connection.initialSettings = [
+            HTTP2Setting(parameter: .maxConcurrentStreams, value: node.settings.http2StreamsMax),
+            HTTP2Setting(parameter: .maxHeaderListSize, value: node.settings.headerListBytesMax),
+        ]
+        connection.controlFrameRateLimit.maximumCount = ConnectionPipeline.controlFramesMax
+        connection.targetWindowSize = ConnectionPipeline.bodyWindowBytes
+        var stream = NIOHTTP2Handler.StreamConfiguration()
+        stream.outboundBufferSizeHighWatermark = ConnectionPipeline.streamBufferBytes
+        stream.outboundBufferSizeLowWatermark = ConnectionPipeline.streamBufferBytes / 2
+        stream.targetWindowSize = ConnectionPipeline.bodyWindowBytes
+        let bound = NIOLoopBound((shard: shard, watch: watch), eventLoop: channel.eventLoop)
+        let handler = NIOHTTP2Handler(
+            mode: .server, eventLoop: channel.eventLoop, connectionConfiguration: connection,
+            streamConfiguration: stream, streamDelegate: manager.http2StreamDelegate
+        ) { [router, node] child in
+            child.eventLoop.makeCompletedFuture {
+                let handler = RequestHandler(
+                    node: node, shard: bound.value.shard, router: router, transport: .http2, watch: bound.value.watch)
+                try child.pipeline.syncOperations.addHandlers([HTTP2FramePayloadToHTTP1ServerCodec(), handler])
+            }
+        }
+        try channel.pipeline.syncOperations.addHandlers([handler, manager])
+        shard.joined(channel)
+    }
+}
