@@ -48,6 +48,7 @@ package final class RESPReader {
         }
         self.reader = reader
         self.replyBytesMax = replyBytesMax
+        ReplyFunctions.bound(reader, replyBytesMax: replyBytesMax)
     }
 
     deinit {

@@ -37,8 +37,8 @@ struct Serve: AsyncParsableCommand {
         let loaded: Settings
         do {
             loaded = try SettingsSource(
-                arguments: settings, environment: Serve.environment(), readFile: Serve.text(ofFile:)
-            ).load()
+                arguments: settings, environment: Serve.environment()
+            ) { String(decoding: try FileContent.bytes(ofFile: $0), as: UTF8.self) }.load()
         } catch {
             Serve.complain("\(error)")
             throw Exit.usage
@@ -119,22 +119,5 @@ struct Serve: AsyncParsableCommand {
             entry += 1
         }
         return result
-    }
-
-    private struct Unreadable: Error, CustomStringConvertible {
-        let description: String
-    }
-
-    private static func text(ofFile path: String) throws -> String {
-        guard let file = fopen(path, "r") else { throw Unreadable(description: String(cString: strerror(errno))) }
-        defer { fclose(file) }
-        var bytes: [UInt8] = []
-        var part = [UInt8](repeating: 0, count: 65536)
-        while true {
-            let count = fread(&part, 1, part.count, file)
-            if count == 0 { break }
-            bytes += part[..<count]
-        }
-        return String(decoding: bytes, as: UTF8.self)
     }
 }

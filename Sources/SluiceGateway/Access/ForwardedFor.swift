@@ -50,6 +50,10 @@ package struct ForwardedFor: Sendable {
         return known
     }
 
+    /// No proxy is trusted.
+    package var isEmpty: Bool { trusted.isEmpty }
+
+    /// Whether what this address says of others is believed.
     package func isTrusted(_ address: NetworkAddress) -> Bool {
         trusted.contains { $0.contains(address) }
     }

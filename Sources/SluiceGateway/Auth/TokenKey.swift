@@ -78,7 +78,8 @@ package struct TokenKey: Sendable {
     }
 
     /// A public key, a private key or a certificate, whose dates and issuer nobody looks at.
-    package init(name: String?, pem: String) async throws(Unusable) {
+    package init(name: String?, pem text: String) async throws(Unusable) {
+        let pem = TokenKey.firstBlock(of: text)
         if pem.contains("-----BEGIN CERTIFICATE-----") {
             if let key = try? Insecure.RSA.PublicKey(certificatePEM: pem) {
                 try await self.init(name: name, rsa: key)
@@ -114,6 +115,17 @@ package struct TokenKey: Sendable {
         } else {
             throw TokenKey.unknownKind
         }
+    }
+
+    /// Without what openssl puts around it: parameters before an EC key, text before a certificate, its issuers after it.
+    private static func firstBlock(of text: String) -> String {
+        var block: [Substring] = []
+        for line in text.split(whereSeparator: \.isNewline) {
+            if block.isEmpty, !line.hasPrefix("-----BEGIN ") || line.hasPrefix("-----BEGIN EC PARAMETERS") { continue }
+            block.append(line)
+            if line.hasPrefix("-----END ") { break }
+        }
+        return block.joined(separator: "\n") + "\n"
     }
 
     private static let unknownKind = Unusable(

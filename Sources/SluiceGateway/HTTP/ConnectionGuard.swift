@@ -117,13 +117,12 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
         context.fireUserInboundEventTriggered(event)
     }
 
-    package func channelInactive(context: ChannelHandlerContext) {
-        if isOpen {
-            isOpen = false
-            if isPublic { node.counters.connectionsOpen.add(-1) }
-            giveBack()
-        }
-        context.fireChannelInactive()
+    /// Comes also for a connection that was refused before it was active.
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        guard isOpen else { return }
+        isOpen = false
+        if isPublic { node.counters.connectionsOpen.add(-1) }
+        giveBack()
     }
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -33,6 +33,11 @@ package struct ConnectionPipeline: Sendable {
             node: node, channel: channel, peer: peer, isPublic: router == .public, isTLS: isTLS)
         let pipeline = channel.pipeline.syncOperations
         if expectsProxyHeader {
+            // Whoever writes the header says whose connection it is: a list of proxies is a list of those who may.
+            guard node.proxies.isEmpty || peer.map(node.proxies.isTrusted) == true else {
+                node.counters.connectionsRefused.add(1)
+                return channel.close(promise: nil)
+            }
             let counters = node.counters
             try pipeline.addHandler(
                 ProxyHeaderHandler(onRefusal: { _ in counters.connectionsRefused.add(1) }))

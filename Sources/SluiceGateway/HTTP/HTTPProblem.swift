@@ -57,6 +57,9 @@ package struct HTTPProblem: Error, Equatable {
         HTTPProblem(status: .unauthorized, code: "unauthorized", message: message)
     }
 
+    package static let tokenNeeded = unauthorized(
+        "a token is needed: as Authorization: Bearer, as a cookie, or as access_token= in the query")
+
     package static func forbidden(_ message: String) -> HTTPProblem {
         HTTPProblem(status: .forbidden, code: "forbidden", message: message)
     }

@@ -2,8 +2,8 @@
 import SluiceCore
 
 /// The fields of a URL's query or of a form, in order; a name may be there more than once.
-package struct Query {
-    private let fields: [(name: String, value: String)]
+package struct Query: Sendable {
+    private var fields: [(name: String, value: String)]
 
     /// - Throws: ``HTTPProblem`` if a percent sign or the encoding is broken.
     package init(_ text: some StringProtocol) throws(HTTPProblem) {
@@ -16,6 +16,10 @@ package struct Query {
             fields.append((name, value))
         }
         self.fields = fields
+    }
+
+    package mutating func append(_ other: Query) {
+        fields += other.fields
     }
 
     package func all(_ name: String) -> [String] {

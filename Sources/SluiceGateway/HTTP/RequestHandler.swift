@@ -21,13 +21,31 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     private enum State {
         case idle
-        case reading(HTTPRequestHead, body: ByteBuffer)
+        case reading(Incoming)
         /// The request was answered before it was read; what is left of it is thrown away.
         case discarding
         case answering(HTTPRequestHead)
         /// The answer is on its way to the socket.
         case flushing
         case closed
+    }
+
+    /// A request whose end has not come, or whose token is being checked.
+    private struct Incoming {
+        let head: HTTPRequestHead
+        /// nil: it can't be carried out, for the reason in `grant`.
+        let visit: Visit?
+        /// What it may do, or why not; nil: not known yet.
+        var grant: Result<Grant, HTTPProblem>?
+        var body = ByteBuffer()
+        var isWhole = false
+
+        var problem: HTTPProblem? {
+            if case .failure(let problem) = grant { problem } else { nil }
+        }
+
+        /// Only what is published has a body that matters.
+        var wantsBody: Bool { head.method == .POST }
     }
 
     private let node: Node
@@ -78,63 +96,104 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         if head.headers.count > node.settings.headerCountMax {
             return refuse(.headersTooLarge, head: head, context: context)
         }
+        corsHeaders = Visit.corsHeaders(head: head, node: node)
         if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }),
             length > node.settings.bodyBytesMax
         {
             return refuse(.bodyTooLarge(node.settings.bodyBytesMax), head: head, context: context)
         }
-        state = .reading(head, body: ByteBuffer())
+        let incoming = admit(head, context: context)
+        state = .reading(incoming)
         deadline = .now() + node.settings.bodyTimeout
-        if head.version == .http1_1, head.headers.first(name: "expect")?.lowercased() == "100-continue" {
-            context.writeAndFlush(
-                wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
+        guard head.version == .http1_1, head.headers.first(name: "expect")?.lowercased() == "100-continue" else {
+            return
+        }
+        if let problem = incoming.problem { return refuse(problem, head: head, context: context) }
+        context.writeAndFlush(
+            wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
+    }
+
+    /// Decides by its head what a request may do. A body is not read for whoever may not send one.
+    private func admit(_ head: HTTPRequestHead, context: ChannelHandlerContext) -> Incoming {
+        let visit: Visit
+        do throws(HTTPProblem) {
+            visit = try Visit(head: head, router: router, peer: watch.peer, node: node)
+        } catch {
+            return Incoming(head: head, visit: nil, grant: .failure(error))
+        }
+        switch visit.permission {
+        case .granted(let grant): return Incoming(head: head, visit: visit, grant: .success(grant))
+        case .unchecked(let token):
+            guard let tokens = node.tokens else {
+                return Incoming(head: head, visit: visit, grant: .failure(.tokenNeeded))
+            }
+            let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
+            context.eventLoop.makeFutureWithTask { try await tokens.verify(token) }.whenComplete { result in
+                bound.value.handler.checked(
+                    result.mapError { HTTPProblem(of: $0) }, context: bound.value.context)
+            }
+            return Incoming(head: head, visit: visit)
+        }
+    }
+
+    /// The token was checked. There is no other request yet: this one has not been answered.
+    private func checked(_ grant: Result<Grant, HTTPProblem>, context: ChannelHandlerContext) {
+        guard case .reading(var incoming) = state else { return }
+        incoming.grant = grant
+        state = .reading(incoming)
+        if incoming.isWhole {
+            carryOut(incoming, context: context)
+        } else if let problem = incoming.problem, incoming.body.readableBytes > 0 {
+            refuse(problem, head: incoming.head, context: context)
         }
     }
 
     private func received(_ bytes: ByteBuffer, context: ChannelHandlerContext) {
-        guard case .reading(let head, var body) = state else { return }
-        guard body.readableBytes + bytes.readableBytes <= node.settings.bodyBytesMax else {
-            return refuse(.bodyTooLarge(node.settings.bodyBytesMax), head: head, context: context)
+        guard case .reading(var incoming) = state else { return }
+        if let problem = incoming.problem { return refuse(problem, head: incoming.head, context: context) }
+        guard incoming.wantsBody else { return }
+        guard incoming.body.readableBytes + bytes.readableBytes <= node.settings.bodyBytesMax else {
+            return refuse(.bodyTooLarge(node.settings.bodyBytesMax), head: incoming.head, context: context)
         }
         state = .discarding  // lets go of the body, so that appending does not copy it
-        body.writeImmutableBuffer(bytes)
-        state = .reading(head, body: body)
+        incoming.body.writeImmutableBuffer(bytes)
+        state = .reading(incoming)
     }
 
     private func receivedEnd(context: ChannelHandlerContext) {
-        guard case .reading(let head, let body) = state else { return }
-        state = .answering(head)
-        do throws(HTTPProblem) {
-            let visitor = try Visitor(head: head, peer: watch.peer, node: node)
-            corsHeaders = node.origins.headers(for: visitor.origin)
-            let outcome = router.route(head, body: body, visitor: visitor, node: node, on: context.eventLoop)
-            carryOut(outcome, visitor: visitor, context: context)
-        } catch {
-            send(Answer(problem: error), context: context)
-        }
+        guard case .reading(var incoming) = state else { return }
+        incoming.isWhole = true
+        state = .reading(incoming)
+        if incoming.grant != nil { carryOut(incoming, context: context) }
     }
 
-    private func carryOut(_ outcome: Router.Outcome, visitor: Visitor, context: ChannelHandlerContext) {
-        let bound = NIOLoopBound((handler: self, context: context, visitor: visitor), eventLoop: context.eventLoop)
-        switch outcome {
-        case .answer(let answer): send(answer, context: context)
-        case .later(let future):
-            future.hop(to: context.eventLoop).whenComplete { result in
-                let (handler, context, _) = bound.value
-                switch result {
-                case .success(let answer): handler.send(answer, context: context)
-                case .failure(let error): handler.send(Answer(problem: HTTPProblem(of: error)), context: context)
+    private func carryOut(_ incoming: Incoming, context: ChannelHandlerContext) {
+        state = .answering(incoming.head)
+        guard let visit = incoming.visit, case .success(let grant) = incoming.grant else {
+            return send(Answer(problem: incoming.problem ?? .notFound), context: context)
+        }
+        let request = Request(head: incoming.head, visit: visit, grant: grant, body: incoming.body, node: node)
+        let bound = NIOLoopBound(
+            (handler: self, context: context, address: visit.address), eventLoop: context.eventLoop)
+        do throws(HTTPProblem) {
+            switch try request.carryOut() {
+            case .answer(let answer): send(answer, context: context)
+            case .later(let future):
+                future.hop(to: context.eventLoop).whenComplete { result in
+                    let (handler, context, _) = bound.value
+                    switch result {
+                    case .success(let answer): handler.send(answer, context: context)
+                    case .failure(let error): handler.send(Answer(problem: HTTPProblem(of: error)), context: context)
+                    }
+                }
+            case .stream(let request):
+                // Not in this call: the decoder is still at work on the bytes that brought the request.
+                context.eventLoop.execute {
+                    bound.value.handler.openStream(request, from: bound.value.address, context: bound.value.context)
                 }
             }
-        case .authorizing(let future):
-            future.hop(to: context.eventLoop).whenSuccess { outcome in
-                bound.value.handler.carryOut(outcome, visitor: bound.value.visitor, context: bound.value.context)
-            }
-        case .stream(let request):
-            // Not in this call: the decoder is still at work on the bytes that brought the request.
-            context.eventLoop.execute {
-                bound.value.handler.openStream(request, visitor: bound.value.visitor, context: bound.value.context)
-            }
+        } catch {
+            send(Answer(problem: error), context: context)
         }
     }
 
@@ -227,14 +286,16 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     // MARK: Streams
 
-    private func openStream(_ request: StreamRequest, visitor: Visitor, context: ChannelHandlerContext) {
+    private func openStream(
+        _ request: StreamRequest, from address: NetworkAddress?, context: ChannelHandlerContext
+    ) {
         guard context.channel.isActive, case .answering(let head) = state else { return }
         let now = NIODeadline.now()
         let client = request.targets.first { $0.kind == .client }
         if let client, shard.isExiled(client, now: now) {
             return send(Answer(status: .noContent), context: context, closing: !isHTTP2)
         }
-        guard admit(visitor.address, client: client, now: now) else {
+        guard admit(address, client: client, now: now) else {
             let retry = node.retry.afterShed(streams: node.counters.streamsOpen.value)
             let answer = Answer(stream: ControlBlock.prelude(retryMilliseconds: retry))
             return send(answer, context: context, closing: !isHTTP2)
@@ -253,7 +314,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         let stream = Stream(
             shard: shard, socket: socket, framing: framing,
             state: StreamState(now: now, expiry: shard.expiry(now: now, token: request.timeLeft)), request: request,
-            extraHeaders: corsHeaders, address: visitor.address)
+            extraHeaders: corsHeaders, address: address)
         takeOver(context, by: stream)
         shard.open(stream, targets: request.targets)
     }
@@ -269,8 +330,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         pipeline.removeHandler(self, promise: nil)
         guard case .http1(_, let companions) = transport else { return }
         for companion in companions { pipeline.removeHandler(companion, promise: nil) }
-        pipeline.removeHandler(watch, promise: nil)
         watch.leave()
+        pipeline.removeHandler(watch, promise: nil)
     }
 
     /// Whether the node has room for one more stream, of this address and of this client.

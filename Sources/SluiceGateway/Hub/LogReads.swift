@@ -9,6 +9,11 @@ import SluiceCore
 package final class LogReads {
     /// Entries of a page. One may have a megabyte, and the connection bounds a reply.
     private static let pageEntries = 32
+    /// What a page should have in bytes, where a log's entries are known to be large: a slow stream forgets what it can't
+    /// take, and would have it read again for every few events that go out.
+    private static let pageBytes = 256 << 10
+    /// Logs whose entries' size is remembered.
+    private static let sizesMax = 4096
 
     private struct Waiting {
         let after: EventID
@@ -20,6 +25,8 @@ package final class LogReads {
     private let counters: Counters
     /// What waits for each log that is being read, or is about to be.
     private var waiting: [Target: [Waiting]] = [:]
+    /// Bytes of an entry in the last page, for logs where a full page would be too much.
+    private var sizes: [Target: Int] = [:]
 
     package init(broker: any Broker, eventLoop: any EventLoop, counters: Counters) {
         self.broker = broker
@@ -44,9 +51,21 @@ package final class LogReads {
         }
         waiting[target] = []
         counters.logReads.add(1)
-        broker.read(target, after: after, count: LogReads.pageEntries).assumeIsolated().whenComplete { [self] result in
+        let count = sizes[target].map { max(1, LogReads.pageBytes / $0) } ?? LogReads.pageEntries
+        broker.read(target, after: after, count: count).assumeIsolated().whenComplete { [self] result in
             finish(target, result, served)
             if waiting[target]?.isEmpty == true { waiting[target] = nil } else { start(target) }
+        }
+    }
+
+    private func note(_ page: LogPage, of target: Target) {
+        let bytes = page.entries.reduce(0) { $0 + $1.data.readableBytes }
+        let size = bytes / max(page.entries.count, 1)
+        if size * LogReads.pageEntries <= LogReads.pageBytes {
+            sizes[target] = nil
+        } else {
+            if sizes.count >= LogReads.sizesMax { sizes.removeAll() }
+            sizes[target] = size
         }
     }
 
@@ -55,6 +74,7 @@ package final class LogReads {
         case .failure(let error):
             for waiting in served { waiting.promise.fail(error) }
         case .success(let page):
+            note(page, of: target)
             for one in served {
                 let entries =
                     page.entries.first.map { $0.id > one.after } ?? true

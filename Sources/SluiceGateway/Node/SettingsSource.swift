@@ -118,6 +118,8 @@ package struct SettingsSource {
         let root: Yams.Node?
         do {
             root = try Yams.compose(yaml: try readFile(path))
+        } catch let error as FileContent.Unreadable {
+            throw Failure(description: "--config: \(path) \(error)")
         } catch {
             throw Failure(description: "--config: \(path) can't be read: \(SettingsSource.oneLine("\(error)"))")
         }

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOHTTP1
+import SluiceCore
+
+/// A request as far as its head tells: what is asked for, by whom, and for whom; before a byte of its body is read.
+package struct Visit: Sendable {
+    package enum Permission: Sendable {
+        case granted(Grant)
+        /// The token's signature has to be checked first.
+        case unchecked(token: String)
+    }
+
+    package let route: Route
+    package let target: RequestTarget
+    package let query: Query
+    /// nil: a trusted proxy that does not say for whom it asks.
+    package let address: NetworkAddress?
+    package let permission: Permission
+
+    /// - Throws: ``HTTPProblem``, of which the answer's reader may be a page: see ``corsHeaders(head:node:)``.
+    package init(head: HTTPRequestHead, router: Router, peer: NetworkAddress?, node: Node) throws(HTTPProblem) {
+        let authority = try Authority.of(uri: head.uri, headers: head.headers, version: head.version)
+        target = try RequestTarget(head.uri)
+        route = try router.route(head, path: target.path)
+        if !route.isForEveryHost {
+            guard node.hosts.permits(authority) else { throw HostPolicy.refusal }
+            guard node.origins.verdict(head.headers, host: authority) != .refused else { throw OriginPolicy.refusal }
+        }
+        query = try Query(target.query)
+        let client = peer.map { node.proxies.client(peer: $0, headers: head.headers) }
+        address = client.flatMap { node.proxies.isTrusted($0) ? nil : $0 }
+        permission = try Visit.permission(route, head, query, authority, node)
+    }
+
+    private static func permission(
+        _ route: Route, _ head: HTTPRequestHead, _ query: Query, _ authority: Authority?, _ node: Node
+    ) throws(HTTPProblem) -> Permission {
+        guard node.tokens != nil, route.needsGrant, head.method != .OPTIONS else { return .granted(node.anonymous) }
+        let credentials = try Credentials.find(
+            headers: head.headers, query: query, cookieName: node.settings.jwtCookie)
+        guard let credentials else {
+            if case .events = route { return .granted(node.anonymous) }
+            if case .articleStream = route { return .granted(node.anonymous) }
+            throw .tokenNeeded
+        }
+        if credentials.source == .cookie, !node.origins.permitsCookie(head.headers, host: authority) {
+            throw OriginPolicy.refusal
+        }
+        return .unchecked(token: credentials.token)
+    }
+
+    /// What the answer, also an error, tells the page that asked.
+    package static func corsHeaders(head: HTTPRequestHead, node: Node) -> [(String, String)] {
+        let authority = try? Authority.of(uri: head.uri, headers: head.headers, version: head.version)
+        return node.origins.headers(for: node.origins.verdict(head.headers, host: authority))
+    }
+}
