@@ -36,4 +36,24 @@ struct TokenBucketTests {
         #expect(taken(&bucket, at: 1000, of: 3) == 0)
         #expect(taken(&bucket, at: 5500, of: 3) == 0)
     }
+
+    @Test("says how long to wait for several, and is right")
+    func several() throws {
+        var bucket = TokenBucket(rate: 100, now: Self.time(0))
+        #expect(bucket.take(100, now: Self.time(0)) == nil)
+        let refusal = bucket.take(30, now: Self.time(0))
+        let wait = try #require(refusal)
+        #expect((299...301).contains(wait.nanoseconds / 1_000_000))
+        #expect(bucket.take(30, now: Self.time(0) + wait - .milliseconds(1)) != nil, "what is refused takes nothing")
+        #expect(bucket.take(30, now: Self.time(0) + wait) == nil)
+    }
+
+    @Test("grants more than a second's worth when it is full, and is owed the rest")
+    func debt() throws {
+        var bucket = TokenBucket(rate: 10, now: Self.time(0))
+        #expect(bucket.take(1000, now: Self.time(0)) == nil)
+        #expect(bucket.fullAt > Self.time(99_999))
+        #expect(taken(&bucket, at: 99_000, of: 5) == 0)
+        #expect(taken(&bucket, at: 100_000, of: 50) == 10)
+    }
 }

@@ -108,7 +108,7 @@ struct SettingsTests {
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return }
         var rows: [String: String] = [:]
         for line in text.split(separator: "\n") {
-            guard let match = line.firstMatch(of: /^\| *`--([a-z-]+)[^|]*\| *([^|]*?) *\|/) else { continue }
+            guard let match = line.firstMatch(of: /^\| *`--([a-z0-9-]+)[^|]*\| *([^|]*?) *\|/) else { continue }
             rows[String(match.1)] = match.2.filter { $0 != "`" }
         }
         try #require(!rows.isEmpty, "README.md has no table whose rows begin with a setting")

@@ -116,6 +116,15 @@ struct RESPReaderTests {
         #expect(throws: RESPError.tooLarge) { try reader.values(in: [0x61]) }
     }
 
+    @Test(
+        "an array is refused as soon as it announces more than can come within the limit, at any depth",
+        arguments: ["*2147483647\r\n", "*334\r\n", "*1\r\n*2\r\n+OK\r\n*334\r\n"])
+    func announcedTooLarge(_ wire: String) throws {
+        let reader = RESPReader(replyBytesMax: 1000)
+        #expect(throws: RESPError.self) { try reader.values(in: Array(wire.utf8)) }
+        #expect(try RESPReader(replyBytesMax: 1000).values(in: Array("*333\r\n".utf8)).isEmpty)
+    }
+
     @Test("a large reply within the limit is read whole, fed at once")
     func largeReply() throws {
         let data = [UInt8](repeating: 0x78, count: 3 << 20)

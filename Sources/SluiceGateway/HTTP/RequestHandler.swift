@@ -213,11 +213,11 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     package func check(now: NIODeadline) -> Bool {
         switch state {
-        case .reading, .flushing:
+        case .reading, .flushing, .discarding:
             guard now >= deadline else { return true }
             node.counters.connectionsTimedOut.add(1)
             channel?.close(promise: nil)
-        case .idle, .discarding, .answering, .closed: break
+        case .idle, .answering, .closed: break
         }
         isWatched = false
         return false
@@ -265,9 +265,16 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     private func finish(closing: Bool, context: ChannelHandlerContext) {
         guard case .flushing = state else { return }
         watch.requestEnded()
-        state = closing ? .closed : .idle
         let written = context.eventLoop.makePromise(of: Void.self)
-        if closing {
+        if closing, isHTTP2 {
+            // To reset the stream would take the answer away from a client that is still sending; its body's time is short.
+            state = .discarding
+            deadline = .now() + node.settings.bodyTimeout
+            beginWatch()
+        } else {
+            state = closing ? .closed : .idle
+        }
+        if closing, !isHTTP2 {
             let channel = context.channel
             written.futureResult.whenComplete { _ in channel.close(promise: nil) }
         }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import SluiceGateway
 import Testing
 
-@testable import sluice
-
-@Suite struct WebAddressTests {
+@Suite("WebAddress") struct WebAddressTests {
     @Test func partsOfAnAddress() throws {
         let plain = try #require(WebAddress("http://127.0.0.1:8080"))
         #expect(plain.host == "127.0.0.1" && plain.port == 8080 && plain.target == "/" && plain.hasNoPath)
@@ -24,11 +23,5 @@ import Testing
     ])
     func whatIsNone(_ text: String) {
         #expect(WebAddress(text) == nil)
-    }
-
-    @Test func headers() {
-        #expect(HeaderArgument(argument: "A: b: c")?.value == "b: c")
-        #expect(HeaderArgument(argument: "A:")?.value == "")
-        for text in ["A", ": b", "A B: c", "A: b\r\nC: d"] { #expect(HeaderArgument(argument: text) == nil) }
     }
 }

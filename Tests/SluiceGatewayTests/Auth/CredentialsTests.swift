@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOHTTP1
+import SluiceGateway
+import Testing
+
+@Suite("Credentials")
+struct CredentialsTests {
+    struct Row: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let headers: [(String, String)]
+        let query: String
+        let expected: (token: String, source: Credentials.Source)?
+
+        init(
+            _ name: String, _ headers: [(String, String)] = [], query: String = "",
+            _ expected: (String, Credentials.Source)?
+        ) {
+            testDescription = name
+            self.headers = headers
+            self.query = query
+            self.expected = expected
+        }
+    }
+
+    private static let rows = [
+        Row("none", [("Cookie", "other=x")], query: "topic=a&TOKEN=x", nil),
+        Row("header", [("Authorization", "Bearer h")], ("h", .header)),
+        Row("any case", [("AUTHORIZATION", "bEARER   h  ")], ("h", .header)),
+        Row("an empty one is one, that nobody takes", [("Authorization", "Bearer")], query: "token=q", ("", .header)),
+        Row("another scheme", [("Authorization", "Basic eDp5")], nil),
+        Row("a scheme that begins alike", [("Authorization", "BearerX h")], nil),
+        Row("another scheme hides nothing", [("Authorization", "Basic eDp5"), ("Cookie", "t=c")], ("c", .cookie)),
+        Row("cookie", [("Cookie", "a=b; t=c; d=e")], ("c", .cookie)),
+        Row("without spaces, with tabs", [("Cookie", "a=b;t=c;\td=e")], ("c", .cookie)),
+        Row("quoted", [("Cookie", "t=\"c\"")], ("c", .cookie)),
+        Row("one quote", [("Cookie", "t=\"")], ("\"", .cookie)),
+        Row("a value with an equals sign", [("Cookie", "t=c=d==")], ("c=d==", .cookie)),
+        Row("several fields, as HTTP/2 has them", [("Cookie", "a=b"), ("Cookie", "t=c")], ("c", .cookie)),
+        Row("the first counts", [("Cookie", "t=c; t=d")], ("c", .cookie)),
+        Row("an empty cookie is none", [("Cookie", "t=")], query: "token=q", ("q", .query)),
+        Row("a cookie's name has case", [("Cookie", "T=c; tt=c; xt=c; t")], nil),
+        Row("a value is no pair", [("Cookie", "a=t=c")], nil),
+        Row("access_token", query: "topic=a&access_token=q", ("q", .query)),
+        Row("token", query: "token=q", ("q", .query)),
+        Row("access_token before token", query: "token=b&access_token=a", ("a", .query)),
+        Row("header before cookie", [("Cookie", "t=c"), ("Authorization", "Bearer h")], ("h", .header)),
+        Row("cookie before query", [("Cookie", "t=c")], query: "access_token=q", ("c", .cookie)),
+    ]
+
+    @Test("A token is found in the header, then the cookie, then the query", arguments: rows)
+    func finds(_ row: Row) throws {
+        let found = try Credentials.find(
+            headers: HTTPHeaders(row.headers), query: try Query(row.query), cookieName: "t")
+        #expect(found?.token == row.expected?.token)
+        #expect(found?.source == row.expected?.source)
+    }
+
+    @Test("Two headers, or two in the query, are a bad request: it isn't clear which is meant")
+    func ambiguous() throws {
+        let twice = HTTPHeaders([("Authorization", "Bearer a"), ("authorization", "Bearer a")])
+        let error = #expect(throws: HTTPProblem.self) {
+            try Credentials.find(headers: twice, query: try Query(""), cookieName: "t")
+        }
+        #expect(error?.status == .badRequest)
+        for query in ["token=a&token=a", "access_token=a&access_token=b"] {
+            #expect(throws: HTTPProblem.self) {
+                try Credentials.find(headers: HTTPHeaders(), query: try Query(query), cookieName: "t")
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+import JWTKit
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import SluiceCore
+import SluiceGateway
+import Synchronization
+import TestSupport
+import Testing
+
+/// A verifier whose keys are at a URL, with the time in the test's hand.
+@Suite("Keys at a URL", .timeLimit(.minutes(1)))
+struct RemoteKeysTests {
+    private final class Clock: Sendable {
+        private let time = Mutex(NIODeadline.uptimeNanoseconds(1_000_000_000_000))
+
+        var now: NIODeadline { time.withLock { $0 } }
+
+        func advance(_ amount: TimeAmount) {
+            time.withLock { $0 = $0 + amount }
+        }
+    }
+
+    private let clock = Clock()
+    private let first = ES256PrivateKey()
+    private let second = ES256PrivateKey()
+
+    private func verifier(port: Int) async throws -> TokenVerifier {
+        let clock = clock
+        let settings = try SettingsSource(
+            arguments: ["--auth", "jwt", "--jwks", "http://127.0.0.1:\(port)/keys?secret=1"], environment: [:]
+        ) { _ in "" }.load()
+        return try await TokenVerifier(
+            settings, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), wallClock: { 0 },
+            clock: { clock.now }, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    private func token(_ key: ES256PrivateKey, kid: String?) async throws -> String {
+        try await TokenMaker.token(key.pemRepresentation, kid: kid)
+    }
+
+    private func isTaken(_ token: String, by verifier: TokenVerifier) async -> Bool {
+        await TokenVerifierTests.refusal(token, by: verifier) == nil
+    }
+
+    @Test("A token with a key that is not known yet has it fetched: a rotation is not noticed")
+    func rotation() async throws {
+        let server = KeySetServer(TokenMaker.set([TokenMaker.jwk(first, kid: "1")]))
+        let verifier = try await verifier(port: try await server.start())
+        await verifier.start()
+        #expect(server.requests == 1)
+        #expect(await isTaken(try await token(first, kid: "1"), by: verifier))
+        #expect(server.requests == 1)
+
+        server.serve(TokenMaker.set([TokenMaker.jwk(first, kid: "1"), TokenMaker.jwk(second, kid: "2")]))
+        clock.advance(.seconds(10))
+        #expect(await isTaken(try await token(second, kid: "2"), by: verifier))
+        #expect(await isTaken(try await token(first, kid: "1"), by: verifier))
+        #expect(server.requests == 2)
+
+        server.serve(TokenMaker.set([TokenMaker.jwk(second, kid: "2")]))
+        clock.advance(.seconds(10))
+        #expect(!(await isTaken(try await token(first, kid: "3"), by: verifier)))
+        #expect(!(await isTaken(try await token(first, kid: "1"), by: verifier)), "a key that is gone")
+        verifier.stop()
+        await server.stop()
+    }
+
+    @Test("A storm of unknown keys makes one fetch, and one more ten seconds later")
+    func storm() async throws {
+        let server = KeySetServer(TokenMaker.set([TokenMaker.jwk(first, kid: "1")]))
+        let verifier = try await verifier(port: try await server.start())
+        await verifier.start()
+        clock.advance(.seconds(10))
+        server.serve(
+            KeySetServer.Document(
+                body: TokenMaker.set([TokenMaker.jwk(second, kid: "2")]), delay: .milliseconds(200)))
+        let tokens = try await (0..<50).asyncMap { try await token(second, kid: $0.isMultiple(of: 2) ? "2" : "x\($0)") }
+        let taken = await withTaskGroup(of: Bool.self) { group in
+            for token in tokens { group.addTask { await isTaken(token, by: verifier) } }
+            return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+        }
+        #expect(taken == 25, "all that waited have the new key")
+        #expect(server.requests == 2)
+        for number in 0..<20 { #expect(!(await isTaken(try await token(second, kid: "y\(number)"), by: verifier))) }
+        #expect(server.requests == 2)
+        clock.advance(.seconds(10))
+        #expect(!(await isTaken(try await token(second, kid: "y"), by: verifier)))
+        #expect(server.requests == 3)
+        verifier.stop()
+        await server.stop()
+    }
+
+    @Test("Wrong signatures, and tokens that name no key, fetch nothing")
+    func noFetch() async throws {
+        let server = KeySetServer(TokenMaker.set([TokenMaker.jwk(first, kid: "1")]))
+        let verifier = try await verifier(port: try await server.start())
+        await verifier.start()
+        clock.advance(.minutes(1))
+        #expect(!(await isTaken(try await token(second, kid: "1"), by: verifier)))
+        #expect(!(await isTaken(try await token(second, kid: nil), by: verifier)))
+        #expect(await isTaken(try await token(first, kid: nil), by: verifier))
+        #expect(server.requests == 1)
+        verifier.stop()
+        await server.stop()
+    }
+
+    @Test("A node starts while the URL is down, and gets the keys when it is back")
+    func downAtStart() async throws {
+        let port = freePort()
+        let verifier = try await verifier(port: port)
+        await verifier.start()
+        let token = try await token(first, kid: "1")
+        #expect(!(await isTaken(token, by: verifier)))
+        let server = KeySetServer(TokenMaker.set([TokenMaker.jwk(first, kid: "1")]))
+        _ = try await server.start(port: port)
+        clock.advance(.minutes(1))
+        #expect(await isTaken(token, by: verifier))
+        verifier.stop()
+        await server.stop()
+    }
+
+    struct Answer: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let document: KeySetServer.Document
+    }
+
+    private static let badAnswers = [
+        Answer(testDescription: "an error", document: .init(status: .internalServerError, body: "{\"keys\":[]}")),
+        Answer(testDescription: "a redirect", document: .init(status: .found, body: "{\"keys\":[]}")),
+        Answer(testDescription: "another document", document: .init(body: "<html></html>")),
+        Answer(
+            testDescription: "too much", document: .init(body: String(repeating: " ", count: 1 << 20) + "{\"keys\":[]}")
+        ),
+        Answer(testDescription: "nothing in time", document: .init(body: "{\"keys\":[]}", delay: .seconds(20))),
+    ]
+
+    @Test("The known keys stay good while the URL gives something else", arguments: badAnswers)
+    func keeps(_ answer: Answer) async throws {
+        let server = KeySetServer(TokenMaker.set([TokenMaker.jwk(first, kid: "1")]))
+        let verifier = try await verifier(port: try await server.start())
+        await verifier.start()
+        server.serve(answer.document)
+        clock.advance(.seconds(10))
+        let begin = ContinuousClock.now
+        #expect(!(await isTaken(try await token(second, kid: "2"), by: verifier)))
+        #expect(ContinuousClock.now - begin < .seconds(5), "nobody waits for long")
+        #expect(server.requests == 2)
+        #expect(await isTaken(try await token(first, kid: "1"), by: verifier))
+        verifier.stop()
+        await server.stop()
+    }
+
+    @Test("Secrets at a URL are nobody's keys")
+    func secrets() async throws {
+        let secret = Base64URL.encode(TokenMaker.secret.utf8)
+        let server = KeySetServer(TokenMaker.set(["{\"kty\":\"oct\",\"k\":\"\(secret)\"}"]))
+        let verifier = try await verifier(port: try await server.start())
+        await verifier.start()
+        #expect(!(await isTaken(try await TokenMaker.token(TokenMaker.secret), by: verifier)))
+        verifier.stop()
+        await server.stop()
+    }
+
+    @Test("Keys are fetched anew after ten minutes, and not before")
+    func refresh() async throws {
+        let server = KeySetServer(TokenMaker.set([TokenMaker.jwk(first, kid: "1")]))
+        let address = try #require(WebAddress("http://127.0.0.1:\(try await server.start())/"))
+        let clock = clock
+        let keys = try RemoteKeys(
+            address, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), clock: { clock.now },
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        #expect(await keys.refreshIfDue() == .minutes(10))
+        clock.advance(.milliseconds(599_000))
+        #expect(await keys.refreshIfDue() == .seconds(1))
+        #expect(server.requests == 1)
+        clock.advance(.seconds(1))
+        #expect(await keys.refreshIfDue() == .minutes(10))
+        #expect(server.requests == 2)
+        await server.stop()
+    }
+}
+
+extension Sequence {
+    fileprivate func asyncMap<T>(_ transform: (Element) async throws -> T) async rethrows -> [T] {
+        var result: [T] = []
+        for element in self { result.append(try await transform(element)) }
+        return result
+    }
+}
