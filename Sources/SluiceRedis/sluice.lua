@@ -12,7 +12,7 @@
 -- Scripts are atomic but not rolled back, so everything is checked before the first write; that
 -- includes the right to run each inner command, because those run with the caller's rights.
 
-local VERSION = 1 -- raised with every change of this file; nodes replace an older one, never a newer
+local VERSION = 2 -- raised with every change of this file; nodes replace an older one, never a newer
 
 local DATA_MAX = 1048576
 local LABEL_MAX = 128
@@ -221,7 +221,8 @@ local function publish(keys, args)
 
   local once_key
   if options.once then
-    once_key = prefix .. ':once:' .. target .. ':' .. options.once
+    -- No target has a space: topic "a" with token "b:c" must not be topic "a:b" with token "c".
+    once_key = prefix .. ':once:' .. target .. ' ' .. options.once
     local first = redis.call('GET', once_key)
     if first then
       local id, nodes = first:match('^(%S*) (%d+)$')

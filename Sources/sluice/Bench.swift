@@ -30,6 +30,8 @@ struct Bench: AsyncParsableCommand {
                 --channel 'sluice:client:u{t}'
               sluice bench -n 50000 --source-addresses 4 --hold 60s \\
                 --url 'http://127.0.0.1:8080/events?topic=bench'
+              sluice bench -n 10000 --http2 --ca cert.pem --redis redis://127.0.0.1 \\
+                --url 'https://127.0.0.1:8443/events?topic=bench'
               sluice bench --url http://127.0.0.1/sub/bench \\
                 --publish-url http://127.0.0.1/pub/bench
 
@@ -61,7 +63,7 @@ struct Bench: AsyncParsableCommand {
         try OpenFileLimit.raise(to: streams.count + 64)
         let plan = BenchPlan(
             servers: try await streams.servers(), headers: streams.header, streams: streams.count,
-            topics: messages.topics,
+            streamsPerConnection: streams.perConnection, topics: messages.topics,
             destination: try messages.destination(with: streams), messages: messages.count, rate: messages.rate,
             size: messages.size, inFlight: messages.inFlight, connectWindow: streams.connectWindow,
             sourceAddresses: streams.sourceAddresses, threads: streams.threads, settle: streams.settle.amount,

@@ -46,7 +46,7 @@ extension ClusterTests {
                 redis: redis,
                 [
                     "--listen", "127.0.0.1:\(ports[number])", "--node-id", "node\(number + 1)", "--threads", "1",
-                    "--retry", "200ms", "--retry-spread", "300ms",
+                    "--trusted-proxy", "127.0.0.1", "--retry", "200ms", "--retry-spread", "300ms",
                 ])
         }
     }

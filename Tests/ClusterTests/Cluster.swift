@@ -18,7 +18,9 @@ struct Cluster {
         var nodes: [NodeProcess] = []
         for number in 1...3 {
             nodes.append(
-                try await NodeProcess(redis: redis, ["--node-id", "node\(number)", "--threads", "1"] + arguments))
+                try await NodeProcess(
+                    redis: redis,
+                    ["--node-id", "node\(number)", "--threads", "1", "--trusted-proxy", "127.0.0.1"] + arguments))
         }
         let balancer = try await LoadBalancer(kind, nodePorts: nodes.map(\.port))
         // Until the load balancer's checks have seen them all, some would get no streams.

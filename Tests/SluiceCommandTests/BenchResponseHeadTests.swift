@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import NIOHPACK
 import Testing
 
 @testable import sluice
@@ -14,5 +15,26 @@ import Testing
         #expect(head.status == 200 && head.isEventStream && head.isChunked)
         #expect(BenchResponseHead.length(in: Array("HTTP/1.1 200 OK\r\n\r".utf8)) == nil)
         #expect(BenchResponseHead(Array("SSH-2.0\r\n\r\n".utf8)) == nil)
+    }
+
+    @Test(arguments: [
+        ("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", nil),
+        ("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", "the answer is no event stream"),
+        ("HTTP/1.1 503 Service Unavailable\r\n\r\n", "HTTP/1.1 503 Service Unavailable"),
+    ])
+    func saysWhyItIsNoStream(text: String, problem: String?) throws {
+        #expect(try #require(BenchResponseHead(Array(text.utf8))).problem == problem)
+    }
+
+    @Test(
+        arguments: [
+            ([(":status", "200"), ("content-type", "text/event-stream")], nil),
+            ([(":status", "200")], "the answer is no event stream"),
+            ([(":status", "403"), ("content-type", "application/json")], "HTTP/2 403"),
+            ([], "HTTP/2 0"),
+        ] as [([(String, String)], String?)])
+    func saysWhyItIsNoStreamOfHTTP2(fields: [(String, String)], problem: String?) {
+        let head = BenchResponseHead(HPACKHeaders(fields))
+        #expect(head.problem == problem && !head.isChunked)
     }
 }

@@ -104,9 +104,9 @@ extension NodeTests {
 
         @Test(
             "A burst arrives whole and in order at every stream",
-            .timeLimit(.minutes(2)), arguments: BrokerKind.allCases)
-        func burst(broker: BrokerKind) async throws {
-            let test = try await TestNode.start(broker)
+            .timeLimit(.minutes(2)), arguments: Stage.all)
+        func burst(stage: Stage) async throws {
+            let test = try await TestNode.start(stage)
             var streams: [EventStreamClient] = []
             for number in 0..<12 { streams.append(try await test.stream("/events?topic=t\(number % 3)&topic=all")) }
             let count = 3000
@@ -124,9 +124,9 @@ extension NodeTests {
                 let lines = (0..<count).map { number in
                     #"{"topic":"\#(number % 2 == 0 ? "all" : "t\(number % 3)")","data":\#(number)}"#
                 }
-                let answer = try await request(
-                    test.port, "POST", "/publish", headers: ["Content-Type": "application/x-ndjson"],
-                    body: Array(lines.joined(separator: "\n").utf8), within: 60)
+                let answer = try await test.request(
+                    "POST", "/publish", headers: ["Content-Type": "application/x-ndjson"],
+                    body: Array(lines.joined(separator: "\n").utf8))
                 #expect(answer.status == 200)
             }
             for (index, stream) in streams.enumerated() {

@@ -112,7 +112,7 @@ extension NodeTests {
         func version10(broker: BrokerKind) async throws {
             let test = try await TestNode.start(broker, ["--lifetime", "2s", "--heartbeat", "300ms"])
             var options = EventStreamClient.Options()
-            options.version = "1.0"
+            options.transport = .http10
             options.keepsBody = true
             let stream = try await test.stream("/events?topic=a&client=c", options)
             for number in 0..<3 {

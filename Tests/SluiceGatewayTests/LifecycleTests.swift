@@ -8,18 +8,18 @@ extension NodeTests {
     struct LifecycleTests {
         @Test(
             "SIGTERM ends every stream cleanly within the drain time, then the node exits with 0",
-            .timeLimit(.minutes(1)), arguments: BrokerKind.allCases)
-        func drain(broker: BrokerKind) async throws {
-            let test = try await TestNode.start(broker, ["--drain", "3s"])
+            .timeLimit(.minutes(1)), arguments: Stage.all)
+        func drain(stage: Stage) async throws {
+            let test = try await TestNode.start(stage, ["--drain", "2s"])
             var streams: [EventStreamClient] = []
             for number in 0..<8 { streams.append(try await test.stream("/events?client=c\(number)")) }
             for stream in streams { #expect(await stream.waits { !$0.events.isEmpty }) }
             test.node.signal(SIGTERM)
-            #expect(await eventually { try await request(test.port, "GET", "/readyz").status == 503 })
+            #expect(await eventually { try await test.request("GET", "/readyz").status == 503 })
             // Who comes now is sent away as EventSource needs it; who publishes is served.
-            let late = try await request(test.port, "GET", "/events?topic=a")
+            let late = try await test.request("GET", "/events?topic=a")
             #expect(late.status == 200 && late.text.hasPrefix("retry: "))
-            #expect(try await publish(test.port, #"{"topic":"a","data":"x"}"#).status == 200)
+            try await test.publish(#"{"topic":"a","data":"x"}"#)
             #expect(await test.node.exitCode() == 0)
             for stream in streams {
                 #expect(await stream.waits { $0.isOver })

@@ -33,9 +33,9 @@ extension NodeTests {
 
         @Test(
             "After a cursor come exactly the later events of all topics, by id, then live ones",
-            arguments: BrokerKind.allCases)
-        func afterCursor(broker: BrokerKind) async throws {
-            let test = try await TestNode.start(broker)
+            arguments: Stage.all)
+        func afterCursor(stage: Stage) async throws {
+            let test = try await TestNode.start(stage)
             let early = try await publish(test, "a", 1...3)
             _ = try await publish(test, "b", 1...2)
             _ = try await publish(test, "a", 4...5)
@@ -62,12 +62,12 @@ extension NodeTests {
             #expect(both.data == ["a3", "a4"])
         }
 
-        @Test("More events than a page are replayed in order", arguments: BrokerKind.allCases)
-        func pages(broker: BrokerKind) async throws {
-            let test = try await TestNode.start(broker, ["--log-events", "10000"])
+        @Test("More events than a page are replayed in order", arguments: Stage.all)
+        func pages(stage: Stage) async throws {
+            let test = try await TestNode.start(stage, ["--log-events", "10000"])
             let lines = (1...700).map { #"{"topic":"\#($0.isMultiple(of: 2) ? "a" : "b")","data":"\#($0)"}"# }
-            let answer = try await request(
-                test.port, "POST", "/publish", headers: ["Content-Type": "application/x-ndjson"],
+            let answer = try await test.request(
+                "POST", "/publish", headers: ["Content-Type": "application/x-ndjson"],
                 body: Array(lines.joined(separator: "\n").utf8))
             #expect(answer.status == 200)
             let client = try await test.stream("/events?topic=a&topic=b&last_event_id=earliest")
@@ -172,23 +172,23 @@ extension NodeTests {
 
         @Test(
             "An ended topic: its log and a clean end for whoever comes late, 204 for whoever has had it",
-            arguments: BrokerKind.allCases)
-        func finite(broker: BrokerKind) async throws {
-            let test = try await TestNode.start(broker)
+            arguments: Stage.all)
+        func finite(stage: Stage) async throws {
+            let test = try await TestNode.start(stage)
             let watching = try await test.stream("/events?topic=job")
             _ = try await publish(test, "job", 1...2)
             let end = try await publish(test, "job", 3...3, #","end":true"#)
             #expect(await watching.waits { $0.cleanEnds == 1 && $0.isOver })
             #expect(watching.data == ["job1", "job2", "job3"])
-            let late = EventStreamClient(port: test.port, "/events?topic=job&last_event_id=earliest")
+            let late = EventStreamClient(port: test.port, "/events?topic=job&last_event_id=earliest", options: test.over())
             #expect(await late.waits { $0.isOver })
             #expect(late.data == ["job1", "job2", "job3"] && late.now.cleanEnds == 1)
-            var options = EventStreamClient.Options()
+            var options = test.over()
             options.headers["Last-Event-ID"] = end[0]
             let done = EventStreamClient(port: test.port, "/events?topic=job", options: options)
             #expect(await done.waits { $0.isOver })
             #expect(done.now.answer?.status == 204)
-            let fresh = EventStreamClient(port: test.port, "/events?topic=job")
+            let fresh = EventStreamClient(port: test.port, "/events?topic=job", options: test.over())
             #expect(await fresh.waits { $0.isOver })
             #expect(fresh.now.answer?.status == 204)
             let client = try await test.stream("/events?topic=job&client=c")

@@ -25,9 +25,11 @@ extension NodeTests {
             }
         }
 
-        @Test("A stream that stops reading is closed after --stall; the others miss nothing", .timeLimit(.minutes(2)))
-        func stall() async throws {
-            let test = try await TestNode.start(.redis, ["--stall", "2s", "--ring", "64MiB", "--heartbeat", "500ms"])
+        @Test(
+            "A stream that stops reading is closed after --stall; the others miss nothing",
+            .timeLimit(.minutes(2)), arguments: Stage.redis)
+        func stall(stage: Stage) async throws {
+            let test = try await TestNode.start(stage, ["--stall", "2s", "--ring", "64MiB", "--heartbeat", "500ms"])
             let good = try await test.stream("/events?topic=t")
             let bad = try await test.stream("/events?topic=t", SlowReaderTests.slow)
             bad.pause()
@@ -41,9 +43,11 @@ extension NodeTests {
             #expect(good.now.openings == 1 && !good.now.isOver)
         }
 
-        @Test("A stream that reads slowly, but reads, gets everything that the ring holds", .timeLimit(.minutes(2)))
-        func slowButAlive() async throws {
-            let test = try await TestNode.start(.redis, ["--stall", "5s", "--ring", "64MiB"])
+        @Test(
+            "A stream that reads slowly, but reads, gets everything that the ring holds",
+            .timeLimit(.minutes(2)), arguments: Stage.redis)
+        func slowButAlive(stage: Stage) async throws {
+            let test = try await TestNode.start(stage, ["--stall", "5s", "--ring", "64MiB"])
             let slow = try await test.stream("/events?topic=t", SlowReaderTests.slow)
             slow.pause()
             try await flood(test, topic: "t", count: 150, size: 65536)

@@ -14,20 +14,22 @@ extension NodeTests {
 
         @Test(
             "A stream begins with its head, a retry, a comment and a checkpoint, byte for byte",
-            .timeLimit(.minutes(1)), arguments: BrokerKind.allCases)
-        func prelude(broker: BrokerKind) async throws {
-            let test = try await TestNode.start(broker, ["--retry", "3s", "--retry-spread", "0s"])
+            .timeLimit(.minutes(1)), arguments: Stage.all)
+        func prelude(stage: Stage) async throws {
+            let test = try await TestNode.start(stage, ["--retry", "3s", "--retry-spread", "0s"])
             let stream = try await test.stream("/events?topic=a&client=c", StreamTests.keeping)
             #expect(await stream.waits { !$0.events.isEmpty })
             let now = stream.now
             let head = try #require(now.answer)
-            #expect(head.version == "HTTP/1.1")
+            #expect(head.version == (stage.transport.isHTTP2 ? "HTTP/2" : "HTTP/1.1"))
             #expect(head.status == 200)
             #expect(head["Content-Type"] == "text/event-stream")
             #expect(head["Cache-Control"] == "no-cache, no-store, no-transform")
             #expect(head["X-Accel-Buffering"] == "no")
             #expect(head["X-Content-Type-Options"] == "nosniff")
-            #expect(head["Transfer-Encoding"] == "chunked")
+            let isChunked = [.http11, .tlsHTTP11].contains(stage.transport)
+            #expect(head["Transfer-Encoding"] == (isChunked ? "chunked" : nil))
+            #expect(head["Connection"] == (stage.transport == .http10 ? "close" : nil))
             #expect(head["Content-Length"] == nil)
             #expect(head["Access-Control-Allow-Origin"] == "*")
             #expect(head["Sluice-Node"] == test.node.id)
@@ -83,11 +85,11 @@ extension NodeTests {
 
         @Test(
             "Silence is broken by comments, which are no events",
-            .timeLimit(.minutes(1)), arguments: BrokerKind.allCases)
-        func heartbeat(broker: BrokerKind) async throws {
-            let test = try await TestNode.start(broker, ["--heartbeat", "200ms"])
+            .timeLimit(.minutes(1)), arguments: Stage.all)
+        func heartbeat(stage: Stage) async throws {
+            let test = try await TestNode.start(stage, ["--heartbeat", "200ms"])
             let stream = try await test.stream("/events?topic=a", StreamTests.keeping)
-            #expect(await stream.waits { $0.comments >= 6 })
+            #expect(await stream.waits { $0.comments >= 4 })
             #expect(stream.data.isEmpty)
             #expect(stream.now.ignored.isEmpty)
             #expect(String(decoding: stream.now.body, as: UTF8.self).hasSuffix("\n:\n:\n"))
@@ -95,10 +97,10 @@ extension NodeTests {
 
         @Test(
             "A stream's lifetime ends with a new retry and a clean end; who comes back gets another stream",
-            .timeLimit(.minutes(1)), arguments: BrokerKind.allCases)
-        func lifetime(broker: BrokerKind) async throws {
+            .timeLimit(.minutes(1)), arguments: Stage.all)
+        func lifetime(stage: Stage) async throws {
             let test = try await TestNode.start(
-                broker, ["--lifetime", "1s", "--retry", "100ms", "--retry-spread", "100ms"])
+                stage, ["--lifetime", "1s", "--retry", "100ms", "--retry-spread", "100ms"])
             let stream = try await test.stream("/events?topic=a", StreamTests.keeping)
             #expect(await stream.waits { $0.isOver })
             let now = stream.now
@@ -108,8 +110,10 @@ extension NodeTests {
             #expect(now.retries.allSatisfy { (100...200).contains($0) })
             #expect(String(decoding: now.body, as: UTF8.self).contains(/\n\nretry: \d+\n$/))
 
-            let faithful = EventStreamClient.reconnecting(port: test.port, "/events?topic=a")
-            #expect(await faithful.waits { $0.openings >= 3 })
+            var options = test.over()
+            options.reconnects = true
+            let faithful = EventStreamClient(port: test.port, "/events?topic=a", options: options)
+            #expect(await faithful.waits { $0.openings >= 2 })
             #expect(faithful.now.failure == nil)
             faithful.close()
             #expect(await eventually { try await test.node.metric("streams_open") == 0 })

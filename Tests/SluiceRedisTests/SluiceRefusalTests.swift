@@ -131,7 +131,7 @@ struct SluiceRefusalTests {
 
     @Test(
         "a key of the wrong type is refused, whichever of the four it is",
-        arguments: ["sluice:topic:x", "sluice:last:topic:x", "sluice:clock", "sluice:once:topic:x:t"])
+        arguments: ["sluice:topic:x", "sluice:last:topic:x", "sluice:clock", "sluice:once:topic:x t"])
     func wrongType(_ key: String) async throws {
         let bench = try await SluiceRefusalTests.bench()
         _ = try await bench.client.send("DEL", key)

@@ -5,7 +5,9 @@ import Synchronization
 /// A client of event streams: one connection, or like an `EventSource` one after the other.
 package final class EventStreamClient: Sendable {
     package struct Options: Sendable {
-        package var version = "1.1"
+        package var transport = Transport.http11
+        /// An HTTP/2 connection that it shares with others; nil: each has its own.
+        package var connection: HTTP2Client?
         package var headers: [String: String] = [:]
         /// SO_RCVBUF.
         package var receiveBuffer: Int32?
@@ -132,33 +134,120 @@ package final class EventStreamClient: Sendable {
     private static func connect(
         port: Int, target: String, options: Options, shared: Shared, lastEventID: inout String
     ) async throws -> Bool {
-        let socket = try await RawSocket(port: port, receiveBuffer: options.receiveBuffer)
-        defer { socket.close() }
-        var head = "GET \(target) HTTP/\(options.version)\r\nHost: 127.0.0.1:\(port)\r\nAccept: text/event-stream\r\n"
-        if !lastEventID.isEmpty { head += "Last-Event-ID: \(lastEventID)\r\n" }
-        for (name, value) in options.headers { head += "\(name): \(value)\r\n" }
-        try await socket.send(head + "\r\n")
-
+        var headers = options.headers
+        headers["Accept"] = "text/event-stream"
+        if !lastEventID.isEmpty { headers["Last-Event-ID"] = lastEventID }
+        let source = try await Source(port: port, target: target, headers: headers, options: options)
+        defer { source.close() }
         var reader = StreamReader(lastEventID: lastEventID)
         while !shared.isClosed.load(ordering: .relaxed) {
             if shared.isPaused.load(ordering: .relaxed) {
                 try await Task.sleep(for: .milliseconds(5))
                 continue
             }
-            switch socket.read() {
-            case .nothing: try await Task.sleep(for: .milliseconds(2))
-            case .bytes(let bytes):
-                let goesOn = try shared.state.withLock {
-                    try reader.feed(bytes, into: &$0, keepsBody: options.keepsBody)
+            let bytes: [UInt8]
+            var isEnd = false
+            switch source.read(&reader) {
+            case .nothing:
+                try await Task.sleep(for: .milliseconds(2))
+                continue
+            case .end(let last):
+                bytes = last
+                isEnd = true
+            case .bytes(let some): bytes = some
+            case .broken(let reason):
+                if let reason { throw RawSocket.Failure(description: reason) }
+                return reader.answer == nil || reader.isStream
+            }
+            let goesOn = try shared.state.withLock {
+                try reader.feed(bytes, into: &$0, keepsBody: options.keepsBody)
+            }
+            lastEventID = reader.parser.lastEventID
+            if !goesOn { return reader.isStream }
+            if isEnd {
+                if reader.isStream, reader.endsWithConnection {
+                    shared.state.withLock { $0.cleanEnds += 1 }
+                    if reader.parser.isInsideBlock {
+                        throw RawSocket.Failure(description: "the stream ended inside a block")
+                    }
                 }
-                lastEventID = reader.parser.lastEventID
-                if !goesOn { return reader.isStream }
-            case .end, .broken:
-                if reader.isStream, reader.endsWithConnection { shared.state.withLock { $0.cleanEnds += 1 } }
                 return reader.answer == nil || reader.isStream
             }
         }
         return false
+    }
+}
+
+/// Where the bytes of one answer come from.
+private enum Source {
+    /// A connection of its own, on which the answer comes as text.
+    case socket(any ByteSocket)
+    /// One stream of a connection.
+    case stream(HTTP2Client, Int, isOwner: Bool)
+
+    enum Read {
+        case bytes([UInt8])
+        /// The last bytes, and a goodbye.
+        case end([UInt8])
+        /// - Parameter reason: nil if the connection was just gone.
+        case broken(String?)
+        case nothing
+    }
+
+    init(port: Int, target: String, headers: [String: String], options: EventStreamClient.Options) async throws {
+        let transport = options.transport
+        if transport.isHTTP2 || options.connection != nil {
+            let client: HTTP2Client
+            if let connection = options.connection {
+                client = connection
+            } else {
+                var own = HTTP2Client.Options()
+                own.transport = transport
+                own.receiveBuffer = options.receiveBuffer
+                client = try await HTTP2Client(port: port, own)
+            }
+            self = .stream(client, client.open("GET", target, headers: headers), isOwner: options.connection == nil)
+        } else {
+            let socket = try await transport.connect(port: port, receiveBuffer: options.receiveBuffer)
+            var head = "GET \(target) HTTP/\(transport.version)\r\nHost: 127.0.0.1:\(port)\r\n"
+            for (name, value) in headers { head += "\(name): \(value)\r\n" }
+            try await socket.send(head + "\r\n")
+            self = .socket(socket)
+        }
+    }
+
+    func read(_ reader: inout StreamReader) -> Read {
+        switch self {
+        case .socket(let socket):
+            switch socket.read() {
+            case .bytes(let bytes): return .bytes(bytes)
+            // What is left of a connection that broke is not whole, but HTTP/1.0 has no way to tell.
+            case .end, .broken: return .end([])
+            case .nothing: return .nothing
+            }
+        case .stream(let client, let stream, _):
+            let isConnectionEnded = client.isEnded
+            let exchange = client[stream]
+            guard let answer = exchange.answer else {
+                return exchange.reset != nil || isConnectionEnded
+                    ? .broken(exchange.reset.map { "no answer, but a reset: \($0)" }) : .nothing
+            }
+            let bytes = client.take(stream)
+            if reader.answer == nil { reader.begin(answer) }
+            if exchange.isEnded { return .end(bytes) }
+            if !bytes.isEmpty { return .bytes(bytes) }
+            if let reset = exchange.reset { return .broken("the stream was reset: \(reset)") }
+            return isConnectionEnded ? .broken(nil) : .nothing
+        }
+    }
+
+    func close() {
+        switch self {
+        case .socket(let socket): socket.close()
+        case .stream(let client, _, isOwner: true): client.close()
+        case .stream(let client, let stream, isOwner: false):
+            if !client[stream].isOver { client.reset(stream) }
+        }
     }
 }
 
@@ -171,6 +260,7 @@ private struct StreamReader {
     private var retriesSeen = 0
     private var commentsSeen = 0
     private var ignoredSeen = 0
+    private var isAnnounced = false
     private(set) var answer: HTTPAnswer?
     private(set) var parser: ReferenceParser
 
@@ -188,22 +278,30 @@ private struct StreamReader {
         return type.split(separator: ";").first == "text/event-stream"
     }
 
+    /// An answer whose head did not come as text.
+    mutating func begin(_ answer: HTTPAnswer) {
+        self.answer = answer
+    }
+
     /// - Returns: false once the answer is complete, or is not a stream.
     mutating func feed(
         _ bytes: [UInt8], into state: inout EventStreamClient.Snapshot, keepsBody: Bool
     ) throws -> Bool {
-        guard answer != nil else {
+        var bytes = bytes
+        if answer == nil {
             head += bytes
             guard let range = head.firstRange(of: Array("\r\n\r\n".utf8)) else { return true }
-            let answer = try HTTPAnswer(head: head[..<range.lowerBound])
-            self.answer = answer
+            answer = try HTTPAnswer(head: head[..<range.lowerBound])
+            bytes = Array(head[range.upperBound...])
+        }
+        if !isAnnounced, let answer {
+            isAnnounced = true
             state.answer = answer
             guard isStream else { return false }
             state.isOpen = true
             state.openings += 1
             state.nodes.append(answer["Sluice-Node"] ?? "")
             left = answer["Content-Length"].flatMap { Int($0) }
-            return try take(Array(head[range.upperBound...]), into: &state, keepsBody: keepsBody)
         }
         return try take(bytes, into: &state, keepsBody: keepsBody)
     }

@@ -21,6 +21,12 @@ package struct HTTPAnswer: Sendable {
         try? JSONSerialization.jsonObject(with: Data(body)) as? [String: Any]
     }
 
+    package init(status: Int, version: String, fields: [(name: String, value: String)]) {
+        self.status = status
+        self.version = version
+        self.fields = fields
+    }
+
     /// The head of a message, without the empty line.
     package init(head: ArraySlice<UInt8>) throws {
         let lines = String(decoding: head, as: UTF8.self).components(separatedBy: "\r\n")
@@ -40,11 +46,12 @@ package struct HTTPAnswer: Sendable {
 
 /// One HTTP/1 connection that sends the bytes it is given and reads answers one by one.
 package actor HTTPConnection {
-    package nonisolated let socket: RawSocket
+    package nonisolated let socket: any ByteSocket
     private var buffer: [UInt8] = []
 
-    package init(port: Int) async throws {
-        socket = try await RawSocket(port: port)
+    /// - Parameter transport: of HTTP/1.
+    package init(port: Int, over transport: Transport = .http11) async throws {
+        socket = try await transport.connect(port: port)
     }
 
     package func send(_ text: String) async throws {
@@ -123,10 +130,17 @@ package actor HTTPConnection {
 /// One request on a connection of its own.
 package func request(
     _ port: Int, _ method: String, _ target: String, headers: [String: String] = [:], body: [UInt8]? = nil,
-    within seconds: Double = 20
+    within seconds: Double = 20, over transport: Transport = .http11
 ) async throws -> HTTPAnswer {
-    let connection = try await HTTPConnection(port: port)
-    var head = "\(method) \(target) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nConnection: close\r\n"
+    if transport.isHTTP2 {
+        var options = HTTP2Client.Options()
+        options.transport = transport
+        let client = try await HTTP2Client(port: port, options)
+        defer { client.close() }
+        return try await client.request(method, target, headers: headers, body: body, within: seconds)
+    }
+    let connection = try await HTTPConnection(port: port, over: transport)
+    var head = "\(method) \(target) HTTP/\(transport.version)\r\nHost: 127.0.0.1:\(port)\r\nConnection: close\r\n"
     for (name, value) in headers.sorted(by: { $0.key < $1.key }) { head += "\(name): \(value)\r\n" }
     if let body { head += "Content-Length: \(body.count)\r\n" }
     try await connection.send(Array((head + "\r\n").utf8) + (body ?? []))
@@ -136,8 +150,10 @@ package func request(
 }
 
 /// `POST /publish` with a JSON text.
-package func publish(_ port: Int, _ json: String, within seconds: Double = 20) async throws -> HTTPAnswer {
+package func publish(
+    _ port: Int, _ json: String, within seconds: Double = 20, over transport: Transport = .http11
+) async throws -> HTTPAnswer {
     try await request(
-        port, "POST", "/publish", headers: ["Content-Type": "application/json"], body: Array(json.utf8), within: seconds
-    )
+        port, "POST", "/publish", headers: ["Content-Type": "application/json"], body: Array(json.utf8),
+        within: seconds, over: transport)
 }

@@ -48,4 +48,11 @@ package final class LoadBalancer: Sendable {
     }
 
     package var output: String { process.output }
+
+    /// All that it has written: its output and the logs in its directory.
+    package var logs: String {
+        ["access.log", "error.log"].reduce(output) { text, name in
+            text + ((try? String(contentsOfFile: "\(directory)/\(name)", encoding: .utf8)) ?? "")
+        }
+    }
 }

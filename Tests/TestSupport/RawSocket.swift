@@ -5,7 +5,7 @@ import Synchronization
 /// A TCP connection to a port of this machine that sends exactly the bytes it is given.
 ///
 /// Never blocks a thread: tests wait for several connections at once on few cores.
-package final class RawSocket: Sendable {
+package final class RawSocket: ByteSocket {
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
 
@@ -85,11 +85,11 @@ package final class RawSocket: Sendable {
         descriptor.withLock { if let open = $0 { _ = shutdown(open, Int32(SHUT_WR)) } }
     }
 
-    package func send(_ text: String) async throws {
-        try await send(Array(text.utf8))
+    package func send(_ bytes: [UInt8]) async throws {
+        try await send(bytes, within: 20)
     }
 
-    package func send(_ bytes: [UInt8], within seconds: Double = 20) async throws {
+    package func send(_ bytes: [UInt8], within seconds: Double) async throws {
         var sent = 0
         let end = ContinuousClock.now + .seconds(seconds)
         while sent < bytes.count {
@@ -120,8 +120,11 @@ package final class RawSocket: Sendable {
         case nothing
     }
 
-    /// What is there now.
-    package func read(max: Int = 65536) -> Read {
+    package func read() -> Read {
+        read(max: 65536)
+    }
+
+    package func read(max: Int) -> Read {
         descriptor.withLock { descriptor in
             guard let open = descriptor else { return .broken }
             var code: Int32 = 0
@@ -135,29 +138,5 @@ package final class RawSocket: Sendable {
             if count == 0 { return .end }
             return code == EAGAIN || code == EINTR ? .nothing : .broken
         }
-    }
-
-    /// Waits for bytes.
-    ///
-    /// - Returns: nil once the peer has ended the connection.
-    /// - Throws: if nothing comes in time.
-    package func receive(within seconds: Double = 20) async throws -> [UInt8]? {
-        let end = ContinuousClock.now + .seconds(seconds)
-        while true {
-            switch read() {
-            case .bytes(let bytes): return bytes
-            case .end, .broken: return nil
-            case .nothing:
-                guard ContinuousClock.now < end else { throw Failure(description: "nothing came in \(seconds) s") }
-                try await Task.sleep(for: .milliseconds(1))
-            }
-        }
-    }
-
-    /// Everything up to the end of the connection.
-    package func receiveAll(within seconds: Double = 20) async throws -> [UInt8] {
-        var all: [UInt8] = []
-        while let bytes = try await receive(within: seconds) { all += bytes }
-        return all
     }
 }

@@ -17,9 +17,10 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
         /// A request is read or answered; whoever does that has its own limits.
         case request
         case idle
-        /// HTTP/2 watches itself.
-        case unwatched
     }
+
+    /// How long an HTTP/2 connection that is told to go may take, where no stream holds it.
+    package static let farewell = TimeAmount.seconds(5)
 
     /// The other end: the socket's, or what a proxy's header says.
     package private(set) var peer: NetworkAddress?
@@ -32,6 +33,10 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
     private let isPublic: Bool
     /// Holds a place in the quota of its address; not as long as a proxy has still to say whose connection it is.
     private var isCounted = false
+    /// Its streams begin and end side by side: it is idle while there is none.
+    private var isHTTP2 = false
+    private var streams = 0
+    private var isDismissed = false
 
     package init(node: Node, channel: any Channel, peer: NetworkAddress?, isPublic: Bool, isTLS: Bool) {
         self.node = node
@@ -56,19 +61,33 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
 
     /// The head of a request is whole.
     package func requestBegan() {
-        if phase != .unwatched { phase = .request }
+        if !isHTTP2 { phase = .request }
     }
 
     /// The request is answered.
     package func requestEnded(now: NIODeadline = .now()) {
-        guard phase != .unwatched else { return }
+        if !isHTTP2 { rest(now: now) }
+    }
+
+    private func rest(now: NIODeadline) {
         phase = .idle
         deadline = now + node.settings.idleTimeout
     }
 
-    /// It speaks HTTP/2, whose own manager knows when it is idle.
-    package func stopWatching() {
-        phase = .unwatched
+    /// It speaks HTTP/2: a stream has to come in time, as the next request on others.
+    package func becameHTTP2(now: NIODeadline = .now()) {
+        isHTTP2 = true
+        rest(now: now)
+    }
+
+    package func streamOpened() {
+        streams += 1
+        phase = .request
+    }
+
+    package func streamClosed(now: NIODeadline = .now()) {
+        streams -= 1
+        if streams == 0 { rest(now: now) }
     }
 
     /// A stream has taken the connection over, and counts it from now on.
@@ -86,8 +105,14 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
 
     /// - Returns: whether to look at it again.
     package func check(now: NIODeadline) -> Bool {
-        guard isOpen, phase != .unwatched else { return false }
+        guard isOpen else { return false }
         guard phase != .request, now >= deadline else { return true }
+        if phase == .idle, isHTTP2, !isDismissed {
+            isDismissed = true
+            deadline = now + ConnectionGuard.farewell
+            channel?.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+            return true
+        }
         if phase != .idle { node.counters.connectionsTimedOut.add(1) }
         channel?.close(promise: nil)
         return false
@@ -96,7 +121,7 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
     // MARK: Channel
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if phase == .idle {
+        if phase == .idle, !isHTTP2 {
             phase = .head
             deadline = .now() + node.settings.headTimeout
         }

@@ -7,10 +7,8 @@ import NIOSSL
 /// The handlers of one accepted connection, from the socket to the requests:
 ///
 ///     [proxy header] ─ [TLS] ─ guard ─ negotiator ─▶ HTTP/1 decoder ─ pipelining ─ request handler
-///                                                └─▶ HTTP/2 ─ manager, and for each stream: codec ─ request handler
+///                                                └─▶ HTTP/2 ─ manager ─ errors, and for each stream: codec ─ request handler
 package struct ConnectionPipeline: Sendable {
-    /// How long an HTTP/2 connection that is told to go may take beyond the drain.
-    private static let farewell = TimeAmount.seconds(5)
     /// A peer that is there answers a ping: `TCP_USER_TIMEOUT` sees only what is not acknowledged.
     private static let pingInterval = TimeAmount.seconds(60)
     private static let pingTimeout = TimeAmount.seconds(20)
@@ -24,6 +22,14 @@ package struct ConnectionPipeline: Sendable {
     let node: Node
     let certificate: ServerCertificate?
     let expectsProxyHeader: Bool
+
+    /// - Parameter certificate: nil: plaintext.
+    package init(router: Router, node: Node, certificate: ServerCertificate?, expectsProxyHeader: Bool) {
+        self.router = router
+        self.node = node
+        self.certificate = certificate
+        self.expectsProxyHeader = expectsProxyHeader
+    }
 
     /// To be called on the shard's loop.
     package func add(to channel: any Channel, shard: Shard) throws {
@@ -77,12 +83,12 @@ package struct ConnectionPipeline: Sendable {
     }
 
     private func addHTTP2(to channel: any Channel, watch: ConnectionGuard, shard: Shard) throws {
-        watch.stopWatching()
+        watch.becameHTTP2()
+        // GOAWAY and pings. It knows of idleness, too, but waits for an answer then, and strangers may give none.
         let manager = NIOHTTP2ServerConnectionManagementHandler(
             eventLoop: channel.eventLoop,
             configuration: .init(
-                maxIdleTime: node.settings.idleTimeout, maxAge: nil,
-                maxGraceTime: node.settings.drain + ConnectionPipeline.farewell,
+                maxIdleTime: nil, maxAge: nil, maxGraceTime: node.settings.drain + ConnectionGuard.farewell,
                 keepalive: .init(
                     pingInterval: ConnectionPipeline.pingInterval, ackTimeout: ConnectionPipeline.pingTimeout)))
         var connection = NIOHTTP2Handler.ConnectionConfiguration()
@@ -99,15 +105,20 @@ package struct ConnectionPipeline: Sendable {
         let bound = NIOLoopBound((shard: shard, watch: watch), eventLoop: channel.eventLoop)
         let handler = NIOHTTP2Handler(
             mode: .server, eventLoop: channel.eventLoop, connectionConfiguration: connection,
-            streamConfiguration: stream, streamDelegate: manager.http2StreamDelegate
+            streamConfiguration: stream, streamDelegate: OrderedStreamDelegate(manager.http2StreamDelegate)
         ) { [router, node] child in
             child.eventLoop.makeCompletedFuture {
+                let (shard, watch) = bound.value
+                watch.streamOpened()
+                child.closeFuture.whenComplete { _ in bound.value.watch.streamClosed() }
                 let handler = RequestHandler(
-                    node: node, shard: bound.value.shard, router: router, transport: .http2, watch: bound.value.watch)
-                try child.pipeline.syncOperations.addHandlers([HTTP2FramePayloadToHTTP1ServerCodec(), handler])
+                    node: node, shard: shard, router: router, transport: .http2, watch: watch)
+                try child.pipeline.syncOperations.addHandlers([
+                    AuthorityHandler(), HTTP2FramePayloadToHTTP1ServerCodec(), handler,
+                ])
             }
         }
-        try channel.pipeline.syncOperations.addHandlers([handler, manager])
+        try channel.pipeline.syncOperations.addHandlers([handler, manager, ConnectionErrorHandler()])
         shard.joined(channel)
     }
 }

@@ -21,6 +21,8 @@ package final class ProtocolNegotiator: ChannelInboundHandler, RemovableChannelH
     private let isTLS: Bool
     private let configure: (Version) throws -> Void
     private var received = ByteBuffer()
+    /// Making the pipeline may write, and a write that fails makes NIO read what is left: that is no reason to make it again.
+    private var isDecided = false
 
     /// - Parameter configure: adds the handlers of a version behind this one.
     package init(isTLS: Bool, configure: @escaping (Version) throws -> Void) {
@@ -39,6 +41,7 @@ package final class ProtocolNegotiator: ChannelInboundHandler, RemovableChannelH
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
         received.writeBuffer(&bytes)
+        guard !isDecided else { return }
         let known = received.readableBytesView.prefix(ProtocolNegotiator.preface.count)
         if !ProtocolNegotiator.preface.starts(with: known) {
             decide(.http1, context: context)
@@ -48,13 +51,16 @@ package final class ProtocolNegotiator: ChannelInboundHandler, RemovableChannelH
     }
 
     private func decide(_ version: Version, context: ChannelHandlerContext) {
+        isDecided = true
         do {
             try configure(version)
         } catch {
             return context.close(promise: nil)
         }
-        if received.readableBytes > 0 {
-            context.fireChannelRead(wrapInboundOut(received))
+        while received.readableBytes > 0 {
+            let bytes = received
+            received = ByteBuffer()
+            context.fireChannelRead(wrapInboundOut(bytes))
             context.fireChannelReadComplete()
         }
         context.pipeline.syncOperations.removeHandler(self, promise: nil)

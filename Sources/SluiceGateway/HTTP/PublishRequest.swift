@@ -11,6 +11,12 @@ package struct PublishRequest {
         package var ttl: Int
         /// Targets of one request.
         package var targetsMax = 1000
+
+        package init(dataBytesMax: Int, maxlen: Int, ttl: Int) {
+            self.dataBytesMax = dataBytesMax
+            self.maxlen = maxlen
+            self.ttl = ttl
+        }
     }
 
     package private(set) var publications: [Publication] = []

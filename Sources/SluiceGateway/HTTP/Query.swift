@@ -8,11 +8,13 @@ package struct Query: Sendable {
     /// - Throws: ``HTTPProblem`` if a percent sign or the encoding is broken.
     package init(_ text: some StringProtocol) throws(HTTPProblem) {
         var fields: [(String, String)] = []
-        for part in text.split(separator: "&") {
-            let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = pair.first.flatMap({ PercentEncoding.decode($0, plusIsSpace: true) }),
-                let value = PercentEncoding.decode(pair.count > 1 ? pair[1] : "", plusIsSpace: true)
-            else { throw .badRequest("the query is not percent-encoded UTF-8 near \"\(part.prefix(40))\"") }
+        // By bytes: to Swift, an ampersand that a combining character follows is no ampersand.
+        for part in Substring(text).utf8.split(separator: UInt8(ascii: "&")) {
+            let pair = part.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            let texts = pair.map { PercentEncoding.decode(Substring($0), plusIsSpace: true) }
+            guard let name = texts[0], let value = texts.count > 1 ? texts[1] : "" else {
+                throw .badRequest("the query is not percent-encoded UTF-8 near \"\(Substring(part).prefix(40))\"")
+            }
             fields.append((name, value))
         }
         self.fields = fields

@@ -53,13 +53,18 @@ package struct Request {
     // MARK: Streams
 
     private func stream(_ request: StreamRequest) throws(HTTPProblem) -> Outcome {
-        // The same for a topic that has events and for one that never had any.
-        if let target = request.targets.first(where: { !grant.maySubscribe(to: $0) }) {
+        // A token never takes away what everybody may have. The same for a topic that has events and for one that never
+        // had any.
+        let anonymous = node.anonymous
+        let uncovered = request.targets.first { !grant.maySubscribe(to: $0) && !anonymous.maySubscribe(to: $0) }
+        if let target = uncovered {
             throw refused("the token does not cover \(JSONText.quoted("\(target)".prefix(80)))")
         }
         if head.method == .HEAD { return .answer(Answer(stream: "")) }
         var request = request
         request.timeLeft = grant.expiry.map { .milliseconds($0 - Int64(clamping: WallClock.milliseconds())) }
+        let owner = grant.client.flatMap { try? Target.client($0) }
+        request.owner = owner == request.client ? nil : owner
         return .stream(request)
     }
 

@@ -97,20 +97,24 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
             return refuse(.headersTooLarge, head: head, context: context)
         }
         corsHeaders = Visit.corsHeaders(head: head, node: node)
-        if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }),
-            length > node.settings.bodyBytesMax
+        if !isHTTP2, let problem = MessageFraming.problem(head) {
+            return refuse(problem, head: head, context: context)
+        }
+        // Digits, as the parser has seen to: what is no number is a very large one.
+        if let length = head.headers[canonicalForm: "content-length"].first,
+            Int(length).map({ $0 > node.settings.bodyBytesMax }) ?? true
         {
             return refuse(.bodyTooLarge(node.settings.bodyBytesMax), head: head, context: context)
         }
         let incoming = admit(head, context: context)
         state = .reading(incoming)
         deadline = .now() + node.settings.bodyTimeout
-        guard head.version == .http1_1, head.headers.first(name: "expect")?.lowercased() == "100-continue" else {
+        guard head.version != .http1_0, head.headers.first(name: "expect")?.lowercased() == "100-continue" else {
             return
         }
         if let problem = incoming.problem { return refuse(problem, head: head, context: context) }
         context.writeAndFlush(
-            wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
+            wrapOutboundOut(.head(HTTPResponseHead(version: head.version, status: .continue))), promise: nil)
     }
 
     /// Decides by its head what a request may do. A body is not read for whoever may not send one.
@@ -235,7 +239,10 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         guard case .answering(let request) = state else { return }
         count(answer)
         let closes =
-            closing || (!isHTTP2 && (!request.isKeepAlive || request.version != .http1_1 || node.status.isDraining))
+            closing
+            || (!isHTTP2
+                && (!request.isKeepAlive || request.version != .http1_1 || request.asksForAnotherProtocol
+                    || node.status.isDraining))
         var head = HTTPResponseHead(version: isHTTP2 ? .http2 : .http1_1, status: answer.status)
         for (name, value) in node.headers + corsHeaders + answer.headers { head.headers.add(name: name, value: value) }
         if let type = answer.contentType { head.headers.add(name: "Content-Type", value: type) }
@@ -298,11 +305,10 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     ) {
         guard context.channel.isActive, case .answering(let head) = state else { return }
         let now = NIODeadline.now()
-        let client = request.targets.first { $0.kind == .client }
-        if let client, shard.isExiled(client, now: now) {
+        if [request.client, request.owner].contains(where: { shard.isExiled($0, now: now) }) {
             return send(Answer(status: .noContent), context: context, closing: !isHTTP2)
         }
-        guard admit(address, client: client, now: now) else {
+        guard admit(address, client: request.client ?? request.owner, now: now) else {
             let retry = node.retry.afterShed(streams: node.counters.streamsOpen.value)
             let answer = Answer(stream: ControlBlock.prelude(retryMilliseconds: retry))
             return send(answer, context: context, closing: !isHTTP2)
@@ -382,6 +388,13 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         case .discarding, .answering, .flushing, .closed:
             context.close(promise: nil)
         }
+    }
+}
+
+extension HTTPRequestHead {
+    /// NIO's parser reads nothing behind such a request, although it is answered in HTTP.
+    fileprivate var asksForAnotherProtocol: Bool {
+        method == .CONNECT || headers.contains(name: "upgrade")
     }
 }
 

@@ -7,8 +7,11 @@ package struct RequestTarget: Equatable {
     package let query: Substring
 
     package init(_ uri: String) throws(HTTPProblem) {
+        // It is for the client alone (RFC 9110 §7.1); on where a path with one ends there are two opinions.
+        guard !uri.utf8.contains(UInt8(ascii: "#")) else { throw .badRequest("the request's target has a fragment") }
+        // By bytes: to Swift, a slash that a combining character follows is no slash.
         var rest = uri[...]
-        if !rest.hasPrefix("/") {
+        if rest.utf8.first != UInt8(ascii: "/") {
             guard let scheme = ["http://", "https://"].first(where: { rest.lowercased().hasPrefix($0) }) else {
                 if uri == "*" {
                     path = "*"
@@ -18,10 +21,12 @@ package struct RequestTarget: Equatable {
                 throw .badRequest("the request's target must be a path")
             }
             rest = rest.dropFirst(scheme.count)
-            rest = rest.firstIndex(where: { $0 == "/" || $0 == "?" }).map { rest[$0...] } ?? "/"
-            if rest.hasPrefix("?") { rest = "/" + rest }
+            rest =
+                rest.utf8.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }.map { rest[$0...] } ?? "/"
+            if rest.utf8.first == UInt8(ascii: "?") { rest = "/" + rest }
         }
-        let parts = rest.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let parts = rest.utf8.split(separator: UInt8(ascii: "?"), maxSplits: 1, omittingEmptySubsequences: false)
+            .map { Substring($0) }
         guard let path = PercentEncoding.decode(parts[0], plusIsSpace: false) else {
             throw .badRequest("the path is not percent-encoded UTF-8")
         }

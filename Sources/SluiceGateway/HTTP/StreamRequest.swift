@@ -22,6 +22,11 @@ package struct StreamRequest: Equatable, Sendable {
     package var resume = Resume.fresh
     /// How long its token is still good; nil: for ever.
     package var timeLeft: TimeAmount?
+    /// The client that its token is of, if it does not listen to that one anyway.
+    package var owner: Target?
+
+    /// The client that it listens to.
+    package var client: Target? { targets.first { $0.kind == .client } }
 
     /// `topic` (repeatable), `client`, `checkpoints`, `conflate`, `last_event_id`. Other names are ignored: pages add their own against caches.
     package init(query: Query, headers: HTTPHeaders, topicsMax: Int) throws(HTTPProblem) {

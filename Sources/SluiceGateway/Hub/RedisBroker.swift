@@ -22,6 +22,7 @@ package final class RedisBroker: Broker {
     private var commands: RedisCommands?
     private var channels: [ChannelName: (target: Target, number: TargetNumber)] = [:]
     private var lastChannel: (name: [UInt8], number: TargetNumber)?
+    private var complaints = Complaints(interval: .minutes(1))
 
     package let name = "redis"
 
@@ -110,7 +111,18 @@ package final class RedisBroker: Broker {
     }
 
     private func send(_ command: RESPCommand) -> EventLoopFuture<RESPValue> {
-        commands?.send(command) ?? eventLoop.makeFailedFuture(RedisError.unavailable)
+        guard let commands else { return eventLoop.makeFailedFuture(RedisError.unavailable) }
+        let reply = commands.send(command)
+        reply.assumeIsolated().whenFailure { [weak self] in self?.complain($0) }
+        return reply
+    }
+
+    /// A node that lacks a right is connected and ready, and yet its streams never begin: somebody has to say why.
+    private func complain(_ error: any Error) {
+        guard case RedisError.refused(let reason) = error, reason.hasPrefix("NOPERM"),
+            complaints.isDue("rights", now: .now())
+        else { return }
+        logger.error("Redis refuses what a node has to do; see deploy/users.acl", metadata: ["reason": "\(reason)"])
     }
 
     package func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {

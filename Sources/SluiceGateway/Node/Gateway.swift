@@ -82,17 +82,11 @@ package final class Gateway: Sendable {
                 status: status, wallClock: WallClock.milliseconds, logger: logger)
             return (Confined(hub, on: loops[0]), broker.name)
         }.get()
-        let retry = RetryPolicy(base: settings.retry, spread: settings.retrySpread)
         let head = StreamHead(nodeID: settings.nodeID)
         let quotas = StreamQuotas(perAddress: settings.streamsPerAddressMax, perClient: settings.streamsPerClientMax)
+        let limits = Shard.Limits(settings, shardCount: loops.count)
         var shards: [Confined<Shard>] = []
         for (index, loop) in loops.enumerated() {
-            let limits = Shard.Limits(
-                ringBytes: settings.ringBytes,
-                stream: StreamState.Limits(
-                    heartbeat: settings.heartbeat, checkpoint: settings.checkpoint, stall: settings.stall),
-                retry: retry, lifetime: settings.lifetime,
-                openRate: max(1, settings.openRate / loops.count))
             shards.append(
                 try await loop.submit {
                     Confined(
@@ -106,7 +100,7 @@ package final class Gateway: Sendable {
             streamsMax: settings.streamsMax > 0 ? settings.streamsMax : max(1, descriptors - descriptorReserve),
             connectionsMax: settings.connectionsMax > 0
                 ? settings.connectionsMax : max(descriptors / 2, descriptors - descriptorReserve / 2),
-            retry: retry, streamQuotas: quotas, tokens: tokens, logger: logger)
+            retry: limits.retry, streamQuotas: quotas, tokens: tokens, logger: logger)
 
         // Ports first: a second node on the same one must fail before it touches Redis.
         let (listeners, address) = try await Listener.bind(

@@ -18,6 +18,7 @@ extension Shard {
         counters.streamsOpen.add(1)
         var unknown: [Target] = []
         stream.join(everyone)
+        if let owner = stream.owner { owned[owner, default: [:]][ObjectIdentifier(stream)] = stream }
         if !everyone.isConfirmed { wait(stream, for: everyone) }
         for target in targets {
             let listeners: Subscribers
@@ -181,7 +182,11 @@ extension Shard {
         counters.streamsOpen.add(-1)
         // A stream of HTTP/2 shares its connection, which counts itself.
         if !stream.socket.isHTTP2 { counters.connectionsOpen.add(-1) }
-        quotas.release(address: stream.address, client: stream.client)
+        quotas.release(address: stream.address, client: stream.client ?? stream.owner)
+        if let owner = stream.owner {
+            owned[owner]?[ObjectIdentifier(stream)] = nil
+            if owned[owner]?.isEmpty == true { owned[owner] = nil }
+        }
         for listeners in stream.leaveAll() where listeners.streams.isEmpty && listeners !== everyone {
             subscribers[listeners.target] = nil
             if let number = listeners.number { byNumber[number] = nil }

@@ -14,6 +14,16 @@ package final class Shard {
         package var lifetime: TimeAmount
         /// Streams that may open in a second.
         package var openRate: Int
+
+        /// - Parameter shardCount: of the node, which share what the whole node may take in.
+        package init(_ settings: Settings, shardCount: Int) {
+            ringBytes = settings.ringBytes
+            stream = StreamState.Limits(
+                heartbeat: settings.heartbeat, checkpoint: settings.checkpoint, stall: settings.stall)
+            retry = RetryPolicy(base: settings.retry, spread: settings.retrySpread)
+            lifetime = settings.lifetime
+            openRate = max(1, settings.openRate / shardCount)
+        }
     }
 
     private static let tickInterval = TimeAmount.milliseconds(100)
@@ -34,6 +44,9 @@ package final class Shard {
     var byNumber: [TargetNumber: Subscribers] = [:]
     /// Every stream; they all listen to `all`.
     let everyone = Subscribers(target: .all)
+    /// Streams by the client whose token opened them, where they listen to topics or to another client: what ends a
+    /// client's streams means these, too.
+    var owned: [Target: [ObjectIdentifier: Stream]] = [:]
     var ring: Ring
     var newestOfKey = NewestOfKey()
     /// Every event with an id up to this one has been processed.
@@ -96,6 +109,10 @@ package final class Shard {
         ticker?.cancel()
         for stream in everyone.streams { stream.socket.close() }
         for channel in connections.values { channel.close(promise: nil) }
+        // What it holds holds it.
+        hub = nil
+        wheel = TimerWheel(slots: Shard.wheelSlots, tick: Shard.tickInterval, now: .now())
+        watched = TimerWheel(slots: Shard.watchSlots, tick: Shard.tickInterval, now: .now())
     }
 
     // MARK: Connections
@@ -181,12 +198,15 @@ package final class Shard {
     // MARK: Time
 
     private func tick(now: NIODeadline) {
-        wheel.advance(to: now) { stream, wheel in
+        // Collected first: a connection that is closed reads once more, and what it reads may have to be watched.
+        var sleepers: [Stream] = []
+        wheel.advance(to: now) { stream, _ in sleepers.append(stream) }
+        for stream in sleepers {
             if let next = wake(stream, now: now) { wheel.insert(stream, at: next) }
         }
-        watched.advance(to: now) { element, watched in
-            if element.check(now: now) { watched.insert(element, at: now + Shard.watchInterval) }
-        }
+        var due: [any Watched] = []
+        watched.advance(to: now) { element, _ in due.append(element) }
+        for element in due where element.check(now: now) { watched.insert(element, at: now + Shard.watchInterval) }
         exiles.forget(now: now)
         guard let due = drain?.due(now: now) else { return }
         for stream in due { finish(stream, now: now) }
@@ -244,11 +264,12 @@ package final class Shard {
         let now = NIODeadline.now()
         if let time = order.exile { exiles.banish(target, until: now + time) }
         for stream in subscribers[target]?.streams ?? [] { finish(stream, now: now) }
+        for stream in owned[target]?.values.map(\.self) ?? [] { finish(stream, now: now) }
     }
 
     /// Whether the client was told not to come back, for now.
-    package func isExiled(_ client: Target, now: NIODeadline) -> Bool {
-        exiles.contains(client, now: now)
+    package func isExiled(_ client: Target?, now: NIODeadline) -> Bool {
+        client.map { exiles.contains($0, now: now) } ?? false
     }
 
     /// Ends all streams, spread over `time`.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
+import NIOHTTP1
 import SluiceCore
 
 /// One open `text/event-stream` response: its state, its subscription and its way out.
@@ -31,6 +32,8 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     /// Has a client id: it never ends because its topics have.
     package let hasClient: Bool
     package let resume: StreamRequest.Resume
+    /// The client that its token is of, if it does not listen to that one anyway.
+    package let owner: Target?
     /// Fields of its response head only, until that is out.
     package var extraHeaders: [(String, String)]
     /// Whose quota it takes a place of.
@@ -68,6 +71,7 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
         self.conflates = request.conflates
         self.hasClient = request.targets.contains { $0.kind == .client }
         self.resume = request.resume
+        self.owner = request.owner
         self.extraHeaders = extraHeaders
         self.address = address
     }
@@ -134,6 +138,8 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // Garbage behind the request, which NIO hands over while its handlers leave: before the shard knows the stream.
+        if error is HTTPParserError { return }
         context.close(promise: nil)
     }
 }

@@ -14,10 +14,13 @@ package struct WebDialer: Sendable {
     }
 
     /// - Parameter certificateAuthority: a PEM file; nil trusts what the system trusts.
+    /// - Parameter verifiesServer: whether its certificate has to be good, and its own.
+    /// - Parameter protocols: what is offered in the TLS handshake (ALPN).
     /// - Parameter connectTimeout: for the host's name to be looked up and the connection to be there.
     /// - Throws: ``BadCertificates``.
     package init(
-        _ address: WebAddress, certificateAuthority: String? = nil, connectTimeout: TimeAmount = .seconds(10)
+        _ address: WebAddress, certificateAuthority: String? = nil, verifiesServer: Bool = true,
+        protocols: [String] = ["http/1.1"], connectTimeout: TimeAmount = .seconds(10)
     ) throws(BadCertificates) {
         self.address = address
         self.connectTimeout = connectTimeout
@@ -26,7 +29,8 @@ package struct WebDialer: Sendable {
             return
         }
         var configuration = TLSConfiguration.makeClientConfiguration()
-        configuration.applicationProtocols = ["http/1.1"]
+        configuration.applicationProtocols = protocols
+        if !verifiesServer { configuration.certificateVerification = .none }
         if let certificateAuthority { configuration.trustRoots = .file(certificateAuthority) }
         do { tls = try NIOSSLContext(configuration: configuration) } catch {
             throw BadCertificates(description: "can't read the certificates: \(NetworkError.reason(error))")

@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
 import Histogram
 import NIOCore
-import NIOPosix
-import SluiceGateway
 
 /// The streams of one event loop: opens them, a bounded number at a time, and counts what they see.
 ///
 /// Confined to its event loop.
 final class BenchFleet {
-    /// What a stream keeps for reading. A larger read goes past it, into `scratch`.
-    private static let readBufferBytes = 512
-    private static let readBufferBytesTLS = 16 * 1024
     private static let openTimeout = TimeAmount.seconds(30)
-    /// linux/in.h: the port is chosen when the destination is known, so that each source address has all ports.
-    private static let bindAddressNoPort = NIOBSDSocket.Option(rawValue: 24)
+    private static let scratchBytes = 256 * 1024
 
     let marker: BenchMarker
-    let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 * 1024, alignment: 16)
-    let readsDirectly: Bool
     var counts = BenchCounts()
     /// From the moment before a message goes to the publisher's socket to the read that brings it, in nanoseconds.
     private(set) var latency = BenchFleet.emptyLatency
@@ -30,6 +21,8 @@ final class BenchFleet {
 
     private let plan: BenchPlan
     private let eventLoop: any EventLoop
+    private let dialer: BenchDialer
+    private let scratch: UnsafeMutableRawBufferPointer
     /// The numbers of this fleet's streams.
     private let numbers: StrideTo<Int>
     private var toOpen: StrideTo<Int>.Iterator
@@ -46,7 +39,8 @@ final class BenchFleet {
         numbers = stride(from: first, to: plan.streams, by: fleets)
         toOpen = numbers.makeIterator()
         window = max(1, plan.connectWindow / fleets)
-        readsDirectly = !plan.servers.contains { $0.dialer.address.usesTLS }
+        scratch = .allocate(byteCount: BenchFleet.scratchBytes, alignment: 16)
+        dialer = BenchDialer(plan, scratch: scratch, on: eventLoop)
     }
 
     deinit {
@@ -64,40 +58,10 @@ final class BenchFleet {
 
     private func open(_ number: Int) {
         opening += 1
-        let server = plan.servers[number % plan.servers.count]
-        let topic = number % plan.topics
-        let stream = BenchStream(fleet: self, topic: topic, request: request(to: server, number: number, topic: topic))
+        let stream = BenchStream(fleet: self, number: number, topic: number % plan.topics)
         streams.append(stream)
         stream.expectOpening(within: BenchFleet.openTimeout, on: eventLoop)
-        let bound = NIOLoopBound(stream, eventLoop: eventLoop)
-        let readsAtATime: UInt = readsDirectly ? 1 : 4
-        var bootstrap = server.dialer.bootstrap(on: eventLoop) { channel in
-            try channel.pipeline.syncOperations.addHandler(bound.value)
-        }
-        .channelOption(
-            .recvAllocator,
-            value: FixedSizeRecvByteBufferAllocator(
-                capacity: readsDirectly ? BenchFleet.readBufferBytes : BenchFleet.readBufferBytesTLS)
-        )
-        .channelOption(.maxMessagesPerRead, value: readsAtATime)
-        if plan.sourceAddresses > 1, let source = source(number) {
-            bootstrap = bootstrap.channelOption(
-                ChannelOptions.Types.SocketOption(level: .ip, name: BenchFleet.bindAddressNoPort), value: 1
-            ).bind(to: source)
-        }
-        bootstrap.connect(to: server.address).whenFailure { bound.value.fail(NetworkError.reason($0)) }
-    }
-
-    private func source(_ number: Int) -> SocketAddress? {
-        try? SocketAddress(ipAddress: "127.0.0.\(2 + number % plan.sourceAddresses)", port: 0)
-    }
-
-    private func request(to server: BenchPlan.Server, number: Int, topic: Int) -> String {
-        let target = server.target.text(stream: number, topic: topic)
-        var text = "GET \(target) HTTP/1.1\r\nHost: \(server.dialer.address.hostHeader)\r\n"
-        text += "Accept: text/event-stream\r\nCache-Control: no-cache\r\nUser-Agent: sluice-bench\r\n"
-        for header in plan.headers { text += "\(header.name): \(header.value)\r\n" }
-        return text + "\r\n"
+        dialer.open(stream)
     }
 
     // MARK: What the streams report

@@ -78,16 +78,17 @@ struct BenchMessageOptions: ParsableArguments {
             return .redis(endpoint, channel: BenchTemplate(channel ?? "sluice:topic:bench"), isLogged: logged)
         }
         if let publishURL {
-            return try http(publishURL, body: bodyTemplate, ca: streams.ca)
+            return try http(publishURL, body: bodyTemplate, with: streams)
         }
         return streams.url.isEmpty
-            ? try http(BenchMessageOptions.standardURL, body: BenchMessageOptions.standardBody, ca: nil) : .none
+            ? try http(BenchMessageOptions.standardURL, body: BenchMessageOptions.standardBody, with: streams) : .none
     }
 
-    private func http(_ url: String, body: String?, ca: String?) throws -> BenchPlan.Destination {
+    private func http(_ url: String, body: String?, with streams: BenchStreamOptions) throws -> BenchPlan.Destination {
         guard let address = WebAddress(url) else { throw ValidationError("\"\(url)\" is no http:// address") }
         return .http(
-            try WebDialer(address, certificateAuthority: ca), target: BenchTemplate(address.target),
+            try WebDialer(address, certificateAuthority: streams.ca, verifiesServer: !streams.insecure),
+            target: BenchTemplate(address.target),
             body: body.map { BenchTemplate($0) }, headers: publishHeader)
     }
 }

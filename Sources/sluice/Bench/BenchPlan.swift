@@ -23,6 +23,8 @@ struct BenchPlan: Sendable {
     var servers: [Server]
     var headers: [HeaderArgument]
     var streams: Int
+    /// nil: HTTP/1.1, and a connection for each.
+    var streamsPerConnection: Int?
     var topics: Int
     var destination: Destination
     var messages: Int

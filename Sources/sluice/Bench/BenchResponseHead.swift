@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+import NIOHPACK
 
 /// What a stream of the bench needs to know of its response's head.
 struct BenchResponseHead: Equatable {
     let status: Int
     let isEventStream: Bool
     let isChunked: Bool
+    /// The first line, or what there is of it in HTTP/2.
+    private let statusLine: String
 
     static let bytesMax = 32 * 1024
+    private static let statusLineCharactersMax = 100
 
     /// The length of the head with its empty line, if it is whole.
     static func length(in bytes: [UInt8]) -> Int? {
@@ -38,5 +42,20 @@ struct BenchResponseHead: Equatable {
         self.status = status
         self.isEventStream = isEventStream
         self.isChunked = isChunked
+        statusLine = String(first.prefix(BenchResponseHead.statusLineCharactersMax))
+    }
+
+    /// Of HTTP/2, where the frames say where a body ends.
+    init(_ headers: HPACKHeaders) {
+        status = headers.first(name: ":status").flatMap { Int($0) } ?? 0
+        isEventStream = headers.first(name: "content-type")?.contains("text/event-stream") ?? false
+        isChunked = false
+        statusLine = "HTTP/2 \(status)"
+    }
+
+    /// Why it is not the beginning of an event stream; nil: it is.
+    var problem: String? {
+        guard status == 200 else { return statusLine }
+        return isEventStream ? nil : "the answer is no event stream"
     }
 }

@@ -6,6 +6,7 @@ import SluiceGateway
 /// The options of `sluice bench` that say which streams to open.
 struct BenchStreamOptions: ParsableArguments {
     static let standardURL = "http://127.0.0.1:8080/events?topic=bench"
+    private static let standardPerConnection = 100
 
     @Option(
         help: ArgumentHelp(
@@ -17,6 +18,13 @@ struct BenchStreamOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("A header for the streams' requests; may be given several times.", valueName: "NAME: VALUE"))
     var header: [HeaderArgument] = []
+    @Flag(name: .customLong("http2"), help: "HTTP/2: chosen in TLS (ALPN), and known before in plaintext.")
+    var usesHTTP2 = false
+    @Option(
+        help: ArgumentHelp(
+            "With --http2: how many streams share a connection; servers allow 100 or more. (default: \(BenchStreamOptions.standardPerConnection))",
+            valueName: "N"))
+    var streamsPerConnection: Int?
     @Option(help: ArgumentHelp("How many streams may be opening at a time.", valueName: "N"))
     var connectWindow = 256
     @Option(
@@ -31,10 +39,18 @@ struct BenchStreamOptions: ParsableArguments {
     var hold = DurationArgument(seconds: 0)
     @Option(help: ArgumentHelp("Certificates (PEM) to trust for https:// and rediss://.", valueName: "FILE"))
     var ca: String?
+    @Flag(help: "Trust any certificate of an https:// server.")
+    var insecure = false
 
     func validate() throws {
         guard (1...1_000_000).contains(count) else { throw ValidationError("--streams takes 1 to 1000000") }
         guard (1...100_000).contains(connectWindow) else { throw ValidationError("--connect-window takes 1 to 100000") }
+        if let number = streamsPerConnection {
+            guard usesHTTP2 else { throw ValidationError("--streams-per-connection is for --http2") }
+            guard (1...100_000).contains(number) else {
+                throw ValidationError("--streams-per-connection takes 1 to 100000")
+            }
+        }
         guard (1...250).contains(sourceAddresses) else { throw ValidationError("--source-addresses takes 1 to 250") }
         guard (1...64).contains(threads), threads <= count else { throw ValidationError("--threads takes 1 to 64") }
         _ = try addresses()
@@ -49,6 +65,11 @@ struct BenchStreamOptions: ParsableArguments {
         }
     }
 
+    /// nil: HTTP/1.1.
+    var perConnection: Int? {
+        usesHTTP2 ? streamsPerConnection ?? BenchStreamOptions.standardPerConnection : nil
+    }
+
     /// Looks the servers up once, not for each stream.
     func servers() async throws -> [BenchPlan.Server] {
         try addresses().map { address in
@@ -60,7 +81,10 @@ struct BenchStreamOptions: ParsableArguments {
                 throw Failure("--source-addresses is for servers on 127.0.0.0/8, and \(address.host) is not")
             }
             return BenchPlan.Server(
-                dialer: try WebDialer(address, certificateAuthority: ca), address: socketAddress,
+                dialer: try WebDialer(
+                    address, certificateAuthority: ca, verifiesServer: !insecure,
+                    protocols: usesHTTP2 ? ["h2"] : ["http/1.1"]),
+                address: socketAddress,
                 target: BenchTemplate(address.target))
         }
     }

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+extension ClusterTests {
+    /// What is in deploy/, as it is there.
+    @Suite("is deployed")
+    struct DeploymentTests {
+        private static let secret = "s3cr3t-t0ken"
+
+        /// A client at one of this machine's many addresses.
+        private func curl(
+            from address: String = "127.0.0.1", _ url: String, _ headers: [String] = []
+        ) throws -> ChildProcess {
+            try ChildProcess(
+                "curl",
+                ["-sS", "-N", "--noproxy", "*", "-m", "20", "--interface", address]
+                    + headers.flatMap { ["-H", $0] } + [url])
+        }
+
+        @Test(
+            "A load balancer passes on the address that a client has, not the one that it claims",
+            .timeLimit(.minutes(1)), arguments: LoadBalancer.Kind.allCases)
+        func clientAddress(kind: LoadBalancer.Kind) async throws {
+            let node = try await NodeProcess(
+                ["--threads", "1", "--trusted-proxy", "127.0.0.1", "--max-streams-per-address", "2"])
+            let balancer = try await LoadBalancer(kind, nodePorts: [node.port])
+            let url = "http://127.0.0.1:\(balancer.port)/events?topic=news"
+            let liar = try (1...3).map { number in
+                let claim = "192.0.2.\(number)"
+                return try curl(
+                    from: "127.0.0.2", url, ["X-Forwarded-For: \(claim)", "Forwarded: for=\(claim)"])
+            }
+            // Two of the three are streams; the third was sent away.
+            let isLimited = await eventually {
+                liar.count { $0.output.contains("event: checkpoint") } == 2 && liar.count { !$0.isRunning } == 1
+            }
+            #expect(isLimited, "\(liar.map(\.output))")
+            let other = try curl(from: "127.0.0.3", url)
+            #expect(await eventually { other.output.contains("event: checkpoint") }, "\(other.output)")
+        }
+
+        @Test(
+            "No load balancer logs a query, which may hold a token: of a stream, an error or a node that is gone",
+            .timeLimit(.minutes(1)), arguments: LoadBalancer.Kind.allCases)
+        func logsNoToken(kind: LoadBalancer.Kind) async throws {
+            let node = try await NodeProcess(["--threads", "1"])
+            let balancer = try await LoadBalancer(kind, nodePorts: [node.port])
+            for path in ["/topicless", "/events", "/publish"] {
+                let target = "\(path)?access_token=\(DeploymentTests.secret)"
+                _ = try await request(balancer.port, "GET", target)
+            }
+            await node.kill()
+            for path in ["/events-gone", "/gone"] {
+                let target = "\(path)?access_token=\(DeploymentTests.secret)"
+                _ = try? await request(balancer.port, "GET", target)
+            }
+            // nginx writes its log every 5 s.
+            #expect(await eventually(within: 15) { balancer.logs.contains("/gone") }, "\(balancer.logs)")
+            #expect(!balancer.logs.contains(DeploymentTests.secret))
+            #expect(!node.output.contains(DeploymentTests.secret))
+        }
+
+        @Test("A node starts with the deployed settings, and then serves its own host to those with a token")
+        func settings() async throws {
+            let directory = try Repository.temporaryDirectory()
+            defer { try? FileManager.default.removeItem(atPath: directory) }
+            let key = "\(directory)/key"
+            let maker = try ChildProcess(Repository.binary, ["token", "--new-key", key])
+            #expect(await maker.exitCode() == 0, "\(maker.output)")
+            let node = try await NodeProcess(
+                ["--config", "\(Repository.root)/deploy/config.yaml", "--threads", "1", "--jwt-key", key])
+            let url = "http://127.0.0.1:\(node.port)/events?topic=news"
+            let stranger = try curl(url)
+            #expect(await stranger.exitCode() == 0 && stranger.output.contains("host_not_allowed"))
+            let anonymous = try curl(url, ["Host: events.example.com"])
+            #expect(await anonymous.exitCode() == 0 && anonymous.output.contains("unauthorized"))
+            let token = try ChildProcess(
+                Repository.binary,
+                ["token", "--key", key, "--subscribe", "news", "--audience", "events.example.com"])
+            #expect(await token.exitCode() == 0)
+            let bearer = token.output.trimmingCharacters(in: .whitespacesAndNewlines)
+            let subscriber = try curl(url, ["Host: events.example.com", "Authorization: Bearer \(bearer)"])
+            #expect(await eventually { subscriber.output.contains("event: checkpoint") }, "\(subscriber.output)")
+        }
+    }
+}

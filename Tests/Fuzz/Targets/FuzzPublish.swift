@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+import SluiceGateway
+
+extension FuzzTarget {
+    /// JSON that is taken means the same when it is read again, and what it publishes is legal and within the limits.
+    static func publish(_ input: FuzzInput) {
+        let text = input.text
+        checkQuoted(text)
+        if let members = try? JSONText.object(text) {
+            for (name, member) in members { checkMember(name, member) }
+        }
+        var limits = PublishRequest.Limits(dataBytesMax: 512, maxlen: 7, ttl: 8)
+        limits.targetsMax = 3
+        guard let request = try? PublishRequest(json: text, limits: limits) else { return }
+        precondition((1...limits.targetsMax).contains(request.publications.count))
+        precondition(Set(request.publications.map(\.target)).count == request.publications.count)
+        for publication in request.publications { check(publication, limits) }
+    }
+
+    /// Any text can be a JSON string.
+    private static func checkQuoted(_ text: String) {
+        guard case .string(let read)? = try? JSONText.object("{\"a\":\(JSONText.quoted(text))}")["a"]?.value else {
+            fatalError("a quoted string is not read")
+        }
+        precondition(read.utf8.elementsEqual(text.utf8))
+    }
+
+    /// A value's text stands for itself: it is what goes out as data.
+    private static func checkMember(_ name: String, _ member: JSONText.Member) {
+        let again = try? JSONText.object("{\(JSONText.quoted(name)): \(member.text)\n}")
+        precondition(again?.count == 1 && again?.values.first == member)
+    }
+
+    private static func check(_ publication: Publication, _ limits: PublishRequest.Limits) {
+        precondition(Target(publication.target.description) == publication.target)
+        precondition(publication.data.readableBytes <= limits.dataBytesMax)
+        precondition(publication.type.map { EventLabel.problem(type: $0) == nil } != false)
+        precondition(
+            [publication.key, publication.once].allSatisfy { $0.map { EventLabel.problem(key: $0) == nil } != false })
+        precondition(Publication.maxlenRange.contains(publication.maxlen))
+        precondition(Publication.ttlRange.contains(publication.ttl))
+        precondition(publication.isLogged || !publication.ends)
+    }
+}
