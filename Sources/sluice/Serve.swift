@@ -67,7 +67,7 @@ struct Serve: AsyncParsableCommand {
         let reloads = await UnixSignalsSequence(trapping: .sighup)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await _ in reloads { gateway.reloadCertificate() } }
-            group.addTask { await gateway.watchCertificate() }
+            group.addTask { await gateway.housekeep() }
             for await _ in first { break }
             group.cancelAll()
         }

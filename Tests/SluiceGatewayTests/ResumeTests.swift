@@ -180,7 +180,8 @@ extension NodeTests {
             let end = try await publish(test, "job", 3...3, #","end":true"#)
             #expect(await watching.waits { $0.cleanEnds == 1 && $0.isOver })
             #expect(watching.data == ["job1", "job2", "job3"])
-            let late = EventStreamClient(port: test.port, "/events?topic=job&last_event_id=earliest", options: test.over())
+            let late = EventStreamClient(
+                port: test.port, "/events?topic=job&last_event_id=earliest", options: test.over())
             #expect(await late.waits { $0.isOver })
             #expect(late.data == ["job1", "job2", "job3"] && late.now.cleanEnds == 1)
             var options = test.over()

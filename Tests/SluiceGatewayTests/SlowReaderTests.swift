@@ -96,7 +96,8 @@ extension NodeTests {
             .timeLimit(.minutes(2)))
         func descriptors() async throws {
             let node = try await NodeProcess(
-                ["--max-streams", "1000", "--threads", "1"], wrapper: ["prlimit", "--nofile=64:64"])
+                ["--max-streams", "1000", "--max-connections", "1000", "--threads", "1"],
+                wrapper: ["prlimit", "--nofile=64:64"])
             // Connections that are there beforehand, since no new ones will get in.
             let publisher = try await HTTPConnection(port: node.port)
             let admin = try await HTTPConnection(port: node.adminPort)

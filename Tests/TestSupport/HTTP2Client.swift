@@ -173,12 +173,18 @@ package final class HTTP2Client: Sendable {
         within seconds: Double = 20
     ) async throws -> HTTPAnswer {
         let stream = open(method, target, headers: headers, body: body)
-        _ = await eventually(within: seconds) { self[stream].isOver || self.isEnded }
-        guard var answer = self[stream].answer, self[stream].isEnded else {
-            throw RawSocket.Failure(
-                description: "no answer to \(method) \(target.prefix(80)): \(self[stream]) \(goAways) \(isEnded)")
+        var bytes: [UInt8] = []
+        _ = await eventually(within: seconds) {
+            let isOver = self[stream].isOver || self.isEnded
+            bytes += self.take(stream)
+            return isOver
         }
-        answer.body = take(stream)
+        guard var answer = self[stream].answer, self[stream].isEnded else {
+            let reset = self[stream].reset.map { "\($0)" } ?? "none"
+            throw RawSocket.Failure(
+                description: "no whole answer to \(method) \(target.prefix(80)); reset: \(reset), goodbyes: \(goAways)")
+        }
+        answer.body = bytes
         return answer
     }
 
@@ -274,7 +280,7 @@ package final class HTTP2Client: Sendable {
             if !frame.payload.isEmpty {
                 state.outgoing += HTTP2Frame.windowUpdate(stream: 0, by: frame.payload.count).bytes
             }
-            state.exchanges[frame.stream]?.body += frame.payload
+            state.exchanges[frame.stream, default: Exchange()].body += frame.payload
             state.exchanges[frame.stream]?.received += frame.payload.count
             if frame.flags.contains(.endStream) { state.exchanges[frame.stream]?.isEnded = true }
         case .settings, .priority, .pushPromise, nil: break
@@ -290,7 +296,7 @@ package final class HTTP2Client: Sendable {
         }
         guard let status = fields.first(name: ":status").flatMap({ Int($0) }) else { return }
         if status < 200 {
-            state.exchanges[stream]?.interim.append(status)
+            state.exchanges[stream, default: Exchange()].interim.append(status)
         } else {
             let regular = fields.filter { !$0.name.hasPrefix(":") }
             state.exchanges[stream, default: Exchange()].answer = HTTPAnswer(

@@ -18,7 +18,8 @@ package final class RawSocket: ByteSocket {
 
     /// - Parameter receiveBuffer: SO_RCVBUF, for a client that takes little.
     package init(port: Int, receiveBuffer: Int32? = nil) async throws {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        let descriptor = socket(
+            AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw Failure(description: "socket: \(RawSocket.problem)") }
         self.descriptor = Mutex(descriptor)
         if var receiveBuffer {

@@ -26,7 +26,8 @@ package final class TestCertificate: Sendable {
         let process = try ChildProcess(
             "openssl",
             [
-                "req", "-x509", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-newkey", "ec", "-pkeyopt",
+                "req", "-x509", "-days", "2", "-subj", "/CN=localhost", "-addext",
+                "subjectAltName=DNS:localhost,IP:127.0.0.1", "-newkey", "ec", "-pkeyopt",
                 "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "new.key", "-out", "new.pem",
             ], directory: directory)
         guard await process.exitCode() == 0 else { throw ChildProcess.Failure(description: process.output) }

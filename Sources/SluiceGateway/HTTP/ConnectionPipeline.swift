@@ -118,7 +118,9 @@ package struct ConnectionPipeline: Sendable {
                 ])
             }
         }
-        try channel.pipeline.syncOperations.addHandlers([handler, manager, ConnectionErrorHandler()])
+        try channel.pipeline.syncOperations.addHandlers([
+            FlushCollector(), handler, manager, ConnectionErrorHandler(),
+        ])
         shard.joined(channel)
     }
 }

@@ -88,7 +88,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     private func received(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
         guard case .idle = state else { return }
         watch.requestBegan()
-        corsHeaders = []
+        corsHeaders = Visit.corsHeaders(head: head, node: node)
         if head.uri.utf8.count > node.settings.targetBytesMax {
             return refuse(.targetTooLong(node.settings.targetBytesMax), head: head, context: context)
         }
@@ -96,7 +96,6 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         if head.headers.count > node.settings.headerCountMax {
             return refuse(.headersTooLarge, head: head, context: context)
         }
-        corsHeaders = Visit.corsHeaders(head: head, node: node)
         if !isHTTP2, let problem = MessageFraming.problem(head) {
             return refuse(problem, head: head, context: context)
         }
@@ -384,6 +383,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
                 default: .badRequest("this is not HTTP: \(error)")
                 }
             let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/")
+            corsHeaders = Visit.corsHeaders(head: head, node: node)
             refuse(problem, head: head, context: context)
         case .discarding, .answering, .flushing, .closed:
             context.close(promise: nil)

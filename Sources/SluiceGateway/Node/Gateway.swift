@@ -10,7 +10,7 @@ import SluiceRedis
 package final class Gateway: Sendable {
     /// Descriptors that are not for streams: Redis, files, listeners, and connections that only ask something.
     private static let descriptorReserve = 200
-    private static let certificateInterval = Duration.seconds(10)
+    private static let housekeepingInterval = Duration.seconds(10)
     /// How long the ready line waits for Redis. A node may start while Redis is away.
     private static let brokerWait = TimeAmount.seconds(2)
 
@@ -159,12 +159,14 @@ package final class Gateway: Sendable {
         }
     }
 
-    /// Looks for a new certificate now and then, until the task is cancelled.
-    package func watchCertificate() async {
-        guard certificate != nil else { return }
+    /// What is to be done now and then and is nobody's loop's work, until the task is cancelled: looks for a new
+    /// certificate, and gives memory back.
+    package func housekeep() async {
+        var trim = MemoryTrim()
         while !Task.isCancelled {
-            try? await Task.sleep(for: Gateway.certificateInterval)
+            try? await Task.sleep(for: Gateway.housekeepingInterval)
             reloadCertificate()
+            if trim.isDue(connections: node.counters.connectionsOpen.value) { MemoryTrim.trim() }
         }
     }
 

@@ -31,6 +31,7 @@ package final class Shard {
     private static let wheelSlots = 512
     private static let watchInterval = TimeAmount.seconds(1)
     private static let watchSlots = 16
+    private static let lastRequestTime = TimeAmount.seconds(1)
 
     package let index: Int
     package let eventLoop: any EventLoop
@@ -128,7 +129,8 @@ package final class Shard {
         connections[id] = channel
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         channel.closeFuture.whenComplete { _ in bound.value.connections[id] = nil }
-        if drain != nil { Shard.dismiss(channel) }
+        // It came with a request, which is answered before it has to go.
+        if drain != nil { eventLoop.scheduleTask(in: Shard.lastRequestTime) { Shard.dismiss(channel) } }
     }
 
     /// GOAWAY (RFC 9113 §6.8): what is open goes on, what is new goes elsewhere.

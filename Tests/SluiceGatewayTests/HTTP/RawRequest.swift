@@ -46,41 +46,42 @@ struct RawRequest: Sendable {
 
 extension RawRequest {
     /// Two parsers could find its end in different places (RFC 9112 §§6, 7, 11.2).
-    static let framing = [
-        RawRequest(
-            "CL.TE", post("Content-Length: \(length)\r\nTransfer-Encoding: chunked\r\n", chunked + smuggled),
-            .refused(400)),
-        RawRequest(
-            "TE.CL", post("Transfer-Encoding: chunked\r\nContent-Length: \(length)\r\n", chunked + smuggled),
-            .refused(400)),
-        RawRequest("a coding before chunked", post("Transfer-Encoding: gzip, chunked\r\n", chunked), .refused(501)),
-        RawRequest("a coding other than chunked", post("Transfer-Encoding: gzip\r\n", chunked), .refused(400)),
-        RawRequest("a coding nobody knows", post("Transfer-Encoding: xchunked\r\n", chunked), .refused(400)),
-        RawRequest("identity", post("Transfer-Encoding: identity\r\n", chunked), .refused(400)),
-        RawRequest("chunked twice", post("Transfer-Encoding: chunked, chunked\r\n", chunked), .refused(400)),
-        RawRequest(
-            "two Transfer-Encoding", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", chunked),
-            .refused(400)),
-        RawRequest(
-            "two Transfer-Encoding that differ",
-            post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", chunked), .refused(400)),
-        RawRequest("chunked with a parameter", post("Transfer-Encoding: chunked;q=1\r\n", chunked), .refused(400)),
-        RawRequest(
-            "an empty Transfer-Encoding", post("Transfer-Encoding:\r\nContent-Length: \(length)\r\n", json),
-            .refused(400)),
-        RawRequest(
-            "a vertical tab before chunked", post("Transfer-Encoding: \u{B}chunked\r\n", chunked), .refused(400)),
-        RawRequest(
-            "Transfer-Encoding in HTTP/1.0", post("Transfer-Encoding: chunked\r\n", chunked, version: "HTTP/1.0"),
-            .refused(400)),
-        RawRequest("a GET with an unknown coding", get("/healthz", "Transfer-Encoding: gzip\r\n"), .refused(400)),
-        RawRequest(
-            "two Content-Length that differ",
-            post("Content-Length: \(length)\r\nContent-Length: 5\r\n", json), .refused(400)),
-        RawRequest(
-            "two Content-Length that agree",
-            post("Content-Length: \(length)\r\nContent-Length: \(length)\r\n", json), .refused(400)),
-    ]
+    static let framing =
+        [
+            RawRequest(
+                "CL.TE", post("Content-Length: \(length)\r\nTransfer-Encoding: chunked\r\n", chunked + smuggled),
+                .refused(400)),
+            RawRequest(
+                "TE.CL", post("Transfer-Encoding: chunked\r\nContent-Length: \(length)\r\n", chunked + smuggled),
+                .refused(400)),
+            RawRequest("a coding before chunked", post("Transfer-Encoding: gzip, chunked\r\n", chunked), .refused(501)),
+            RawRequest("a coding other than chunked", post("Transfer-Encoding: gzip\r\n", chunked), .refused(400)),
+            RawRequest("a coding nobody knows", post("Transfer-Encoding: xchunked\r\n", chunked), .refused(400)),
+            RawRequest("identity", post("Transfer-Encoding: identity\r\n", chunked), .refused(400)),
+            RawRequest("chunked twice", post("Transfer-Encoding: chunked, chunked\r\n", chunked), .refused(400)),
+            RawRequest(
+                "two Transfer-Encoding", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", chunked),
+                .refused(400)),
+            RawRequest(
+                "two Transfer-Encoding that differ",
+                post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", chunked), .refused(400)),
+            RawRequest("chunked with a parameter", post("Transfer-Encoding: chunked;q=1\r\n", chunked), .refused(400)),
+            RawRequest(
+                "an empty Transfer-Encoding", post("Transfer-Encoding:\r\nContent-Length: \(length)\r\n", json),
+                .refused(400)),
+            RawRequest(
+                "a vertical tab before chunked", post("Transfer-Encoding: \u{B}chunked\r\n", chunked), .refused(400)),
+            RawRequest(
+                "Transfer-Encoding in HTTP/1.0", post("Transfer-Encoding: chunked\r\n", chunked, version: "HTTP/1.0"),
+                .refused(400)),
+            RawRequest("a GET with an unknown coding", get("/healthz", "Transfer-Encoding: gzip\r\n"), .refused(400)),
+            RawRequest(
+                "two Content-Length that differ",
+                post("Content-Length: \(length)\r\nContent-Length: 5\r\n", json), .refused(400)),
+            RawRequest(
+                "two Content-Length that agree",
+                post("Content-Length: \(length)\r\nContent-Length: \(length)\r\n", json), .refused(400)),
+        ]
         + ["+5", "-1", "0x10", "5, 5", "5 5", "", "1e1", "5_0", "5;", "\u{A0}5", "99999999999999999999999"].map {
             RawRequest("Content-Length: \($0)", post("Content-Length: \($0)\r\n", "xxxxx"), .refused(400))
         } + [
@@ -156,12 +157,13 @@ extension RawRequest {
     ]
 
     /// Whom a request is for, and what (RFC 9112 §3.2; RFC 3986).
-    static let target = [
-        RawRequest("no Host", "GET /healthz HTTP/1.1\r\n\r\n", .answered([400])),
-        RawRequest("two Host", get("/healthz", "Host: a\r\n"), .answered([400])),
-        RawRequest(
-            "two Host that differ", get("/healthz", "Host: b\r\n"), .answered([400])),
-    ]
+    static let target =
+        [
+            RawRequest("no Host", "GET /healthz HTTP/1.1\r\n\r\n", .answered([400])),
+            RawRequest("two Host", get("/healthz", "Host: a\r\n"), .answered([400])),
+            RawRequest(
+                "two Host that differ", get("/healthz", "Host: b\r\n"), .answered([400])),
+        ]
         + ["a/b", "u@a", "", "a, b", "a b", "a:99999", "a:-1", "[::1", "*"].map {
             RawRequest("Host: \($0)", "GET /healthz HTTP/1.1\r\nHost: \($0)\r\n\r\n", .answered([400]))
         } + [
@@ -187,7 +189,9 @@ extension RawRequest {
         ]
         + ["a%00", "a%0d%0aX:%20y", "a%0a", "%ff", "a%2", "%", "%zz", "a%c3", "a%252", "a%7bb"].map {
             // "a%252" is the topic "a%2", which is one.
-            RawRequest("topic=\($0)", "HEAD /events?topic=\($0) HTTP/1.1\r\nHost: a\r\n\r\n", .answered([$0 == "a%252" ? 200 : 400]))
+            RawRequest(
+                "topic=\($0)", "HEAD /events?topic=\($0) HTTP/1.1\r\nHost: a\r\n\r\n",
+                .answered([$0 == "a%252" ? 200 : 400]))
         }
         + ["a%00", "a%0d%0aid:%201", "%ff"].map {
             RawRequest("client=\($0)", "HEAD /events?client=\($0) HTTP/1.1\r\nHost: a\r\n\r\n", .answered([400]))
@@ -214,7 +218,9 @@ extension RawRequest {
                     "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n")
                     + smuggled, .refused(200)),
             RawRequest("HTTP/0.9", "GET /healthz\r\n\r\n", .refused(505)),
-            RawRequest("a request behind Connection: close", get("/healthz", "Connection: close\r\n") + smuggled, .refused(200)),
+            RawRequest(
+                "a request behind Connection: close", get("/healthz", "Connection: close\r\n") + smuggled, .refused(200)
+            ),
             RawRequest("a request behind one of HTTP/1.0", get(version: "HTTP/1.0") + smuggled, .refused(200)),
             RawRequest("another protocol's name", "DESCRIBE /healthz RTSP/1.0\r\nHost: a\r\n\r\n", .refused(405)),
             RawRequest(

@@ -54,7 +54,9 @@ extension NodeTests {
             }
         }
 
-        @Test("What a client sends behind a live stream is thrown away: bytes, and whole requests", .timeLimit(.minutes(1)))
+        @Test(
+            "What a client sends behind a live stream is thrown away: bytes, and whole requests",
+            .timeLimit(.minutes(1)))
         func behindStream() async throws {
             let test = try await TestNode.start(.memory, ["--heartbeat", "300ms"])
             let json = #"{"topic":"raw","data":"smuggled"}"#
@@ -132,7 +134,8 @@ extension NodeTests {
         func expectation() async throws {
             let test = try await TestNode.start(.memory, ["--max-body", "4KiB"])
             let refused = try await HTTPConnection(port: test.port)
-            try await refused.send("POST /publish HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5000\r\n\r\n")
+            try await refused.send(
+                "POST /publish HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5000\r\n\r\n")
             #expect(try await refused.receive().status == 413)
             #expect(try await refused.isEnded())
             let taken = try await HTTPConnection(port: test.port)
@@ -143,7 +146,9 @@ extension NodeTests {
             #expect(try await taken.receive().status == 200)
         }
 
-        @Test("An Origin is repeated to the page only if it is allowed, and never as a line of its own", .timeLimit(.minutes(1)))
+        @Test(
+            "An Origin is repeated to the page only if it is allowed, and never as a line of its own",
+            .timeLimit(.minutes(1)))
         func origin() async throws {
             let test = try await TestNode.start(.memory, ["--origin", "https://a.example"])
             let cases: [(origin: String, allowed: String?, status: Int)] = [

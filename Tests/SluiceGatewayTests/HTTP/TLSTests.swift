@@ -6,11 +6,15 @@ import Testing
 extension NodeTests {
     @Suite("speaks TLS")
     struct TLSTests {
-        @Test("TLS 1.2 and 1.3 are spoken, TLS 1.1 is not", .timeLimit(.minutes(1)), arguments: SecureSocket.Version.allCases)
+        @Test(
+            "TLS 1.2 and 1.3 are spoken, TLS 1.1 is not", .timeLimit(.minutes(1)),
+            arguments: SecureSocket.Version.allCases)
         func versions(version: SecureSocket.Version) async throws {
             let test = try await TestNode.start(.memory, over: .tlsHTTP11)
             if version == .tls11 {
-                await #expect(throws: (any Error).self) { _ = try await SecureSocket(port: test.port, version: version) }
+                await #expect(throws: (any Error).self) {
+                    _ = try await SecureSocket(port: test.port, version: version)
+                }
                 #expect(await eventually { try await test.node.metric("tls_handshakes_failed_total") == 1 })
             } else {
                 let socket = try await SecureSocket(port: test.port, version: version)
@@ -24,7 +28,8 @@ extension NodeTests {
         func negotiation() async throws {
             let test = try await TestNode.start(.memory, over: .tlsHTTP2)
             let cases: [(offer: [String], choice: String?)] = [
-                (["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"), (["http/1.1"], "http/1.1"), ([], nil), (["spdy/3"], nil),
+                (["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"), (["http/1.1"], "http/1.1"), ([], nil),
+                (["spdy/3"], nil),
             ]
             for (offer, choice) in cases {
                 let socket = try await SecureSocket(port: test.port, protocols: offer)
@@ -44,7 +49,8 @@ extension NodeTests {
             let stream = try await test.stream("/events?topic=t")
             let hello: [UInt8] = [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xFC, 0x03, 0x03]
             let starts: [(name: String, bytes: [UInt8], isRefused: Bool)] = [
-                ("plain HTTP", Array(RawRequest.get().utf8), true), ("garbage", Array(repeating: 0xA5, count: 3000), true),
+                ("plain HTTP", Array(RawRequest.get().utf8), true),
+                ("garbage", Array(repeating: 0xA5, count: 3000), true),
                 ("nothing", [], false), ("half a ClientHello", hello, false),
             ]
             for start in starts {
@@ -107,7 +113,9 @@ extension NodeTests {
             #expect(await eventually(within: 5) { try await SecureSocket(port: test.port).certificate != old })
         }
 
-        @Test("A certificate or a key that can't be used stops the start with one line that names it", .timeLimit(.minutes(1)))
+        @Test(
+            "A certificate or a key that can't be used stops the start with one line that names it",
+            .timeLimit(.minutes(1)))
         func badFiles() async throws {
             let one = try await TestCertificate()
             let other = try await TestCertificate()

@@ -46,7 +46,8 @@ extension NodeTests {
             #expect(stream.now.openings == 1 && !stream.now.isOver)
         }
 
-        @Test("A body that comes a byte at a time is closed after --body-timeout", .timeLimit(.minutes(1)),
+        @Test(
+            "A body that comes a byte at a time is closed after --body-timeout", .timeLimit(.minutes(1)),
             arguments: ["Content-Length: 1000\r\n", "Transfer-Encoding: chunked\r\n"])
         func bodies(field: String) async throws {
             let test = try await TestNode.start(.memory, TimeoutTests.settings)
@@ -56,7 +57,9 @@ extension NodeTests {
             #expect((.milliseconds(1300) ... .seconds(4)).contains(time), "\(time)")
         }
 
-        @Test("A body on HTTP/2 that does not come is reset after --body-timeout, and its connection goes on", .timeLimit(.minutes(1)))
+        @Test(
+            "A body on HTTP/2 that does not come is reset after --body-timeout, and its connection goes on",
+            .timeLimit(.minutes(1)))
         func streamBody() async throws {
             let test = try await TestNode.start(.memory, TimeoutTests.settings)
             let client = try await HTTP2Client(port: test.port)
