@@ -25,9 +25,9 @@ package struct MemoryTrim: Sendable {
     private typealias Trim = @convention(c) (Int) -> CInt
 
     /// In `malloc.h`, which Swift's module of glibc leaves out; nil where another library allocates.
-    private static let malloc_trim = dlsym(nil, "malloc_trim").map { unsafeBitCast($0, to: Trim.self) }
+    private static let mallocTrim = dlsym(nil, "malloc_trim").map { unsafeBitCast($0, to: Trim.self) }
 
     package static func trim() {
-        _ = malloc_trim?(0)
+        _ = mallocTrim?(0)
     }
 }
