@@ -18,6 +18,8 @@ package final class LogReads {
     private struct Waiting {
         let after: EventID
         let promise: EventLoopPromise<LogPage>
+        /// A page was read that had nothing for it.
+        var wasPassedOver = false
     }
 
     private let broker: any Broker
@@ -45,7 +47,11 @@ package final class LogReads {
     }
 
     private func start(_ target: Target) {
-        guard let served = waiting[target], let after = served.map(\.after).min() else {
+        // From where most can be served; but who was passed over comes first, or those far behind would keep others
+        // waiting for as long as they read.
+        guard let served = waiting[target],
+            let after = served.first(where: \.wasPassedOver)?.after ?? served.map(\.after).min()
+        else {
             waiting[target] = nil
             return
         }
@@ -53,7 +59,7 @@ package final class LogReads {
         counters.logReads.add(1)
         let count = sizes[target].map { max(1, LogReads.pageBytes / $0) } ?? LogReads.pageEntries
         broker.read(target, after: after, count: count).assumeIsolated().whenComplete { [self] result in
-            finish(target, result, served)
+            finish(target, result, after: after, served)
             if waiting[target]?.isEmpty == true { waiting[target] = nil } else { start(target) }
         }
     }
@@ -69,18 +75,21 @@ package final class LogReads {
         }
     }
 
-    private func finish(_ target: Target, _ result: Result<LogPage, any Error>, _ served: [Waiting]) {
+    private func finish(
+        _ target: Target, _ result: Result<LogPage, any Error>, after: EventID, _ served: [Waiting]
+    ) {
         switch result {
         case .failure(let error):
             for waiting in served { waiting.promise.fail(error) }
         case .success(let page):
             note(page, of: target)
-            for one in served {
+            for var one in served {
                 let entries =
                     page.entries.first.map { $0.id > one.after } ?? true
                     ? page.entries : page.entries.filter { $0.id > one.after }
-                if entries.isEmpty, !page.isLast {
-                    // Its part lies behind this page.
+                if one.after < after || (entries.isEmpty && !page.isLast) {
+                    // Its part lies before this page, or behind it.
+                    one.wasPassedOver = true
                     waiting[target, default: []].append(one)
                 } else {
                     one.promise.succeed(LogPage(marker: page.marker, entries: entries, isLast: page.isLast))
