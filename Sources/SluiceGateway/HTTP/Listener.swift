@@ -25,7 +25,13 @@ package enum Listener {
         package let address: ListenAddress
     }
 
-    /// Binds `address` on each shard's loop.
+    /// Begins to take connections; until then they wait in the kernel. What shards need must have been sent to their loops
+    /// before: a stream that came earlier would wait for ever.
+    package static func accept(_ channels: [any Channel]) async throws {
+        for channel in channels { try await channel.setOption(.autoRead, value: true).get() }
+    }
+
+    /// Binds `address` on each shard's loop, and takes no connection yet.
     ///
     /// - Returns: the channels, and the address with the port that was chosen if it was 0.
     /// - Throws: ``PortInUse``, or what the kernel says.
@@ -61,6 +67,7 @@ package enum Listener {
             return try await ServerBootstrap(group: shard.eventLoop, childGroup: shard.eventLoop)
                 .serverChannelOption(.backlog, value: backlog)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .serverChannelOption(.autoRead, value: false)
                 .serverChannelOption(reusePort, value: isShared ? 1 : 0)
                 .serverChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {

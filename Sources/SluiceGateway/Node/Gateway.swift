@@ -118,6 +118,7 @@ package final class Gateway: Sendable {
         let all = shards
         hub.run { $0.start(shards: all) }
         for shard in shards { shard.run { $0.start(hub: hub) } }
+        try await Listener.accept(listeners + (admin?.channels ?? []))
         await tokens?.start()
         await waitForBroker(status)
         return Gateway(
