@@ -95,12 +95,14 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "SluiceCore", "SluiceRedis",
+                "SluiceCore", "SluiceRedis", "SluiceGateway",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOHPACK", package: "swift-nio-http2"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             path: "Tests/TestSupport",
             swiftSettings: settings
@@ -167,7 +169,7 @@ if isFuzzing {
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "CLibFuzzer", "SluiceCore", "SluiceRedis", "SluiceGateway",
+                "CLibFuzzer", "SluiceCore", "SluiceRedis", "SluiceGateway", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -25,14 +25,16 @@ package struct TimerWheel<Element> {
         slots[slot].append(element)
     }
 
-    /// Takes out what is due at `now`, bucket by bucket.
-    package mutating func advance(to now: NIODeadline, _ body: (Element, inout TimerWheel) -> Void) {
+    /// Takes out what is due at `now`, the earlier tick first. Handed out as a whole: who is told to look at itself may
+    /// put things in.
+    package mutating func due(at now: NIODeadline) -> ContiguousArray<Element> {
+        var due: ContiguousArray<Element> = []
         while currentTime + tick <= now {
             currentTime = currentTime + tick
             current = (current + 1) % slots.count
-            var due: ContiguousArray<Element> = []
-            swap(&due, &slots[current])
-            for element in due { body(element, &self) }
+            if due.isEmpty { swap(&due, &slots[current]) } else { due += slots[current] }
+            slots[current] = []
         }
+        return due
     }
 }

@@ -14,7 +14,7 @@ package actor RemoteKeys {
     private let eventLoop: any EventLoop
     private let clock: @Sendable () -> NIODeadline
     private let logger: Logger
-    private let fetched = Mutex<[TokenKey]>([])
+    private let fetched = Mutex<(keys: [TokenKey], times: Int)>(([], 0))
     private var refresh: KeyRefresh
     private var running: Task<Void, Never>?
 
@@ -29,7 +29,10 @@ package actor RemoteKeys {
     }
 
     /// Those that are known now.
-    package nonisolated var keys: [TokenKey] { fetched.withLock { $0 } }
+    package nonisolated var keys: [TokenKey] { fetched.withLock { $0.keys } }
+
+    /// How often they were fetched: as long as it stays, they are the same.
+    package nonisolated var generation: Int { fetched.withLock { $0.times } }
 
     /// Fetches where it is due; returns how long it is until the next time.
     package func refreshIfDue() async -> TimeAmount {
@@ -55,7 +58,7 @@ package actor RemoteKeys {
         do {
             let keys = try await KeySet(try await text(), allowsSecrets: false).keys
             if keys.isEmpty { logger.warning("no key of the set can be used", metadata: metadata) }
-            fetched.withLock { $0 = keys }
+            fetched.withLock { $0 = (keys, $0.times + 1) }
             isSuccess = true
         } catch {
             logger.warning(

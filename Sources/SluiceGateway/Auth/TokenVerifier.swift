@@ -18,6 +18,7 @@ package final class TokenVerifier: Sendable {
     /// Milliseconds since 1970.
     private let wallClock: @Sendable () -> UInt64
     private let refreshing = Mutex<[Task<Void, Never>]>([])
+    private let cache = Mutex(GrantCache())
 
     package struct Failure: Error, Equatable, CustomStringConvertible {
         package let description: String
@@ -121,9 +122,33 @@ package final class TokenVerifier: Sendable {
 
     // MARK: Tokens
 
+    private var generation: Int { remoteKeys.reduce(0) { $0 + $1.generation } }
+
+    /// What a token allows that was verified before; nil: it has to be verified, perhaps again.
+    package func remembered(_ token: String) -> Grant? {
+        let hash = TokenVerifier.hash(token)
+        let grant = cache.withLock { [generation] in $0.grant(of: hash, generation: generation) }
+        if let expiry = grant?.expiry, isOver(expiry) { return nil }
+        return grant
+    }
+
     /// - Throws: 401, see ``TokenRefusal``.
     package func verify(_ token: String) async throws(HTTPProblem) -> Grant {
-        do throws(TokenRefusal) { return try await grant(of: SignedToken(token)) } catch { throw error.problem }
+        // Of before the look at the keys.
+        let generation = generation
+        let verified: Grant
+        do throws(TokenRefusal) { verified = try await grant(of: SignedToken(token)) } catch { throw error.problem }
+        let hash = TokenVerifier.hash(token)
+        cache.withLock { $0.insert(verified, of: hash, generation: generation) }
+        return verified
+    }
+
+    private static func hash(_ token: String) -> SHA256Digest {
+        SHA256.hash(data: Array(token.utf8))
+    }
+
+    private func isOver(_ expiry: Int64) -> Bool {
+        expiry + leeway <= Int64(clamping: wallClock())
     }
 
     /// The signature first: of a token that is nobody's nothing is told.
@@ -133,9 +158,8 @@ package final class TokenVerifier: Sendable {
         guard issuers.isEmpty || claims.issuer.map(issuers.contains) == true,
             audiences.isEmpty || claims.audiences.contains(where: audiences.contains)
         else { throw .notValidHere }
-        let now = Int64(clamping: wallClock())
-        if let expiry = claims.expiry, expiry + leeway <= now { throw .expired }
-        if let notBefore = claims.notBefore, notBefore - leeway > now { throw .notYetValid }
+        if let expiry = claims.expiry, isOver(expiry) { throw .expired }
+        if let notBefore = claims.notBefore, notBefore - leeway > Int64(clamping: wallClock()) { throw .notYetValid }
         return Grant(
             client: claims.subject.flatMap { (try? Target.client($0)) == nil ? nil : $0 },
             subscribe: claims.subscribe, publish: signer.mayPublish ? claims.publish : [],

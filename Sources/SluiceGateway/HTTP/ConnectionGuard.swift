@@ -45,7 +45,10 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
         self.isPublic = isPublic
         phase = isTLS ? .handshake : .head
         deadline = .now() + (isTLS ? node.settings.tlsTimeout : node.settings.headTimeout)
-        if isPublic { node.counters.connectionsOpen.add(1) }
+        if isPublic {
+            node.counters.connectionsOpen.add(1)
+            node.counters.connectionsOpened.add(1)
+        }
     }
 
     /// Whether the connection may stay: its address has room for one more.
@@ -144,6 +147,9 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
 
     /// Comes also for a connection that was refused before it was active.
     package func handlerRemoved(context: ChannelHandlerContext) {
+        // NIO's HTTP/2 keeps the streams of a read until its end, which does not come where the connection ends in the
+        // middle of it: without this, a client that is thrown out would stay in memory for ever.
+        if isHTTP2 { context.fireChannelReadComplete() }
         guard isOpen else { return }
         isOpen = false
         if isPublic { node.counters.connectionsOpen.add(-1) }

@@ -47,7 +47,7 @@ package struct Request {
 
     /// Without a token it is for the client to bring one; with one there is nothing that it could do.
     private func refused(_ message: String) -> HTTPProblem {
-        if case .granted = visit.permission { .tokenNeeded } else { .forbidden(message) }
+        if case .open = visit.permission { .tokenNeeded } else { .forbidden(message) }
     }
 
     // MARK: Streams

@@ -5,8 +5,11 @@ import SluiceCore
 /// A request as far as its head tells: what is asked for, by whom, and for whom; before a byte of its body is read.
 package struct Visit: Sendable {
     package enum Permission: Sendable {
-        case granted(Grant)
-        /// The token's signature has to be checked first.
+        /// Of who shows no token, or needs none.
+        case open(Grant)
+        /// Of a token that was verified before.
+        case verified(Grant)
+        /// The token has to be verified first.
         case unchecked(token: String)
     }
 
@@ -35,18 +38,20 @@ package struct Visit: Sendable {
     private static func permission(
         _ route: Route, _ head: HTTPRequestHead, _ query: Query, _ authority: Authority?, _ node: Node
     ) throws(HTTPProblem) -> Permission {
-        guard node.tokens != nil, route.needsGrant, head.method != .OPTIONS else { return .granted(node.anonymous) }
+        guard let tokens = node.tokens, route.needsGrant, head.method != .OPTIONS else {
+            return .open(node.anonymous)
+        }
         let credentials = try Credentials.find(
             headers: head.headers, query: query, cookieName: node.settings.jwtCookie)
         guard let credentials else {
-            if case .events = route { return .granted(node.anonymous) }
-            if case .articleStream = route { return .granted(node.anonymous) }
+            if case .events = route { return .open(node.anonymous) }
+            if case .articleStream = route { return .open(node.anonymous) }
             throw .tokenNeeded
         }
         if credentials.source == .cookie, !node.origins.permitsCookie(head.headers, host: authority) {
             throw OriginPolicy.refusal
         }
-        return .unchecked(token: credentials.token)
+        return tokens.remembered(credentials.token).map { .verified($0) } ?? .unchecked(token: credentials.token)
     }
 
     /// What the answer, also an error, tells the page that asked.

@@ -20,6 +20,7 @@ package final class Counters: Sendable {
     package let requestsLimited = Counter()
     package let ordersMalformed = Counter()
     package let connectionsOpen = Counter()
+    package let connectionsOpened = Counter()
     package let connectionsRefused = Counter()
     package let connectionsTimedOut = Counter()
     package let handshakesFailed = Counter()
@@ -73,6 +74,10 @@ package final class Counters: Sendable {
             (
                 "connections_open", "gauge", "Connections to the public listener, those of streams included.",
                 connectionsOpen.value
+            ),
+            (
+                "connections_opened_total", "counter", "Connections to the public listener that came.",
+                connectionsOpened.value
             ),
             (
                 "connections_refused_total", "counter",

@@ -11,6 +11,8 @@ package final class Gateway: Sendable {
     /// Descriptors that are not for streams: Redis, files, listeners, and connections that only ask something.
     private static let descriptorReserve = 200
     private static let housekeepingInterval = Duration.seconds(10)
+    /// Memory is given back once a minute.
+    private static let trimRounds = 6
     /// How long the ready line waits for Redis. A node may start while Redis is away.
     private static let brokerWait = TimeAmount.seconds(2)
 
@@ -163,11 +165,12 @@ package final class Gateway: Sendable {
     /// What is to be done now and then and is nobody's loop's work, until the task is cancelled: looks for a new
     /// certificate, and gives memory back.
     package func housekeep() async {
-        var trim = MemoryTrim()
+        var rounds = 0
         while !Task.isCancelled {
             try? await Task.sleep(for: Gateway.housekeepingInterval)
             reloadCertificate()
-            if trim.isDue(connections: node.counters.connectionsOpen.value) { MemoryTrim.trim() }
+            rounds += 1
+            if rounds.isMultiple(of: Gateway.trimRounds) { MemoryTrim.trim() }
         }
     }
 

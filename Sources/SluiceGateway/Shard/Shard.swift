@@ -200,15 +200,13 @@ package final class Shard {
     // MARK: Time
 
     private func tick(now: NIODeadline) {
-        // Collected first: a connection that is closed reads once more, and what it reads may have to be watched.
-        var sleepers: [Stream] = []
-        wheel.advance(to: now) { stream, _ in sleepers.append(stream) }
-        for stream in sleepers {
+        for stream in wheel.due(at: now) {
             if let next = wake(stream, now: now) { wheel.insert(stream, at: next) }
         }
-        var due: [any Watched] = []
-        watched.advance(to: now) { element, _ in due.append(element) }
-        for element in due where element.check(now: now) { watched.insert(element, at: now + Shard.watchInterval) }
+        // A connection that is closed reads once more, and what it reads may have to be watched.
+        for element in watched.due(at: now) where element.check(now: now) {
+            watched.insert(element, at: now + Shard.watchInterval)
+        }
         exiles.forget(now: now)
         guard let due = drain?.due(now: now) else { return }
         for stream in due { finish(stream, now: now) }

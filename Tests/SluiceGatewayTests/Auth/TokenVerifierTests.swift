@@ -5,6 +5,7 @@ import NIOHTTP1
 import NIOPosix
 import SluiceCore
 import SluiceGateway
+import Synchronization
 import TestSupport
 import Testing
 
@@ -15,7 +16,7 @@ struct TokenVerifierTests {
 
     /// A verifier with these files beside it; `@name` in an argument is the path of the file.
     static func verifier(
-        _ arguments: [String], files: [String: String] = [:], wallClock: Int64 = now
+        _ arguments: [String], files: [String: String] = [:], wallClock: @escaping @Sendable () -> Int64 = { now }
     ) async throws -> TokenVerifier {
         let directory = try Repository.temporaryDirectory()
         defer { try? FileManager.default.removeItem(atPath: directory) }
@@ -26,7 +27,7 @@ struct TokenVerifierTests {
             arguments: ["--auth", "jwt"] + arguments.map { $0.replacing("@", with: "\(directory)/") }, environment: [:]
         ) { _ in "" }.load()
         return try await TokenVerifier(
-            settings, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), wallClock: { UInt64(wallClock) },
+            settings, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), wallClock: { UInt64(wallClock()) },
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
@@ -294,6 +295,29 @@ struct TokenVerifierTests {
         let second = try key.token(claims: "{}")
         #expect(first != second)
         #expect(try await verifier.verify(first).id == verifier.verify(second).id)
+    }
+
+    @Test("A token that was verified is remembered until it ends, and one that was refused never")
+    func remembered() async throws {
+        let time = Mutex(TokenVerifierTests.now)
+        let verifier = try await TokenVerifierTests.verifier(
+            ["--jwt-key", "@key", "--jwt-leeway", "1s"], files: ["key": TokenMaker.secret],
+            wallClock: { time.withLock { $0 } })
+        let token = try await TokenMaker.token(TokenMaker.secret, claims: #"{"sub":"ann","exp":1800000100}"#)
+        #expect(verifier.remembered(token) == nil)
+        let grant = try await verifier.verify(token)
+        #expect(verifier.remembered(token) == grant)
+        time.withLock { $0 = 1_800_000_100_999 }
+        #expect(verifier.remembered(token) == grant)
+        time.withLock { $0 = 1_800_000_101_000 }
+        #expect(verifier.remembered(token) == nil)
+        #expect(await TokenVerifierTests.refusal(token, by: verifier) == "the token has expired")
+        for refused in [
+            token + "A", try await TokenMaker.token("another secret that is as long as it has to be", claims: "{}"),
+        ] {
+            #expect(await TokenVerifierTests.refusal(refused, by: verifier) != nil)
+            #expect(verifier.remembered(refused) == nil)
+        }
     }
 
     // MARK: Keys

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import NIOCore
+import NIOEmbedded
+import SluiceGateway
+
+/// A node with an in-memory broker, whose loop turns only when it is told to.
+package final class EmbeddedNode {
+    package let loop = EmbeddedEventLoop()
+    package let node: Node
+    private let hub: Confined<Hub>
+    private let shard: Confined<Shard>
+
+    package init() {
+        var settings = Settings()
+        settings.nodeID = "embedded"
+        settings.headTimeout = .hours(1)
+        settings.ringBytes = 4096
+        let counters = Counters()
+        let status = NodeStatus()
+        let logger = Logger(label: "embedded") { _ in SwiftLogNoOpLogHandler() }
+        let clock: @Sendable () -> UInt64 = { 1_763_720_000_000 }
+        let quotas = StreamQuotas(perAddress: 0, perClient: 2)
+        let limits = Shard.Limits(settings, shardCount: 1)
+        hub = Confined(
+            Hub(
+                eventLoop: loop, broker: MemoryBroker(eventLoop: loop, wallClock: clock), eventBytesMax: 1000,
+                counters: counters, status: status, wallClock: clock, logger: logger), on: loop)
+        shard = Confined(
+            Shard(
+                index: 0, eventLoop: loop, limits: limits, head: StreamHead(nodeID: settings.nodeID),
+                counters: counters, quotas: quotas), on: loop)
+        node = Node(
+            settings: settings, counters: counters, status: status, hub: hub, streamsMax: 10, connectionsMax: 10,
+            retry: limits.retry, streamQuotas: quotas, tokens: nil, logger: logger)
+        hub.value.start(shards: [shard])
+        shard.value.start(hub: hub)
+        loop.run()
+    }
+
+    /// A connection as the public listener makes it, without TLS.
+    package func connect() throws -> EmbeddedChannel {
+        let channel = EmbeddedChannel(loop: loop)
+        let pipeline = ConnectionPipeline(router: .public, node: node, certificate: nil, expectsProxyHeader: false)
+        try pipeline.add(to: channel, shard: shard.value)
+        try channel.connect(to: SocketAddress(ipAddress: "192.0.2.1", port: 1)).wait()
+        return channel
+    }
+
+    package func stop() {
+        shard.value.stop()
+        hub.value.stop()
+        // What is still to come holds the node.
+        loop.advanceTime(by: .minutes(1))
+    }
+}
