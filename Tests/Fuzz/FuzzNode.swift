@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import NIOEmbedded
+import SluiceGateway
 import TestSupport
 
 /// A node with one connection. Nothing of an earlier input is left in it, so that what was found can be found again.
@@ -22,22 +23,21 @@ final class FuzzNode {
             loop.advanceTime(by: .milliseconds(300))
             while var bytes = try channel.readOutbound(as: ByteBuffer.self) { output.writeBuffer(&bytes) }
             _ = try? channel.finish(acceptAlreadyClosed: true)
+            loop.run()
+            let counters = embedded.node.counters
+            precondition(counters.streamsOpen.value == 0, "a stream without a connection")
+            precondition(counters.connectionsOpen.value == 0, "a connection that is closed is still counted")
+            try embedded.stop()
         } catch {
             fatalError("\(error)")
         }
-        loop.run()
-        let counters = embedded.node.counters
-        precondition(counters.streamsOpen.value == 0, "a stream without a connection")
-        precondition(counters.connectionsOpen.value == 0, "a connection that is closed is still counted")
-        embedded.stop()
         return statuses(in: output)
     }
 
     private func statuses(in output: ByteBuffer) -> [String] {
-        let text = String(buffer: output).utf8
-        let start = Array("HTTP/1.1 ".utf8)
+        let start = "HTTP/1.1 ".utf8
         // What is published can hold such a line, too, but behind "data: " and escaped in JSON.
-        return text.split(separator: UInt8(ascii: "\n")).filter { $0.starts(with: start) }
-            .compactMap { String(Substring($0)) }
+        return output.readableBytesView.split(separator: UInt8(ascii: "\n")).filter { $0.starts(with: start) }
+            .map { String(decoding: $0, as: UTF8.self) }
     }
 }

@@ -47,10 +47,10 @@ package final class EmbeddedNode {
         return channel
     }
 
-    package func stop() {
+    package func stop() throws {
         shard.value.stop()
         hub.value.stop()
         // What is still to come holds the node.
-        loop.advanceTime(by: .minutes(1))
+        try loop.syncShutdownGracefully()
     }
 }

@@ -24,6 +24,6 @@ struct ConnectionMemoryTests {
             embedded.loop.run()
         }
         #expect(connection == nil)
-        embedded.stop()
+        try embedded.stop()
     }
 }
