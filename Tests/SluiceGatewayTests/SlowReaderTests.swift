@@ -47,7 +47,7 @@ extension NodeTests {
             "A stream that reads slowly, but reads, gets everything that the ring holds",
             .timeLimit(.minutes(2)), arguments: Stage.redis)
         func slowButAlive(stage: Stage) async throws {
-            let test = try await TestNode.start(stage, ["--stall", "5s", "--ring", "64MiB"])
+            let test = try await TestNode.start(stage, ["--stall", Sanitizer.isOn ? "60s" : "5s", "--ring", "64MiB"])
             let slow = try await test.stream("/events?topic=t", SlowReaderTests.slow)
             slow.pause()
             try await flood(test, topic: "t", count: 150, size: 65536)

@@ -114,7 +114,7 @@ package final class ChildProcess: Sendable {
 
 /// Asks until the answer is yes. For the outside world, which has no clock of ours to advance.
 package func eventually(within seconds: Double = 10, _ condition: () async throws -> Bool) async -> Bool {
-    let end = ContinuousClock.now + .seconds(seconds)
+    let end = ContinuousClock.now + .seconds(seconds * Sanitizer.slowness)
     while ContinuousClock.now < end {
         if (try? await condition()) == true { return true }
         try? await Task.sleep(for: .milliseconds(20))

@@ -64,8 +64,9 @@ package final class NodeProcess: Sendable {
         (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(processID)/fd").count) ?? -1
     }
 
-    /// Resident memory in bytes.
+    /// Resident memory in bytes; 0 under a sanitizer.
     package var memory: Int {
+        guard !Sanitizer.isOn else { return 0 }
         guard let text = try? String(contentsOfFile: "/proc/\(processID)/statm", encoding: .utf8) else { return -1 }
         let words = text.split(separator: " ")
         return words.count > 1 ? (Int(words[1]) ?? -1) * 4096 : -1

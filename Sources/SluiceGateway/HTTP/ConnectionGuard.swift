@@ -45,10 +45,6 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
         self.isPublic = isPublic
         phase = isTLS ? .handshake : .head
         deadline = .now() + (isTLS ? node.settings.tlsTimeout : node.settings.headTimeout)
-        if isPublic {
-            node.counters.connectionsOpen.add(1)
-            node.counters.connectionsOpened.add(1)
-        }
     }
 
     /// Whether the connection may stay: its address has room for one more.
@@ -122,6 +118,13 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
     }
 
     // MARK: Channel
+
+    /// Counted here and no sooner: what never got into its pipeline is never removed from it.
+    package func handlerAdded(context: ChannelHandlerContext) {
+        guard isPublic else { return }
+        node.counters.connectionsOpen.add(1)
+        node.counters.connectionsOpened.add(1)
+    }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if phase == .idle, !isHTTP2 {

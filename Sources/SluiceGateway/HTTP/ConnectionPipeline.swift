@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Logging
 import NIOCore
 import NIOHTTP1
 import NIOHTTP2
@@ -41,12 +42,11 @@ package struct ConnectionPipeline: Sendable {
         if expectsProxyHeader {
             // Whoever writes the header says whose connection it is: a list of proxies is a list of those who may.
             guard node.proxies.isEmpty || peer.map(node.proxies.isTrusted) == true else {
-                node.counters.connectionsRefused.add(1)
+                refused(peer, reason: "it is no --trusted-proxy", shard: shard)
                 return channel.close(promise: nil)
             }
-            let counters = node.counters
             try pipeline.addHandler(
-                ProxyHeaderHandler(onRefusal: { _ in counters.connectionsRefused.add(1) }))
+                ProxyHeaderHandler { [self] reason in refused(peer, reason: reason, shard: shard) })
         }
         if let certificate { try pipeline.addHandler(NIOSSLServerHandler(context: certificate.context)) }
         let negotiator = ProtocolNegotiator(isTLS: isTLS) { [self, unowned channel, unowned watch] version in
@@ -64,6 +64,15 @@ package struct ConnectionPipeline: Sendable {
         }
         // Behind a proxy it is the proxy's header that says whose connection it is.
         if !expectsProxyHeader, !watch.admit() { channel.close(promise: nil) }
+    }
+
+    /// A load balancer that isn't set up as the node expects would otherwise be hard to find.
+    private func refused(_ peer: NetworkAddress?, reason: String, shard: Shard) {
+        node.counters.connectionsRefused.add(1)
+        guard shard.complaints.isDue("proxy", now: .now()) else { return }
+        node.logger.warning(
+            "a connection without the header of a proxy is refused",
+            metadata: ["peer": "\(peer.map(\.description) ?? "unknown")", "reason": "\(reason)"])
     }
 
     /// HTTP/1 as NIO has it, with limits that suit strangers.

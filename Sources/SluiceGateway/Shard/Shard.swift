@@ -64,6 +64,8 @@ package final class Shard {
     /// Connections that have to be told that the node goes.
     private var connections: [ObjectIdentifier: any Channel] = [:]
     private var exiles: Exiles
+    /// What its connections have to be warned of.
+    var complaints = Complaints(interval: .minutes(1))
 
     /// Streams that wait for a target to be confirmed.
     var waiting: [Target: [Stream]] = [:]

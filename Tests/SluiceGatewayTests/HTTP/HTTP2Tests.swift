@@ -74,10 +74,11 @@ extension NodeTests {
 
         @Test(
             "50 MB that one stream does not take cost the node less than the ring and 2 MB more",
-            .timeLimit(.minutes(2)))
+            .timeLimit(.minutes(4)))
         func bounded() async throws {
             let test = try await TestNode.start(
-                .redis, over: .h2c, ["--ring", "4MiB", "--threads", "1", "--stall", "1m"])
+                .redis, over: .h2c,
+                ["--ring", "4MiB", "--threads", "1", "--stall", Sanitizer.isOn ? "5m" : "1m"])
             let client = try await HTTP2Client(port: test.port)
             let good = client.open("GET", "/events?topic=t&checkpoints=0")
             let closed = client.open("GET", "/events?topic=t&checkpoints=0")

@@ -99,6 +99,7 @@ extension NodeTests {
                 #expect(knock.fate == .closed, "\(preamble)")
             }
             #expect(try await node.metric("connections_refused_total") == (isTaken ? 4 : 5))
+            #expect(await eventually { try await node.metric("connections_open") == (isTaken ? 1 : 0) })
         }
 
         @Test("Without --proxy-protocol such a header is no HTTP, and says nothing", .timeLimit(.minutes(1)))
