@@ -130,7 +130,8 @@ def hundred(page, server, admin):
     assert page.evaluate("[opened, gaps]") == [STREAMS, 0], page.evaluate("[opened, gaps]")
     # Once it is read it goes on, from the log.
     assert page.evaluate(RESUME, BULK_EVENTS * BULK_BYTES) > 0, "the stalled stream has ended"
-    assert metric(admin, "streams_overrun_total") == 1
+    # On a busy machine the ring passes others, too, which then go on as well.
+    assert metric(admin, "streams_overrun_total") >= 1
     print(f"{deliveries} large events had been sent to the one that was not read", flush=True)
 
 
