@@ -125,8 +125,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
             return Incoming(head: head, visit: nil, grant: .failure(error))
         }
         switch visit.permission {
-        case .open(let grant), .verified(let grant):
-            return Incoming(head: head, visit: visit, grant: .success(grant))
+        case .open(let grant), .verified(let grant): return Incoming(head: head, visit: visit, grant: .success(grant))
         case .unchecked(let token):
             guard let tokens = node.tokens else {
                 return Incoming(head: head, visit: visit, grant: .failure(.tokenNeeded))
