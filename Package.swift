@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-/// scripts/fuzz builds everything of ours for libFuzzer; a normal build doesn't know the target.
-let isFuzzing = Context.environment["SLUICE_FUZZ"] != nil
+/// scripts/fuzz builds everything of ours with these sanitizers; a normal build doesn't know the target.
+let fuzzSanitizers = Context.environment["SLUICE_FUZZ"].map { "-sanitize=\($0)" }
 
 let settings: [SwiftSetting] =
     [
@@ -12,7 +12,7 @@ let settings: [SwiftSetting] =
         .treatAllWarnings(as: .error),
     ]
     // Optimised, but with every check of a debug build.
-    + (isFuzzing ? [.unsafeFlags(["-sanitize=fuzzer,address", "-assert-config", "Debug"])] : [])
+    + (fuzzSanitizers.map { [.unsafeFlags([$0, "-assert-config", "Debug"])] } ?? [])
 
 let package = Package(
     name: "sluice",
@@ -163,7 +163,7 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-if isFuzzing {
+if let fuzzSanitizers {
     package.targets += [
         .systemLibrary(name: "CLibFuzzer", path: "Tests/Fuzz/CLibFuzzer"),
         .executableTarget(
@@ -179,7 +179,7 @@ if isFuzzing {
             exclude: ["CLibFuzzer", "corpus", "dictionaries"],
             swiftSettings: settings,
             // gold can't link the sanitizers' runtime.
-            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]
+            linkerSettings: [.unsafeFlags([fuzzSanitizers, "-use-ld=lld"])]
         ),
     ]
 }

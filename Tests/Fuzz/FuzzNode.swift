@@ -36,8 +36,15 @@ final class FuzzNode {
 
     private func statuses(in output: ByteBuffer) -> [String] {
         let start = "HTTP/1.1 ".utf8
+        var statuses: [String] = []
         // What is published can hold such a line, too, but behind "data: " and escaped in JSON.
-        return output.readableBytesView.split(separator: UInt8(ascii: "\n")).filter { $0.starts(with: start) }
-            .map { String(decoding: $0, as: UTF8.self) }
+        output.withUnsafeReadableBytes { bytes in
+            var input = FuzzInput(bytes)
+            while !input.bytes.isEmpty {
+                let line = input.line()
+                if line.starts(with: start) { statuses.append(String(decoding: line, as: UTF8.self)) }
+            }
+        }
+        return statuses
     }
 }

@@ -7,6 +7,8 @@ extension FuzzTarget {
         var input = input
         let seed = input.byte()
         let whole = FuzzNode().statuses(of: [input.bytes])
+        // Half of the inputs leave it at that: a node for each way is most of what an execution costs.
+        guard !seed.isMultiple(of: 2) else { return }
         let split = FuzzNode().statuses(of: input.pieces(seed: seed))
         precondition(split == whole, "\(split) in pieces, \(whole) at once")
     }
