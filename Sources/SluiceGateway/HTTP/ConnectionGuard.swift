@@ -52,7 +52,10 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
         // A trusted proxy brings everybody's connections.
         guard isPublic, let peer, !node.proxies.isTrusted(peer) else { return true }
         isCounted = node.connectionQuotas.admit(address: peer, client: nil) == nil
-        if !isCounted { node.counters.connectionsRefused.add(1) }
+        if !isCounted {
+            node.counters.connectionsRefused.add(1)
+            node.report(.streamsPerAddress, address: peer)
+        }
         return isCounted
     }
 

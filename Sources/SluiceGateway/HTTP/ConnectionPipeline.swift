@@ -60,6 +60,7 @@ package struct ConnectionPipeline: Sendable {
         let total = node.counters.connectionsOpen.value
         guard router == .admin || total <= node.connectionsMax else {
             node.counters.connectionsRefused.add(1)
+            node.report(.connections, address: peer)
             return channel.close(promise: nil)
         }
         // Behind a proxy it is the proxy's header that says whose connection it is.

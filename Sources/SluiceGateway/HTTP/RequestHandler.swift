@@ -348,23 +348,30 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     /// Whether the node has room for one more stream, of this address and of this client.
     private func admit(_ address: NetworkAddress?, client: Target?, now: NIODeadline) -> Bool {
-        let counters = node.counters
-        if node.status.isDraining || counters.streamsOpen.value >= node.streamsMax {
-            counters.streamsShed.add(1)
-            return false
+        if !node.status.isDraining {
+            guard let limit = limitReached(address, client: client, now: now) else { return true }
+            node.report(limit, address: address)
         }
+        node.counters.streamsShed.add(1)
+        return false
+    }
+
+    private func limitReached(_ address: NetworkAddress?, client: Target?, now: NIODeadline) -> Limit? {
+        let counters = node.counters
+        if counters.streamsOpen.value >= node.streamsMax { return .streams }
         guard shard.admits(now: now) else {
-            counters.streamsShed.add(1)
             counters.shedByRate.add(1)
-            return false
+            return .openRate
         }
         switch node.streamQuotas.admit(address: address, client: client) {
-        case nil: return true
-        case .address?: counters.shedByAddress.add(1)
-        case .client?: counters.shedByClient.add(1)
+        case nil: return nil
+        case .address?:
+            counters.shedByAddress.add(1)
+            return .streamsPerAddress
+        case .client?:
+            counters.shedByClient.add(1)
+            return .streamsPerClient
         }
-        counters.streamsShed.add(1)
-        return false
     }
 
     // MARK: Errors

@@ -26,6 +26,8 @@ package final class Node: Sendable {
     /// Connections that are no streams, for each address.
     package let connectionQuotas: StreamQuotas
     private let publishRate: Mutex<PublishRate>
+    /// See ``report(_:address:)``.
+    let limitComplaints = Mutex(Complaints(interval: .minutes(1)))
 
     package init(
         settings: Settings, counters: Counters, status: NodeStatus, hub: Confined<Hub>, streamsMax: Int,

@@ -137,6 +137,12 @@ extension NodeTests {
             }
             #expect(try await node.metric("streams_shed_total") == sheds)
             #expect(await eventually { try await node.metric("connections_open") == 0 })
+            // Whoever looks for the reason finds it, and not a line for each.
+            let setting = try #require(limit.testDescription.split(separator: ":").first)
+            let lines = node.output.split(separator: "\n").filter { $0.contains("a limit is reached") }
+            #expect(lines.count == 1 && lines.allSatisfy { $0.contains("limit=\(setting)") }, "\(lines)")
+            let isUnknownProxy = limit.arguments == StreamLimitTests.perAddress
+            #expect(lines.allSatisfy { $0.contains("--trusted-proxy") } == isUnknownProxy, "\(lines)")
         }
 
         @Test(
