@@ -59,7 +59,8 @@ package final class RedisConnection: ChannelInboundHandler {
     private static let connectTimeout = TimeAmount.seconds(2)
 
     private struct Waiting {
-        let deadline: NIODeadline
+        let sent: NIODeadline
+        let timeout: TimeAmount
         let bytes: Int
         let promise: EventLoopPromise<RESPValue>
     }
@@ -72,6 +73,7 @@ package final class RedisConnection: ChannelInboundHandler {
     private var output = ByteBuffer()
     private var isFlushScheduled = false
     private var timer: Scheduled<Void>?
+    private var lastRead = NIODeadline.uptimeNanoseconds(0)
     private var failure: String?
 
     /// Once this is set the connection is a subscriber's: every reply is handed here.
@@ -136,7 +138,8 @@ package final class RedisConnection: ChannelInboundHandler {
 
     /// Sends a command; commands of one turn of the loop share a write.
     ///
-    /// The future fails with ``RedisError`` if Redis refuses, is too slow, or the connection ends.
+    /// The future fails with ``RedisError`` if Redis refuses, says nothing at all for `timeout` (a large reply on a slow
+    /// network takes as long as it takes), or the connection ends.
     package func send(_ command: RESPCommand, timeout: TimeAmount) -> EventLoopFuture<RESPValue> {
         guard failure == nil else { return eventLoop.makeFailedFuture(RedisError.unavailable) }
         let promise = eventLoop.makePromise(of: RESPValue.self)
@@ -144,7 +147,7 @@ package final class RedisConnection: ChannelInboundHandler {
         command.write(to: &output)
         let bytes = output.readableBytes - before
         bytesInFlight += bytes
-        waiting.append(Waiting(deadline: .now() + timeout, bytes: bytes, promise: promise))
+        waiting.append(Waiting(sent: .now(), timeout: timeout, bytes: bytes, promise: promise))
         scheduleFlush()
         armTimer()
         return promise.futureResult
@@ -177,16 +180,20 @@ package final class RedisConnection: ChannelInboundHandler {
     /// One timer for the connection, set for the oldest command.
     private func armTimer() {
         guard timer == nil, let first = waiting.first else { return }
-        timer = eventLoop.assumeIsolated().scheduleTask(deadline: first.deadline) { [self] in
+        timer = eventLoop.assumeIsolated().scheduleTask(deadline: deadline(of: first)) { [self] in
             timer = nil
             guard let first = waiting.first else { return }
-            if first.deadline <= .now() {
+            if deadline(of: first) <= .now() {
                 fail("no reply in time")
                 channel?.close(promise: nil)
             } else {
                 armTimer()
             }
         }
+    }
+
+    private func deadline(of command: Waiting) -> NIODeadline {
+        max(command.sent, lastRead) + command.timeout
     }
 
     private func fail(_ reason: String) {
@@ -207,6 +214,7 @@ package final class RedisConnection: ChannelInboundHandler {
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard failure == nil else { return }
+        lastRead = .now()
         let bytes = unwrapInboundIn(data)
         do {
             try bytes.withUnsafeReadableBytes { try reader.read($0) { received($0) } }

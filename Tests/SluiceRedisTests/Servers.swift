@@ -158,3 +158,40 @@ final class FeedProbe: Sendable {
         return await eventually { self.count(.confirmed(channel)) > 0 }
     }
 }
+
+/// Takes the login, and answers each command after it byte by byte.
+final class SlowReplies: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let reply: [UInt8]
+    private let interval: TimeAmount
+    private var isLoggedIn = false
+
+    private init(_ reply: String, interval: TimeAmount) {
+        self.reply = Array(reply.utf8)
+        self.interval = interval
+    }
+
+    static func bind(_ reply: String, interval: TimeAmount) async throws -> any Channel {
+        try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(SlowReplies(reply, interval: interval))
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let channel = context.channel
+        guard isLoggedIn else {
+            isLoggedIn = true
+            return channel.writeAndFlush(ByteBuffer(string: "+OK\r\n"), promise: nil)
+        }
+        for (number, byte) in reply.enumerated() {
+            context.eventLoop.scheduleTask(in: interval * Int64(number + 1)) {
+                channel.writeAndFlush(ByteBuffer(bytes: [byte]), promise: nil)
+            }
+        }
+    }
+}
