@@ -45,5 +45,12 @@ extension ClusterTests {
         func disconnect() async throws {
             try await run("disconnect")
         }
+
+        @Test(
+            "The page is the client of the token in its address, and says why a stream is refused",
+            .enabled(if: BrowserScript.isPossible, BrowserScript.missing), .timeLimit(.minutes(2)))
+        func page() async throws {
+            try await run("page")
+        }
     }
 }

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """EventSources of pages elsewhere, with a token in the query, at a node that asks for one; in a real Chromium.
 
-usage: access.py origins|expiry|disconnect REDIS_URL GATEWAY_URL PAGE_PORT SECRET_FILE
+usage: access.py origins|expiry|disconnect|page REDIS_URL GATEWAY_URL PAGE_PORT SECRET_FILE
 
-The node lets in pages of http://localhost:PAGE_PORT, and of no other origin.
+"page" is the node's own page, the others are pages elsewhere. The node lets in pages of http://localhost:PAGE_PORT, and of no other origin.
 """
 
 import base64
@@ -79,6 +79,9 @@ class Tab:
         if "/events?" in answer.url:
             self.answers.append((answer.status, answer.headers.get("access-control-allow-origin")))
 
+    def text(self, name):
+        return self.page.text_content("#" + name)
+
     def open(self, url):
         self.page.evaluate(OPEN, url)
 
@@ -145,6 +148,20 @@ def disconnect(tabs, gateway, server):
     assert bob.page.evaluate("[source.readyState, ends.length]") == [1, 0] and bob.requests == 1
 
 
+def page(tabs, gateway, server):
+    token = gateway.token(sub="alice", sluice={"subscribe": ["news"]})
+    good, bad = (tabs(f"{gateway.url}/?topic={topic}#token={token}") for topic in ("news", "secret"))
+    good.wait("document.querySelector('#state').dataset.state === 'open'")
+    # It asks for the client that the token is of, and for no other's events.
+    assert good.page.input_value("#client") == "alice"
+    for target in ("topic:news", "client:alice"):
+        server.fcall("sluice_publish", 1, f"sluice:{target}", "for those who may")
+    good.wait("document.querySelector('#count').textContent === '2'")
+    bad.wait("document.querySelector('#detail').textContent.includes('(403, forbidden)')")
+    assert bad.text("state") == "ended" and bad.text("count") == "0"
+    assert token not in bad.text("detail")
+
+
 def main():
     scenario, redis_url, url, port, secret = sys.argv[1:]
     pages = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Blank)
@@ -152,9 +169,13 @@ def main():
     gateway = Gateway(url, pathlib.Path(secret).read_bytes())
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+
+        def tabs(place):
+            return Tab(browser, place if "/" in place else f"http://{place}:{port}")
+
         try:
-            {"origins": origins, "expiry": expiry, "disconnect": disconnect}[scenario](
-                lambda host: Tab(browser, f"http://{host}:{port}"), gateway, redis.Redis.from_url(redis_url))
+            {"origins": origins, "expiry": expiry, "disconnect": disconnect, "page": page}[scenario](
+                tabs, gateway, redis.Redis.from_url(redis_url))
         finally:
             browser.close()
 
