@@ -307,7 +307,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         if [request.client, request.owner].contains(where: { shard.isExiled($0, now: now) }) {
             return send(Answer(status: .noContent), context: context, closing: !isHTTP2)
         }
-        guard admit(address, client: request.client ?? request.owner, now: now) else {
+        guard node.admits(streamOf: address, client: request.client ?? request.owner, on: shard, now: now) else {
             let retry = node.retry.afterShed(streams: node.counters.streamsOpen.value)
             let answer = Answer(stream: ControlBlock.prelude(retryMilliseconds: retry))
             return send(answer, context: context, closing: !isHTTP2)
@@ -344,34 +344,6 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         for companion in companions { pipeline.removeHandler(companion, promise: nil) }
         watch.leave()
         pipeline.removeHandler(watch, promise: nil)
-    }
-
-    /// Whether the node has room for one more stream, of this address and of this client.
-    private func admit(_ address: NetworkAddress?, client: Target?, now: NIODeadline) -> Bool {
-        if !node.status.isDraining {
-            guard let limit = limitReached(address, client: client, now: now) else { return true }
-            node.report(limit, address: address)
-        }
-        node.counters.streamsShed.add(1)
-        return false
-    }
-
-    private func limitReached(_ address: NetworkAddress?, client: Target?, now: NIODeadline) -> Limit? {
-        let counters = node.counters
-        if counters.streamsOpen.value >= node.streamsMax { return .streams }
-        guard shard.admits(now: now) else {
-            counters.shedByRate.add(1)
-            return .openRate
-        }
-        switch node.streamQuotas.admit(address: address, client: client) {
-        case nil: return nil
-        case .address?:
-            counters.shedByAddress.add(1)
-            return .streamsPerAddress
-        case .client?:
-            counters.shedByClient.add(1)
-            return .streamsPerClient
-        }
     }
 
     // MARK: Errors

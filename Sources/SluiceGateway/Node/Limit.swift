@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Logging
 import NIOCore
+import SluiceCore
 import Synchronization
 
 /// A limit that turns connections or streams away, named as its setting.
@@ -13,6 +14,37 @@ package enum Limit: String, Sendable {
 }
 
 extension Node {
+    /// Whether there is room for one more stream, of this address and of this client; then it has its place.
+    package func admits(
+        streamOf address: NetworkAddress?, client: Target?, on shard: Shard, now: NIODeadline
+    ) -> Bool {
+        if !status.isDraining {
+            guard let limit = limitReached(by: address, client: client, on: shard, now: now) else { return true }
+            report(limit, address: address)
+        }
+        counters.streamsShed.add(1)
+        return false
+    }
+
+    private func limitReached(
+        by address: NetworkAddress?, client: Target?, on shard: Shard, now: NIODeadline
+    ) -> Limit? {
+        if counters.streamsOpen.value >= streamsMax { return .streams }
+        guard shard.admits(now: now) else {
+            counters.shedByRate.add(1)
+            return .openRate
+        }
+        switch streamQuotas.admit(address: address, client: client) {
+        case nil: return nil
+        case .address?:
+            counters.shedByAddress.add(1)
+            return .streamsPerAddress
+        case .client?:
+            counters.shedByClient.add(1)
+            return .streamsPerClient
+        }
+    }
+
     /// Tells that somebody was turned away, once a minute for each limit: how many, the metrics say; the log says by
     /// which setting, and whose address it was. Behind a load balancer that nobody has named, all have the same.
     package func report(_ limit: Limit, address: NetworkAddress?) {
