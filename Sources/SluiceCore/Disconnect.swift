@@ -28,10 +28,10 @@ package struct Disconnect: Equatable, Sendable {
     }
 
     package init(json text: String) throws(Malformed) {
-        let members: [String: JSONText.Member]
+        let members: [ExactText: JSONText.Member]
         do { members = try JSONText.object(text) } catch { throw Malformed(description: "\(error)") }
         for name in members.keys where !["disconnect", "reconnect", "seconds"].contains(name) {
-            throw Malformed(description: "unknown member \(JSONText.quoted(name.prefix(40)))")
+            throw Malformed(description: "unknown member \(JSONText.quoted(name.text.prefix(40)))")
         }
         guard case .string(let client)? = members["disconnect"]?.value else {
             throw Malformed(description: "\"disconnect\" takes a client's id")

@@ -26,7 +26,7 @@ package enum JSONText {
     /// Parses a text that must be one object.
     ///
     /// Strict: no duplicate names, no lone surrogates, no control characters in strings, at most 64 levels.
-    package static func object(_ text: String) throws(Malformed) -> [String: Member] {
+    package static func object(_ text: String) throws(Malformed) -> [ExactText: Member] {
         var parser = Parser(text: text)
         let members = try parser.object(depth: 0)
         parser.skipSpace()
@@ -90,17 +90,17 @@ private struct Parser {
         return true
     }
 
-    mutating func object(depth: Int) throws(JSONText.Malformed) -> [String: JSONText.Member] {
+    mutating func object(depth: Int) throws(JSONText.Malformed) -> [ExactText: JSONText.Member] {
         skipSpace()
         guard take("{") else { throw malformed("an object is expected") }
-        var members: [String: JSONText.Member] = [:]
+        var members: [ExactText: JSONText.Member] = [:]
         skipSpace()
         if take("}") { return members }
         while true {
             skipSpace()
             guard next == UInt8(ascii: "\"") else { throw malformed("a name in quotes is expected") }
-            let name = try string()
-            guard members[name] == nil else { throw malformed("\"\(name)\" is there twice") }
+            let name = ExactText(try string())
+            guard members[name] == nil else { throw malformed("\"\(name.text)\" is there twice") }
             skipSpace()
             guard take(":") else { throw malformed("a colon is expected") }
             members[name] = try member(depth: depth + 1)

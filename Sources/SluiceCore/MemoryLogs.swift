@@ -24,7 +24,7 @@ package struct MemoryLogs {
 
     private struct Once: Hashable {
         var target: Target
-        var token: String
+        var token: ExactText
     }
 
     private static let day: UInt64 = 86_400_000
@@ -51,7 +51,7 @@ package struct MemoryLogs {
 
     /// - Parameter nodes: how many nodes listen to the target (0 or 1).
     package mutating func publish(_ publication: Publication, nodes: Int, now: UInt64) -> Outcome {
-        let once = publication.once.map { Once(target: publication.target, token: $0) }
+        let once = publication.once.map { Once(target: publication.target, token: ExactText($0)) }
         if let once, let first = results[once], first.expiry > now { return .repeated(first.receipt) }
         var envelope = Envelope(
             type: publication.type, key: publication.key, ends: publication.ends)

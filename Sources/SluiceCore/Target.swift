@@ -6,8 +6,7 @@
 /// backend sends becomes part of a Redis name without passing the grammar. Topics and clients
 /// share it: 1 to 255 bytes of UTF-8 without control characters, Unicode white space or braces
 /// (braces would choose a hash slot in Redis Cluster). `*`, `?` and `[` are plain characters,
-/// because the gateway only ever subscribes to exact names. Two targets are equal if their bytes are: to Redis,
-/// an "é" of one scalar and one of two are different names, which Swift's strings take for the same.
+/// because the gateway only ever subscribes to exact names. Two targets are equal if their bytes are.
 package struct Target: Hashable, Sendable, CustomStringConvertible {
     package enum Kind: Sendable {
         case topic
@@ -15,12 +14,14 @@ package struct Target: Hashable, Sendable, CustomStringConvertible {
         case all
     }
 
-    /// `topic:<name>`, `client:<name>` or `all`: the form of the public contract.
-    package let description: String
+    private let exact: ExactText
 
     private init(description: String) {
-        self.description = description
+        exact = ExactText(description)
     }
+
+    /// `topic:<name>`, `client:<name>` or `all`: the form of the public contract.
+    package var description: String { exact.text }
 
     /// Every stream on every node.
     package static let all = Target(description: "all")
@@ -47,14 +48,6 @@ package struct Target: Hashable, Sendable, CustomStringConvertible {
         } else {
             return nil
         }
-    }
-
-    package static func == (left: Target, right: Target) -> Bool {
-        left.description.utf8.elementsEqual(right.description.utf8)
-    }
-
-    package func hash(into hasher: inout Hasher) {
-        hasher.combine(description)
     }
 
     package var kind: Kind {

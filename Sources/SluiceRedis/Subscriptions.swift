@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import DequeModule
 import NIOCore
+import SluiceCore
 
 /// Which channels the feed is subscribed to, wants, or wants no more: what is to be sent to Redis next.
 ///
@@ -37,7 +38,7 @@ package struct Subscriptions {
     }
 
     private let linger: TimeAmount
-    private var channels: [ChannelName: Channel] = [:]
+    private var channels: [ExactText: Channel] = [:]
     private var toSubscribe: Deque<String> = []
     private var lingering: Deque<(name: String, until: NIODeadline)> = []
     private var unconfirmed = 0
@@ -59,7 +60,7 @@ package struct Subscriptions {
     }
 
     private mutating func drop(_ name: String) {
-        channels[ChannelName(name)] = nil
+        channels[ExactText(name)] = nil
         gone.append(name)
     }
 
@@ -70,8 +71,8 @@ package struct Subscriptions {
 
     /// - Returns: whether Redis has confirmed the channel already.
     package mutating func want(_ name: String) -> Bool {
-        guard var channel = channels[ChannelName(name)] else {
-            channels[ChannelName(name)] = Channel(isWanted: true, wire: .queued, until: .distantPast)
+        guard var channel = channels[ExactText(name)] else {
+            channels[ExactText(name)] = Channel(isWanted: true, wire: .queued, until: .distantPast)
             toSubscribe.append(name)
             return false
         }
@@ -80,41 +81,41 @@ package struct Subscriptions {
             channel.wire = .queued
             toSubscribe.append(name)
         }
-        channels[ChannelName(name)] = channel
+        channels[ExactText(name)] = channel
         return channel.wire == .subscribed
     }
 
     package mutating func release(_ name: String, now: NIODeadline) {
-        guard var channel = channels[ChannelName(name)], channel.isWanted else { return }
+        guard var channel = channels[ExactText(name)], channel.isWanted else { return }
         guard isConnected, channel.wire != .refused else {
             drop(name)
             return
         }
         channel.isWanted = false
         channel.until = now + linger
-        channels[ChannelName(name)] = channel
+        channels[ExactText(name)] = channel
         lingering.append((name, channel.until))
     }
 
     /// - Returns: whether somebody waits for this confirmation.
     package mutating func subscribed(_ name: String, now: NIODeadline) -> Bool {
-        guard var channel = channels[ChannelName(name)], channel.wire == .subscribing else { return false }
+        guard var channel = channels[ExactText(name)], channel.wire == .subscribing else { return false }
         noteReply()
         channel.wire = .subscribed
         if !channel.isWanted {
             channel.until = now + linger
             lingering.append((name, channel.until))
         }
-        channels[ChannelName(name)] = channel
+        channels[ExactText(name)] = channel
         return channel.isWanted
     }
 
     package mutating func unsubscribed(_ name: String) {
-        guard var channel = channels[ChannelName(name)], channel.wire == .unsubscribing else { return }
+        guard var channel = channels[ExactText(name)], channel.wire == .unsubscribing else { return }
         noteReply()
         if channel.isWanted {
             channel.wire = .queued
-            channels[ChannelName(name)] = channel
+            channels[ExactText(name)] = channel
             toSubscribe.append(name)
         } else {
             drop(name)
@@ -138,10 +139,10 @@ package struct Subscriptions {
         guard let (command, left) = inFlight.popFirst(), case .subscribe(let names) = command else { return nil }
         unconfirmed -= left
         guard names.count > 1 else {
-            channels[ChannelName(names[0])]?.wire = .refused
+            channels[ExactText(names[0])]?.wire = .refused
             return names[0]
         }
-        for name in names { channels[ChannelName(name)]?.wire = .queued }
+        for name in names { channels[ExactText(name)]?.wire = .queued }
         retries.append(Array(names[..<(names.count / 2)]))
         retries.append(Array(names[(names.count / 2)...]))
         return nil
@@ -199,12 +200,12 @@ package struct Subscriptions {
 
     /// Whether a name that was queued is still to be sent.
     private mutating func take(_ name: String) -> Bool {
-        guard let channel = channels[ChannelName(name)], channel.wire == .queued else { return false }
+        guard let channel = channels[ExactText(name)], channel.wire == .queued else { return false }
         guard channel.isWanted else {
             drop(name)
             return false
         }
-        channels[ChannelName(name)]?.wire = .subscribing
+        channels[ExactText(name)]?.wire = .subscribing
         return true
     }
 
@@ -212,10 +213,10 @@ package struct Subscriptions {
         var names: [String] = []
         while names.count < Subscriptions.namesPerCommandMax, let first = lingering.first, first.until <= now {
             lingering.removeFirst()
-            guard let channel = channels[ChannelName(first.name)], !channel.isWanted, channel.wire == .subscribed,
+            guard let channel = channels[ExactText(first.name)], !channel.isWanted, channel.wire == .subscribed,
                 channel.until <= now
             else { continue }
-            channels[ChannelName(first.name)]?.wire = .unsubscribing
+            channels[ExactText(first.name)]?.wire = .unsubscribing
             names.append(first.name)
         }
         return names.isEmpty ? nil : .unsubscribe(names)

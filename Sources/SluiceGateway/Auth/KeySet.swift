@@ -21,7 +21,7 @@ package struct KeySet {
     ///   mistake must not make valid what anybody can sign.
     package init(_ text: String, allowsSecrets: Bool) async throws(Malformed) {
         guard text.utf8.count <= KeySet.bytesMax else { throw Malformed(description: "has more than 1 MiB") }
-        let members: [String: JSONText.Member]
+        let members: [ExactText: JSONText.Member]
         do { members = try JSONText.object(text) } catch { throw Malformed(description: "is not JSON: \(error)") }
         guard case .array(let elements) = members["keys"]?.value else {
             throw Malformed(description: "has no list \"keys\"")
@@ -37,9 +37,9 @@ package struct KeySet {
         self.keys = keys
     }
 
-    private static func key(_ fields: [String: JSONText.Member], allowsSecrets: Bool) async -> TokenKey? {
+    private static func key(_ fields: [ExactText: JSONText.Member], allowsSecrets: Bool) async -> TokenKey? {
         func text(_ name: String) -> String? {
-            if case .string(let text) = fields[name]?.value { text } else { nil }
+            if case .string(let text) = fields[ExactText(name)]?.value { text } else { nil }
         }
         if let use = text("use"), use != "sig" { return nil }
         if case .array(let uses) = fields["key_ops"]?.value, !uses.contains(where: { $0.value == .string("verify") }) {

@@ -35,7 +35,7 @@ private struct Reader {
     /// Beyond the year 30000 is no time but a mistake; milliseconds of it are still exact in a Double.
     private static let secondsMax = 1e12
 
-    private let members: [String: JSONText.Member]
+    private let members: [ExactText: JSONText.Member]
 
     init(_ text: String) throws(TokenRefusal) {
         guard var members = try? JSONText.object(text) else { throw .malformed }
@@ -43,13 +43,13 @@ private struct Reader {
             guard own.value == .object, let grants = try? JSONText.object(String(own.text)) else {
                 throw .badClaim("sluice takes an object")
             }
-            for (name, member) in grants { members["sluice.\(name)"] = member }
+            for (name, member) in grants { members[ExactText("sluice.\(name.text)")] = member }
         }
         self.members = members.filter { $0.value.value != .null }
     }
 
     func string(_ name: String) throws(TokenRefusal) -> String? {
-        switch members[name]?.value {
+        switch members[ExactText(name)]?.value {
         case nil: nil
         case .string(let text): text
         default: throw .badClaim("\(name) takes a string")
@@ -57,7 +57,7 @@ private struct Reader {
     }
 
     func strings(_ name: String, mayBeOne: Bool = false) throws(TokenRefusal) -> [String] {
-        switch members[name]?.value {
+        switch members[ExactText(name)]?.value {
         case nil: return []
         case .string(let text) where mayBeOne: return [text]
         case .array(let elements):
@@ -70,7 +70,7 @@ private struct Reader {
 
     /// Seconds, which may have a fraction (RFC 7519 §2, NumericDate).
     func time(_ name: String) throws(TokenRefusal) -> Int64? {
-        switch members[name]?.value {
+        switch members[ExactText(name)]?.value {
         case nil: return nil
         case .number(let text):
             if let seconds = Double(text), abs(seconds) <= Reader.secondsMax {
@@ -92,7 +92,7 @@ private struct Reader {
     }
 
     func flag(_ name: String) throws(TokenRefusal) -> Bool {
-        switch members["sluice.\(name)"]?.value {
+        switch members[ExactText("sluice.\(name)")]?.value {
         case nil: false
         case .bool(let flag): flag
         default: throw .badClaim("sluice.\(name) takes true or false")

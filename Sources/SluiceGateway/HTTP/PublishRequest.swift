@@ -23,7 +23,7 @@ package struct PublishRequest {
 
     /// - Throws: ``HTTPProblem`` that says what is wrong and what would be right.
     package init(json text: String, limits: Limits) throws(HTTPProblem) {
-        let members: [String: JSONText.Member]
+        let members: [ExactText: JSONText.Member]
         do {
             members = try JSONText.object(text)
         } catch { throw .badRequest("the JSON is malformed: \(error)") }
@@ -110,16 +110,16 @@ package struct PublishRequest {
 
 /// Reads the members of an object by name and knows which nobody asked for.
 private struct MemberReader {
-    private var members: [String: JSONText.Member]
+    private var members: [ExactText: JSONText.Member]
 
-    init(members: [String: JSONText.Member]) {
+    init(members: [ExactText: JSONText.Member]) {
         self.members = members
     }
 
-    var unread: String? { members.keys.sorted().first }
+    var unread: String? { members.keys.map(\.text).min() }
 
     mutating func take(_ name: String) -> JSONText.Member? {
-        members.removeValue(forKey: name)
+        members.removeValue(forKey: ExactText(name))
     }
 
     mutating func bool(_ name: String) throws(HTTPProblem) -> Bool? {

@@ -20,7 +20,7 @@ package final class RedisBroker: Broker {
     private weak var hub: Hub?
     private var feed: RedisFeed?
     private var commands: RedisCommands?
-    private var channels: [ChannelName: (target: Target, number: TargetNumber)] = [:]
+    private var channels: [ExactText: (target: Target, number: TargetNumber)] = [:]
     private var lastChannel: (name: [UInt8], number: TargetNumber)?
     private var complaints = Complaints(interval: .minutes(1))
 
@@ -45,12 +45,12 @@ package final class RedisBroker: Broker {
                 onMessage: { [unowned self] in received($0, $1) },
                 onReadComplete: { [unowned hub] in hub.flush() },
                 onConfirmed: { [unowned self] in
-                    guard let target = channels[ChannelName($0)]?.target else { return }
+                    guard let target = channels[ExactText($0)]?.target else { return }
                     hub.flush()
                     hub.confirmed(target)
                 },
                 onGone: { [unowned self] in
-                    guard let target = channels.removeValue(forKey: ChannelName($0))?.target else { return }
+                    guard let target = channels.removeValue(forKey: ExactText($0))?.target else { return }
                     lastChannel = nil
                     hub.gone(target)
                 },
@@ -71,7 +71,7 @@ package final class RedisBroker: Broker {
 
     package func want(_ target: Target, as number: TargetNumber) -> Bool {
         let channel = names.channel(target)
-        channels[ChannelName(channel)] = (target, number)
+        channels[ExactText(channel)] = (target, number)
         return feed?.want(channel) ?? false
     }
 
@@ -86,7 +86,7 @@ package final class RedisBroker: Broker {
             return
         }
         let name = String(decoding: channel, as: UTF8.self)
-        if let number = channels[ChannelName(name)]?.number {
+        if let number = channels[ExactText(name)]?.number {
             lastChannel = (Array(channel), number)
             hub?.receive(payload, for: number)
         } else if name == names.node(nodeID) {

@@ -62,7 +62,7 @@ package final class Node: Sendable {
     /// - Throws: 429 with the time to come back.
     package func admit(publishing count: Int, by grant: Grant) throws(HTTPProblem) {
         guard settings.publishRate > 0, !grant.id.isEmpty else { return }
-        let wait = publishRate.withLock { $0.take(grant.id, count: count, now: .now()) }
+        let wait = publishRate.withLock { $0.take(ExactText(grant.id), count: count, now: .now()) }
         guard let wait else { return }
         counters.requestsLimited.add(1)
         throw .tooManyRequests(

@@ -5,7 +5,7 @@ import SluiceCore
 package struct NewestOfKey {
     private struct Key: Hashable {
         let target: TargetNumber
-        let key: String
+        let key: ExactText
     }
 
     private var positions: [Key: UInt64] = [:]
@@ -15,20 +15,20 @@ package struct NewestOfKey {
     package mutating func note(_ batch: Batch) {
         for (index, entry) in batch.entries.enumerated() {
             guard let key = entry.key else { continue }
-            positions[Key(target: entry.target, key: key)] = batch.position + UInt64(index)
+            positions[Key(target: entry.target, key: ExactText(key))] = batch.position + UInt64(index)
         }
     }
 
     /// The batch has left the ring.
     package mutating func forget(_ batch: Batch) {
         for entry in batch.entries {
-            guard let key = entry.key.map({ Key(target: entry.target, key: $0) }) else { continue }
+            guard let key = entry.key.map({ Key(target: entry.target, key: ExactText($0)) }) else { continue }
             if let position = positions[key], position < batch.end { positions[key] = nil }
         }
     }
 
     package func isSuperseded(_ entry: Batch.Entry, at position: UInt64) -> Bool {
         guard let key = entry.key else { return false }
-        return positions[Key(target: entry.target, key: key)].map { $0 > position } ?? false
+        return positions[Key(target: entry.target, key: ExactText(key))].map { $0 > position } ?? false
     }
 }

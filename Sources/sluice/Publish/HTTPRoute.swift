@@ -157,7 +157,7 @@ actor HTTPRoute: PublishRoute {
         Failure("the server answered \(ServerMessage(status: status, body: text))")
     }
 
-    private static func message(_ answer: [String: JSONText.Member]) -> String? {
+    private static func message(_ answer: [ExactText: JSONText.Member]) -> String? {
         guard case .string(let code) = answer["error"]?.value else { return nil }
         guard case .string(let message) = answer["message"]?.value else { return code }
         return message
