@@ -7,7 +7,7 @@ extension BatchBuilder {
     /// Appends an event with its number as data.
     @discardableResult
     mutating func add(
-        _ id: EventID?, to target: UInt32, data: String = "x", key: String? = nil, ends: Bool = false
+        _ id: EventID?, to target: UInt64, data: String = "x", key: String? = nil, ends: Bool = false
     ) -> Bool {
         var data = data
         return data.withUTF8 {

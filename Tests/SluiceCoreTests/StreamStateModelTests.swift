@@ -21,7 +21,7 @@ private struct StreamModel {
     var now = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
     var room = 0
     var nextID: UInt64 = 1
-    var feed: [(position: UInt64, target: UInt32, id: EventID, isLate: Bool)] = []
+    var feed: [(position: UInt64, target: UInt64, id: EventID, isLate: Bool)] = []
     var written: [Out] = []
     /// Ids in the order in which the client sees them: of events and of checkpoints.
     var cursors: [EventID] = []
@@ -36,11 +36,11 @@ private struct StreamModel {
         state = StreamState(now: now, expiry: nil)
     }
 
-    static func listens(_ target: UInt32) -> Bool { target < 3 }
+    static func listens(_ target: UInt64) -> Bool { target < 3 }
 
     mutating func publish() {
         for _ in 0..<Int.random(in: 1...6, using: &generator) {
-            let target = UInt32.random(in: 0..<5, using: &generator)
+            let target = UInt64.random(in: 0..<5, using: &generator)
             var id: EventID?
             switch Int.random(in: 0..<10, using: &generator) {
             case 0, 1: id = nil

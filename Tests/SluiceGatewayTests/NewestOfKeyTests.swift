@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The newest event of each key")
 struct NewestOfKeyTests {
-    private func batch(_ builder: inout BatchBuilder, _ keys: [(target: UInt32, key: String?)]) throws -> Batch {
+    private func batch(_ builder: inout BatchBuilder, _ keys: [(target: UInt64, key: String?)]) throws -> Batch {
         for (target, key) in keys {
             _ = builder.append(
                 Envelope(key: key), data: UnsafeRawBufferPointer(start: nil, count: 0), target: TargetNumber(target))

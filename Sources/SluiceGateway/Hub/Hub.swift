@@ -73,7 +73,7 @@ package final class Hub {
     /// Confirmed, and no reading of the clock has come since.
     private var fresh: [Interest] = []
     private var toAudit: Deque<Target> = []
-    private var nextNumber: UInt32 = 1
+    private var nextNumber: UInt64 = 1
     var builder = BatchBuilder()
     /// When the data set began, in milliseconds since 1970; 0: not known yet.
     var born: UInt64 = 0
