@@ -57,7 +57,8 @@ package actor RemoteKeys {
         var isSuccess = false
         do {
             let keys = try await KeySet(try await text(), allowsSecrets: false).keys
-            if keys.isEmpty { logger.warning("no key of the set can be used", metadata: metadata) }
+            // More likely a mistake than the wish that nobody comes in.
+            if keys.isEmpty { throw Refused(description: "no key of the set can be used") }
             fetched.withLock { $0 = (keys, $0.times + 1) }
             isSuccess = true
         } catch {

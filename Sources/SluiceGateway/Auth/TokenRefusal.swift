@@ -11,12 +11,14 @@ package enum TokenRefusal: Error, Equatable {
     case notValidHere
     case expired
     case notYetValid
+    /// The keys were never fetched, so nothing can be said of it: the fault is not the client's.
+    case keysUnknown
     /// Said only of a token whose signature is right.
     case badClaim(String)
 
     /// 401 without `WWW-Authenticate`, which would make Firefox ask for a password.
     package var problem: HTTPProblem {
-        HTTPProblem(status: .unauthorized, code: "unauthorized", message: message)
+        self == .keysUnknown ? .unavailable(message) : .unauthorized(message)
     }
 
     private var message: String {
@@ -26,6 +28,7 @@ package enum TokenRefusal: Error, Equatable {
         case .notValidHere: "the token is not valid here"
         case .expired: "the token has expired"
         case .notYetValid: "the token is not valid yet"
+        case .keysUnknown: "the keys that tokens are checked with could not be fetched yet"
         case .badClaim(let problem): "the token's claim \(problem)"
         }
     }

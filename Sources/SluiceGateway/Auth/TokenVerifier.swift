@@ -82,7 +82,7 @@ package final class TokenVerifier: Sendable {
     // MARK: Keys at URLs
 
     /// Fetches the keys that are at URLs, which takes 3 seconds at most, and from then on keeps them fresh. A URL that is
-    /// down is tried again; until then its tokens are refused.
+    /// down is tried again; until then its tokens can't be told from others, and the node is not ready.
     package func start() async {
         await withTaskGroup { group in
             for keys in remoteKeys { group.addTask { _ = await keys.refreshIfDue() } }
@@ -108,6 +108,9 @@ package final class TokenVerifier: Sendable {
     private var ring: KeyRing {
         KeyRing(localKeys + remoteKeys.flatMap(\.keys).map { KeyRing.Entry($0, mayPublish: !hasPublishKeys) })
     }
+
+    /// Not one of a set's keys was seen since the start.
+    package var lacksKeys: Bool { remoteKeys.contains { $0.generation == 0 } }
 
     private func signer(of token: SignedToken) async -> KeyRing.Entry? {
         let ring = ring
@@ -153,7 +156,7 @@ package final class TokenVerifier: Sendable {
 
     /// The signature first: of a token that is nobody's nothing is told.
     private func grant(of token: SignedToken) async throws(TokenRefusal) -> Grant {
-        guard let signer = await signer(of: token) else { throw .notValidHere }
+        guard let signer = await signer(of: token) else { throw lacksKeys ? .keysUnknown : .notValidHere }
         let claims = try TokenClaims(token.claims)
         guard issuers.isEmpty || claims.issuer.map(issuers.contains) == true,
             audiences.isEmpty || claims.audiences.contains(where: audiences.contains)

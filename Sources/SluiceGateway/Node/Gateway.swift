@@ -120,8 +120,9 @@ package final class Gateway: Sendable {
         let all = shards
         hub.run { $0.start(shards: all) }
         for shard in shards { shard.run { $0.start(hub: hub) } }
-        try await Listener.accept(listeners + (admin?.channels ?? []))
+        // Who comes before the keys are there would be refused for good.
         await tokens?.start()
+        try await Listener.accept(listeners + (admin?.channels ?? []))
         await waitForBroker(status)
         return Gateway(
             group: group, node: node, shards: shards, listeners: listeners + (admin?.channels ?? []),

@@ -52,6 +52,11 @@ package final class Node: Sendable {
         publishRate = Mutex(PublishRate(rate: max(1, settings.publishRate)))
     }
 
+    /// Why this node should not be given new streams; nil: it is ready.
+    package var problem: String? {
+        status.problem ?? (tokens?.lacksKeys == true ? "the keys of --jwks could not be fetched yet" : nil)
+    }
+
     package func publish(_ publication: Publication, on eventLoop: any EventLoop) -> EventLoopFuture<Receipt> {
         let hub = hub
         return hub.eventLoop.flatSubmit { hub.value.publish(publication) }.hop(to: eventLoop)
@@ -62,7 +67,7 @@ package final class Node: Sendable {
     /// - Throws: 429 with the time to come back.
     package func admit(publishing count: Int, by grant: Grant) throws(HTTPProblem) {
         guard settings.publishRate > 0, !grant.id.isEmpty else { return }
-        let wait = publishRate.withLock { $0.take(ExactText(grant.id), count: count, now: .now()) }
+        let wait = publishRate.withLock { $0.take(grant.id, count: count, now: .now()) }
         guard let wait else { return }
         counters.requestsLimited.add(1)
         throw .tooManyRequests(

@@ -42,7 +42,50 @@ struct RemoteKeysTests {
     }
 
     private func isTaken(_ token: String, by verifier: TokenVerifier) async -> Bool {
-        await TokenVerifierTests.refusal(token, by: verifier) == nil
+        (try? await verifier.verify(token)) != nil
+    }
+
+    @Test("As long as the keys were never fetched a token is not refused for good, nor where the set is empty")
+    func missing() async throws {
+        let server = KeySetServer(TokenMaker.set([]))
+        let verifier = try await verifier(port: try await server.start())
+        await verifier.start()
+        let token = try await token(first, kid: "1")
+        for _ in 0..<2 {
+            let problem = await #expect(throws: HTTPProblem.self) { try await verifier.verify(token) }
+            #expect(problem?.status == .serviceUnavailable && verifier.lacksKeys)
+        }
+        server.serve(TokenMaker.set([TokenMaker.jwk(first, kid: "1")]))
+        clock.advance(.seconds(10))
+        #expect(await isTaken(token, by: verifier))
+        #expect(!verifier.lacksKeys)
+        // From now on others are nobody's, also when the set is emptied by mistake.
+        server.serve(TokenMaker.set([]))
+        clock.advance(.seconds(10))
+        let unknown = try await self.token(second, kid: "2")
+        #expect(await !isTaken(unknown, by: verifier))
+        #expect(await isTaken(token, by: verifier))
+    }
+
+    @Test("A node without the keys of its tokens is not ready, and sheds streams instead of refusing them")
+    func notReady() async throws {
+        let server = KeySetServer(TokenMaker.set([]))
+        let port = try await server.start()
+        let node = try await NodeProcess(["--auth", "jwt", "--jwks", "http://127.0.0.1:\(port)/keys"])
+        let token = try await TokenMaker.token(
+            first.pemRepresentation, claims: #"{"sluice":{"subscribe":["a"],"publish":["a"]}}"#, kid: "1")
+        let headers = [("Authorization", "Bearer \(token)")]
+        let readiness = try await request(node.adminPort, "GET", "/readyz")
+        #expect(readiness.status == 503 && readiness.text.contains("--jwks"))
+        #expect(try await Knock(node.port, "/events?topic=a", headers: headers).fate == .shed)
+        let body = Array(#"{"topic":"a","data":"x"}"#.utf8)
+        #expect(
+            try await Knock(node.port, "/publish", method: "POST", headers: headers, body: body).fate == .answered(503))
+        server.serve(TokenMaker.set([TokenMaker.jwk(first, kid: "1")]))
+        #expect(await eventually { try await request(node.adminPort, "GET", "/readyz").status == 200 })
+        #expect(try await Knock(node.port, "/events?topic=a", headers: headers).fate == .stream)
+        #expect(
+            try await Knock(node.port, "/publish", method: "POST", headers: headers, body: body).fate == .answered(200))
     }
 
     @Test("A token with a key that is not known yet has it fetched: a rotation is not noticed")
