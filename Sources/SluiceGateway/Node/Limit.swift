@@ -30,12 +30,9 @@ extension Node {
         by address: NetworkAddress?, client: Target?, on shard: Shard, now: NIODeadline
     ) -> Limit? {
         if counters.streamsOpen.value >= streamsMax { return .streams }
-        guard shard.admits(now: now) else {
-            counters.shedByRate.add(1)
-            return .openRate
-        }
+        // Who has all it may have takes nothing from what all may open in a second.
         switch streamQuotas.admit(address: address, client: client) {
-        case nil: return nil
+        case nil: break
         case .address?:
             counters.shedByAddress.add(1)
             return .streamsPerAddress
@@ -43,6 +40,12 @@ extension Node {
             counters.shedByClient.add(1)
             return .streamsPerClient
         }
+        guard shard.admits(now: now) else {
+            streamQuotas.release(address: address, client: client)
+            counters.shedByRate.add(1)
+            return .openRate
+        }
+        return nil
     }
 
     /// Tells that somebody was turned away, once a minute for each limit: how many, the metrics say; the log says by

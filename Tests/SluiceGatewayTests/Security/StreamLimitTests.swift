@@ -163,6 +163,21 @@ extension NodeTests {
             #expect(try await Knock(guarded.port, "/events?topic=news", headers: headers).fate == .stream)
         }
 
+        @Test("Who has all streams it may have takes nothing from --open-rate", .timeLimit(.minutes(1)))
+        func openRateOfOthers() async throws {
+            let node = try await NodeProcess(
+                StreamLimitTests.behindProxy + ["--open-rate", "20", "--threads", "1"])
+            var greedy: [Knock] = []
+            for _ in 0..<60 { greedy.append(try await StreamLimitTests.forwarded("198.51.100.1").knock(node.port)) }
+            #expect(greedy.count { $0.fate == .stream } == 4)
+            for number in 2..<12 {
+                let other = try await StreamLimitTests.forwarded("198.51.100.\(number)").knock(node.port)
+                #expect(other.fate == .stream)
+                greedy.append(other)
+            }
+            #expect(try await node.metric("streams_shed_rate_total") == 0)
+        }
+
         @Test(
             "No more streams open in a second than --open-rate says, in the fifth second as in the first",
             .timeLimit(.minutes(1)))
