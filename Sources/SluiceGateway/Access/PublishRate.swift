@@ -9,7 +9,7 @@ import SluiceCore
 package struct PublishRate: Sendable {
     private let rate: Int
     private let idsMax: Int
-    private var buckets: [ExactText: TokenBucket] = [:]
+    private var buckets: [String: TokenBucket] = [:]
     /// How many there may be before the next look for those that can go.
     private var sweepAt: Int
 
@@ -26,7 +26,7 @@ package struct PublishRate: Sendable {
     /// be waited for afterwards: else a large request could never be sent.
     ///
     /// - Returns: nil if granted, else how long to wait.
-    package mutating func take(_ id: ExactText, count: Int, now: NIODeadline) -> TimeAmount? {
+    package mutating func take(_ id: String, count: Int, now: NIODeadline) -> TimeAmount? {
         if var bucket = buckets[id] {
             let wait = bucket.take(count, now: now)
             buckets[id] = bucket

@@ -45,11 +45,6 @@ package struct Request {
         return answer
     }
 
-    /// Without a token it is for the client to bring one; with one there is nothing that it could do.
-    private func refused(_ message: String) -> HTTPProblem {
-        if case .open = visit.permission { .tokenNeeded } else { .forbidden(message) }
-    }
-
     // MARK: Streams
 
     private func stream(_ request: StreamRequest) throws(HTTPProblem) -> Outcome {
@@ -58,7 +53,7 @@ package struct Request {
         let anonymous = node.anonymous
         let uncovered = request.targets.first { !grant.maySubscribe(to: $0) && !anonymous.maySubscribe(to: $0) }
         if let target = uncovered {
-            throw refused("the token does not cover \(JSONText.quoted("\(target)".prefix(80)))")
+            throw visit.refused("the token does not cover \(JSONText.quoted("\(target)".prefix(80)))")
         }
         if head.method == .HEAD { return .answer(Answer(stream: "")) }
         var request = request
@@ -71,7 +66,6 @@ package struct Request {
     // MARK: Publishing
 
     private func publish() throws(HTTPProblem) -> EventLoopFuture<Answer> {
-        guard grant.isAdmin || !grant.publish.isEmpty else { throw refused("the token does not publish") }
         let mediaType = head.headers.first(name: "content-type")?.split(separator: ";").first.map {
             $0.filter { !$0.isWhitespace }.lowercased()
         }
@@ -105,7 +99,7 @@ package struct Request {
 
     private func admit(_ target: Target) throws(HTTPProblem) {
         guard grant.mayPublish(to: target) else {
-            throw refused("the token does not publish to \(JSONText.quoted("\(target)".prefix(80)))")
+            throw visit.refused("the token does not publish to \(JSONText.quoted("\(target)".prefix(80)))")
         }
     }
 
@@ -158,7 +152,7 @@ package struct Request {
 
     /// Ends the client's streams on every node; `?reconnect=false` keeps it away for a time.
     private func disconnect(_ id: String) throws(HTTPProblem) -> EventLoopFuture<Answer> {
-        guard grant.isAdmin else { throw refused("this needs a token with sluice.admin") }
+        guard grant.isAdmin else { throw visit.refused("this needs a token with sluice.admin") }
         _ = try Request.client(id)
         var seconds = Disconnect.secondsDefault
         if let text = try visit.query.one("seconds") {
@@ -178,7 +172,7 @@ package struct Request {
     // MARK: Admin
 
     private var readiness: Answer {
-        node.status.problem.map { Answer(text: "not ready: \($0)\n", status: .serviceUnavailable) }
+        node.problem.map { Answer(text: "not ready: \($0)\n", status: .serviceUnavailable) }
             ?? Answer(text: "ready\n")
     }
 

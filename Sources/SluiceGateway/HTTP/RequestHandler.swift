@@ -39,6 +39,10 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         var grant: Result<Grant, HTTPProblem>?
         var body = ByteBuffer()
         var isWhole = false
+        /// It waits for a 100 before it sends its body (RFC 9110 §10.1.1).
+        var awaitsContinue = false
+        /// Reads no more of the body until it is known whether it may be sent.
+        var isPaused = false
 
         var problem: HTTPProblem? {
             if case .failure(let problem) = grant { problem } else { nil }
@@ -105,15 +109,18 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         {
             return refuse(.bodyTooLarge(node.settings.bodyBytesMax), head: head, context: context)
         }
-        let incoming = admit(head, context: context)
+        var incoming = admit(head, context: context)
+        incoming.awaitsContinue =
+            head.version != .http1_0 && head.headers.first(name: "expect")?.lowercased() == "100-continue"
         state = .reading(incoming)
         deadline = .now() + node.settings.bodyTimeout
-        guard head.version != .http1_0, head.headers.first(name: "expect")?.lowercased() == "100-continue" else {
-            return
-        }
-        if let problem = incoming.problem { return refuse(problem, head: head, context: context) }
+        if incoming.awaitsContinue, incoming.grant != nil { answerExpectation(of: incoming, context: context) }
+    }
+
+    private func answerExpectation(of incoming: Incoming, context: ChannelHandlerContext) {
+        if let problem = incoming.problem { return refuse(problem, head: incoming.head, context: context) }
         context.writeAndFlush(
-            wrapOutboundOut(.head(HTTPResponseHead(version: head.version, status: .continue))), promise: nil)
+            wrapOutboundOut(.head(HTTPResponseHead(version: incoming.head.version, status: .continue))), promise: nil)
     }
 
     /// Decides by its head what a request may do. A body is not read for whoever may not send one.
@@ -125,7 +132,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
             return Incoming(head: head, visit: nil, grant: .failure(error))
         }
         switch visit.permission {
-        case .open(let grant), .verified(let grant): return Incoming(head: head, visit: visit, grant: .success(grant))
+        case .open(let grant), .verified(let grant):
+            return Incoming(head: head, visit: visit, grant: visit.admitted(grant))
         case .unchecked(let token):
             guard let tokens = node.tokens else {
                 return Incoming(head: head, visit: visit, grant: .failure(.tokenNeeded))
@@ -142,13 +150,22 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     /// The token was checked. There is no other request yet: this one has not been answered.
     private func checked(_ grant: Result<Grant, HTTPProblem>, context: ChannelHandlerContext) {
         guard case .reading(var incoming) = state else { return }
-        incoming.grant = grant
+        let isPaused = incoming.isPaused
+        incoming.grant = incoming.visit.map { visit in grant.flatMap { visit.admitted($0) } } ?? grant
+        incoming.isPaused = false
         state = .reading(incoming)
         if incoming.isWhole {
             carryOut(incoming, context: context)
+        } else if incoming.awaitsContinue, !isPaused {
+            answerExpectation(of: incoming, context: context)
         } else if let problem = incoming.problem, incoming.body.readableBytes > 0 {
             refuse(problem, head: incoming.head, context: context)
         }
+        if isPaused { setReads(true, context: context) }
+    }
+
+    private func setReads(_ areWanted: Bool, context: ChannelHandlerContext) {
+        try? context.channel.syncOptions?.setOption(.autoRead, value: areWanted)
     }
 
     private func received(_ bytes: ByteBuffer, context: ChannelHandlerContext) {
@@ -160,6 +177,10 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         }
         state = .discarding  // lets go of the body, so that appending does not copy it
         incoming.body.writeImmutableBuffer(bytes)
+        if incoming.grant == nil, !incoming.isPaused {
+            incoming.isPaused = true
+            setReads(false, context: context)
+        }
         state = .reading(incoming)
     }
 
@@ -173,7 +194,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     private func carryOut(_ incoming: Incoming, context: ChannelHandlerContext) {
         state = .answering(incoming.head)
         guard let visit = incoming.visit, case .success(let grant) = incoming.grant else {
-            return send(Answer(problem: incoming.problem ?? .notFound), context: context)
+            return refuse(incoming, context: context)
         }
         let request = Request(head: incoming.head, visit: visit, grant: grant, body: incoming.body, node: node)
         let bound = NIOLoopBound(
@@ -198,6 +219,22 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         } catch {
             send(Answer(problem: error), context: context)
         }
+    }
+
+    /// A stream is never answered with a passing fault: an `EventSource` would take it for the end.
+    private func refuse(_ incoming: Incoming, context: ChannelHandlerContext) {
+        let problem = incoming.problem ?? .notFound
+        guard incoming.visit?.opensStream == true, problem.status == .serviceUnavailable else {
+            return send(Answer(problem: problem), context: context)
+        }
+        node.counters.streamsShed.add(1)
+        shed(context: context)
+    }
+
+    private func shed(context: ChannelHandlerContext) {
+        let retry = node.retry.afterShed(streams: node.counters.streamsOpen.value)
+        let answer = Answer(stream: ControlBlock.prelude(retryMilliseconds: retry))
+        send(answer, context: context, closing: !isHTTP2)
     }
 
     // MARK: Time
@@ -249,42 +286,43 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
             head.headers.add(name: "Content-Length", value: String(answer.body.readableBytes))
         }
         if closes, !isHTTP2 { head.headers.add(name: "Connection", value: "close") }
-        context.write(wrapOutboundOut(.head(head)), promise: nil)
-        state = .flushing
-        let hasBody = request.method != .HEAD && answer.body.readableBytes > 0
-        if !hasBody || isHTTP2 {
-            if hasBody { context.write(wrapOutboundOut(.body(.byteBuffer(answer.body))), promise: nil) }
-            return finish(closing: closes, context: context)
-        }
+        var parts: [HTTPServerResponsePart] = [.head(head)]
+        if request.method != .HEAD, answer.body.readableBytes > 0 { parts.append(.body(.byteBuffer(answer.body))) }
+        // NIO's pipelining hands the next request over when it sees the end of an answer, so that comes later.
+        if isHTTP2 { parts.append(.end(nil)) }
         // The next request of a pipeline is not looked at before this answer has left: who does not read can't make
-        // the node pile answers up.
+        // the node pile answers up. Nor does an HTTP/2 stream stay whose window never opens.
         let written = context.eventLoop.makePromise(of: Void.self)
         let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
         written.futureResult.whenSuccess { bound.value.handler.finish(closing: closes, context: bound.value.context) }
-        context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(answer.body))), promise: written)
+        state = .flushing
+        for part in parts.dropLast() { context.write(wrapOutboundOut(part), promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(parts[parts.count - 1]), promise: written)
         if case .flushing = state {
             deadline = .now() + node.settings.stall
             beginWatch()
         }
     }
 
+    /// The answer has left.
     private func finish(closing: Bool, context: ChannelHandlerContext) {
         guard case .flushing = state else { return }
         watch.requestEnded()
-        let written = context.eventLoop.makePromise(of: Void.self)
-        if closing, isHTTP2 {
+        if isHTTP2 {
+            state = .idle
+            guard closing else { return }
             // To reset the stream would take the answer away from a client that is still sending; its body's time is short.
             state = .discarding
             deadline = .now() + node.settings.bodyTimeout
-            beginWatch()
-        } else {
-            state = closing ? .closed : .idle
+            return beginWatch()
         }
-        if closing, !isHTTP2 {
+        state = closing ? .closed : .idle
+        let ended = context.eventLoop.makePromise(of: Void.self)
+        if closing {
             let channel = context.channel
-            written.futureResult.whenComplete { _ in channel.close(promise: nil) }
+            ended.futureResult.whenComplete { _ in channel.close(promise: nil) }
         }
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: ended)
     }
 
     private func count(_ answer: Answer) {
@@ -308,9 +346,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
             return send(Answer(status: .noContent), context: context, closing: !isHTTP2)
         }
         guard node.admits(streamOf: address, client: request.client ?? request.owner, on: shard, now: now) else {
-            let retry = node.retry.afterShed(streams: node.counters.streamsOpen.value)
-            let answer = Answer(stream: ControlBlock.prelude(retryMilliseconds: retry))
-            return send(answer, context: context, closing: !isHTTP2)
+            return shed(context: context)
         }
         state = .closed
         let socket: StreamSocket

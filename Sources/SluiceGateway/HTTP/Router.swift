@@ -64,6 +64,20 @@ package enum Route: Equatable, Sendable {
         }
     }
 
+    package var isStream: Bool {
+        switch self {
+        case .events, .articleStream: true
+        default: false
+        }
+    }
+
+    package var publishes: Bool {
+        switch self {
+        case .publish, .articlePush: true
+        default: false
+        }
+    }
+
     /// Load balancers ask for these by address, and no page has a use for them.
     package var isForEveryHost: Bool {
         switch self {

@@ -19,6 +19,8 @@ package struct Visit: Sendable {
     /// nil: a trusted proxy that does not say for whom it asks.
     package let address: NetworkAddress?
     package let permission: Permission
+    private let isPublishing: Bool
+    package let opensStream: Bool
 
     /// - Throws: ``HTTPProblem``, of which the answer's reader may be a page: see ``corsHeaders(head:node:)``.
     package init(head: HTTPRequestHead, router: Router, peer: NetworkAddress?, node: Node) throws(HTTPProblem) {
@@ -33,6 +35,8 @@ package struct Visit: Sendable {
         let client = peer.map { node.proxies.client(peer: $0, headers: head.headers) }
         address = client.flatMap { node.proxies.isTrusted($0) ? nil : $0 }
         permission = try Visit.permission(route, head, query, authority, node)
+        opensStream = route.isStream && head.method == .GET
+        isPublishing = route.publishes && head.method != .OPTIONS
     }
 
     private static func permission(
@@ -44,14 +48,24 @@ package struct Visit: Sendable {
         let credentials = try Credentials.find(
             headers: head.headers, query: query, cookieName: node.settings.jwtCookie)
         guard let credentials else {
-            if case .events = route { return .open(node.anonymous) }
-            if case .articleStream = route { return .open(node.anonymous) }
+            if route.isStream { return .open(node.anonymous) }
             throw .tokenNeeded
         }
         if credentials.source == .cookie, !node.origins.permitsCookie(head.headers, host: authority) {
             throw OriginPolicy.refusal
         }
         return tokens.remembered(credentials.token).map { .verified($0) } ?? .unchecked(token: credentials.token)
+    }
+
+    /// Whether there is any body with which this grant could carry the request out: no other is read.
+    package func admitted(_ grant: Grant) -> Result<Grant, HTTPProblem> {
+        guard isPublishing, !grant.isAdmin, grant.publish.isEmpty else { return .success(grant) }
+        return .failure(refused("the token does not publish"))
+    }
+
+    /// Without a token it is for the client to bring one; with one there is nothing that it could do.
+    package func refused(_ message: String) -> HTTPProblem {
+        if case .open = permission { .tokenNeeded } else { .forbidden(message) }
     }
 
     /// What the answer, also an error, tells the page that asked.

@@ -71,6 +71,22 @@ extension NodeTests {
         }
 
         @Test(
+            "An HTTP/2 client whose window never opens for an answer loses its request after --stall, and then its connection",
+            .timeLimit(.minutes(1)))
+        func closedWindow() async throws {
+            let test = try await TestNode.start(
+                .memory, over: .h2c, TimeoutTests.settings + ["--stall", "2s", "--threads", "1"])
+            var options = HTTP2Client.Options()
+            options.streamWindow = 0
+            let client = try await HTTP2Client(port: test.port, options)
+            let streams = (0..<50).map { _ in client.open("GET", "/") }
+            #expect(await eventually { streams.allSatisfy { client[$0].answer?.status == 200 } })
+            #expect(await eventually { streams.allSatisfy { client[$0].reset != nil } })
+            #expect(await eventually { client.isEnded })
+            #expect(await eventually { try await test.node.metric("connections_open") == 0 })
+        }
+
+        @Test(
             "A kept connection may be idle longer than --head-timeout, and is closed after --idle-timeout; a stream is touched by neither",
             .timeLimit(.minutes(1)))
         func idle() async throws {
