@@ -89,7 +89,8 @@ extension Shard {
     /// - Returns: how many events went out, at least in part.
     private func write(to stream: Stream, now: NIODeadline) -> Int {
         let count = writer.selectedCount
-        guard count > 0 else { return 0 }
+        // Once a stream has ended, its descriptor may be another connection's.
+        guard count > 0, stream.state.phase != .ended else { return 0 }
         let sent =
             stream.socket.isDirect
             ? writer.withSelectedBytes { stream.socket.send($0) } : stream.socket.send(writer.selectedBuffer)
@@ -108,6 +109,8 @@ extension Shard {
 
     /// Goes on with a stream: from the logs, from the ring, until it is live or its socket is full.
     func advance(_ stream: Stream) {
+        // A timer or a task may come after the end.
+        guard stream.state.phase != .ended else { return }
         if stream.state.phase == .replaying { return advanceReplay(stream) }
         let now = NIODeadline.now()
         tellOwedGap(stream, now: now)
@@ -325,6 +328,7 @@ extension Shard {
 
     /// If the socket is full, it waits in the channel.
     private func write(_ bytes: ByteBuffer, to stream: Stream, now: NIODeadline) {
+        guard stream.state.phase != .ended else { return }
         let sent = stream.state.isBlocked ? 0 : stream.socket.send(bytes)
         if sent == bytes.readableBytes { return }
         stream.state.blocked(ringEnd: ring.end, now: now)

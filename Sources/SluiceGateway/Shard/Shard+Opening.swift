@@ -177,8 +177,7 @@ extension Shard {
 
     /// The channel is closed: the stream leaves everything.
     package func closed(_ stream: Stream) {
-        stream.state.end()
-        stream.replay = nil
+        stream.end()
         counters.streamsOpen.add(-1)
         // A stream of HTTP/2 shares its connection, which counts itself.
         if !stream.socket.isHTTP2 { counters.connectionsOpen.add(-1) }
@@ -234,8 +233,7 @@ extension Shard {
     private func end(_ stream: Stream, with bytes: ByteBuffer) {
         let canSend = stream.socket.isDirect && !stream.state.isBlocked
         let sent = canSend ? stream.socket.send(bytes) : 0
-        stream.state.end()
-        stream.replay = nil
+        stream.end()
         if canSend, sent == bytes.readableBytes { return stream.socket.close() }
         let bound = NIOLoopBound(stream, eventLoop: eventLoop)
         stream.socket.finish(bytes.getSlice(at: bytes.readerIndex + sent, length: bytes.readableBytes - sent) ?? bytes)

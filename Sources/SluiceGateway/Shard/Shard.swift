@@ -232,7 +232,7 @@ package final class Shard {
             send(lines: lines, to: stream, now: now)
         case .stalled:
             counters.streamsStalled.add(1)
-            stream.state.end()
+            stream.end()
             stream.socket.close()
             return nil
         case .expired:

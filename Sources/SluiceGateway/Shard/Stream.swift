@@ -128,6 +128,15 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
         queuedBytes = bytes
     }
 
+    // MARK: The end
+
+    /// Nothing more is written: what it still waited for is forgotten.
+    package func end() {
+        state.end()
+        replay = nil
+        owedGap = []
+    }
+
     // MARK: Channel
 
     /// What a client sends behind its request is of no interest.

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import NIOEmbedded
+import SluiceCore
+import SluiceGateway
+import Testing
+
+@Suite("A gap")
+struct GapTests {
+    private let node = ScriptedNode()
+    private let a: Target
+    private let b: Target
+
+    init() throws {
+        a = try .topic("a")
+        b = try .topic("b")
+    }
+
+    private static func id(_ milliseconds: UInt64) -> EventID { ScriptedNode.id(milliseconds) }
+
+    /// A stream whose log can't be read, and which is owed a gap.
+    private func owed(_ targets: [Target]) throws -> (stream: Stream, channel: EmbeddedChannel) {
+        node.broker.failsToRead = true
+        let opened = try node.open("topic=a&topic=b&last_event_id=\(EventID(ScriptedNode.now - 1000, 0))")
+        #expect(opened.stream.state.phase == .replaying)
+        _ = try node.output(opened.channel)
+        node.shard.receive(.gap(Gap(from: GapTests.id(0), to: GapTests.id(5), targets: targets), id: nil))
+        #expect(opened.stream.owedGap.count == 1)
+        return opened
+    }
+
+    @Test(
+        "that is owed to a stream is not sent once the stream's connection is closed: its descriptor may be another's")
+    func owedToClosed() throws {
+        let (stream, channel) = try owed([a])
+        try channel.close().wait()
+        node.loop.run()
+        #expect(stream.state.phase == .ended && stream.owedGap.isEmpty)
+        node.loop.advanceTime(by: .seconds(1))
+        #expect(node.counters.gaps.value == 0)
+    }
+}

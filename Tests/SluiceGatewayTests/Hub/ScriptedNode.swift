@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import NIOCore
+import NIOEmbedded
+import NIOHTTP1
+import SluiceCore
+import SluiceGateway
+import Testing
+
+/// A broker that has what a test gives it, and takes note of what it is asked.
+final class ScriptedBroker: Broker {
+    /// A hub that asks for ever must not keep its test from ending.
+    private static let readsMax = 100
+
+    let name = "scripted"
+    private let eventLoop: any EventLoop
+    var clock = EventID(ScriptedNode.now, 0)
+    var logs: [Target: [LogEntry]] = [:]
+    /// Whether what is wanted is heard at once.
+    var confirms = true
+    var failsToRead = false
+    private(set) var reads = 0
+    private(set) var numbers: [Target: TargetNumber] = [:]
+
+    init(eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+    }
+
+    func start(feeding hub: Hub) {}
+    func stop() {}
+    func reconnect() {}
+    func release(_ target: Target) {}
+    func tick(known: EventID) {}
+
+    func want(_ target: Target, as number: TargetNumber) -> Bool {
+        numbers[target] = number
+        return confirms
+    }
+
+    private func marker(_ target: Target) -> LogMarker? {
+        logs[target]?.last.map { LogMarker(id: $0.id, ends: $0.ends) }
+    }
+
+    func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
+        eventLoop.makeSucceededFuture(
+            ClockReading(clock: clock, born: ScriptedNode.born, markers: targets.map { marker($0) }))
+    }
+
+    func read(_ target: Target, after id: EventID, count: Int) -> EventLoopFuture<LogPage> {
+        reads += 1
+        guard reads < ScriptedBroker.readsMax else { return eventLoop.makePromise().futureResult }
+        guard !failsToRead else { return eventLoop.makeFailedFuture(PublishFailure.unavailable("away")) }
+        let rest = (logs[target] ?? []).filter { $0.id > id }
+        return eventLoop.makeSucceededFuture(
+            LogPage(marker: marker(target), entries: Array(rest.prefix(count)), isLast: rest.count < count))
+    }
+
+    func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
+        eventLoop.makeFailedFuture(PublishFailure.unavailable("scripted"))
+    }
+
+    func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
+        eventLoop.makeFailedFuture(PublishFailure.unavailable("scripted"))
+    }
+}
+
+/// A hub with one shard whose loop turns only when it is told to, and whose feed brings what a test says.
+final class ScriptedNode {
+    /// The wall clock, in milliseconds.
+    static let now: UInt64 = 1_763_720_000_000
+    static let born = now - 3_600_000
+
+    let loop = EmbeddedEventLoop()
+    let counters = Counters()
+    let broker: ScriptedBroker
+    let hub: Hub
+    let shard: Shard
+
+    init() {
+        let logger = Logger(label: "scripted") { _ in SwiftLogNoOpLogHandler() }
+        broker = ScriptedBroker(eventLoop: loop)
+        hub = Hub(
+            eventLoop: loop, broker: broker, eventBytesMax: 1000, counters: counters, status: NodeStatus(),
+            wallClock: { ScriptedNode.now }, logger: logger)
+        shard = Shard(
+            index: 0, eventLoop: loop, limits: Shard.Limits(Settings(), shardCount: 1),
+            head: StreamHead(nodeID: "scripted"), counters: counters,
+            quotas: StreamQuotas(perAddress: 0, perClient: 0))
+        hub.start(shards: [Confined(shard, on: loop)])
+        shard.start(hub: Confined(hub, on: loop))
+        loop.run()
+        hub.feedIsUp()
+        tick()
+    }
+
+    deinit {
+        shard.stop()
+        hub.stop()
+        try? loop.syncShutdownGracefully()
+    }
+
+    /// An id so many milliseconds after the start.
+    static func id(_ milliseconds: UInt64) -> EventID { EventID(now + milliseconds, 0) }
+
+    static func entry(_ id: EventID, after previous: EventID? = nil, _ data: String) -> LogEntry {
+        LogEntry(id: id, previous: previous, type: nil, key: nil, ends: false, data: ByteBuffer(string: data))
+    }
+
+    /// The feed brings a reading of the clock.
+    func tick() {
+        hub.receive(clock: broker.clock, born: ScriptedNode.born)
+        loop.run()
+    }
+
+    /// The feed brings a message.
+    func receive(_ payload: String, of target: Target) throws {
+        let number = try #require(broker.numbers[target])
+        Array(payload.utf8).withUnsafeBytes { hub.receive($0, for: number) }
+        hub.flush()
+        loop.run()
+    }
+
+    func receive(_ id: String, _ previous: String, of target: Target) throws {
+        try receive("\u{1E}1 \(id) \(previous)\n\n\(id)", of: target)
+    }
+
+    func open(_ query: String) throws -> (stream: Stream, channel: EmbeddedChannel) {
+        let request = try StreamRequest(query: Query(query), headers: HTTPHeaders(), topicsMax: 100)
+        let channel = EmbeddedChannel(loop: loop)
+        let stream = Stream(
+            shard: shard, socket: StreamSocket(channel: channel, isPlain: true), framing: .plain,
+            state: StreamState(now: .now(), expiry: nil), request: request, extraHeaders: [], address: nil)
+        try channel.pipeline.syncOperations.addHandler(stream)
+        try channel.connect(to: SocketAddress(ipAddress: "192.0.2.1", port: 1)).wait()
+        shard.open(stream, targets: request.targets)
+        loop.run()
+        return (stream, channel)
+    }
+
+    /// What was written since the last call.
+    func output(_ channel: EmbeddedChannel) throws -> String {
+        loop.run()
+        var text = ""
+        while let bytes = try channel.readOutbound(as: ByteBuffer.self) { text += String(buffer: bytes) }
+        return text
+    }
+}
