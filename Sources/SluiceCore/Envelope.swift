@@ -35,6 +35,8 @@ package struct Envelope: Equatable, Sendable {
     package enum Malformed: Error, Equatable {
         case version
         case id
+        /// No id, and yet one before it; or the one before it is not before it.
+        case previous
         case header
         case noData
     }
@@ -49,6 +51,9 @@ package struct Envelope: Equatable, Sendable {
         guard words.count == 3 else { throw .id }
         id = try Envelope.id(words[1])
         previous = try Envelope.id(words[2])
+        if let previous {
+            guard let id, previous < id else { throw .previous }
+        }
         while true {
             guard let line = reader.next() else { throw .noData }
             if line.isEmpty { break }

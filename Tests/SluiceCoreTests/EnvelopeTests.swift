@@ -25,7 +25,8 @@ struct EnvelopeTests {
             "a", "price", "a: b", "end", "event: x", "日本", "😀", " ", "x y", String(repeating: "k", count: 128),
         ]
         let id = Bool.random(using: &generator) ? EventID(generator.next() >> 20, generator.next() >> 50) : nil
-        let previous = Bool.random(using: &generator) ? EventID(generator.next() >> 30, generator.next() >> 60) : nil
+        let earlier = EventID(generator.next() >> 30, generator.next() >> 60)
+        let previous = Bool.random(using: &generator) ? id.flatMap { earlier < $0 ? earlier : nil } : nil
         let envelope = Envelope(
             id: id, previous: previous,
             type: Bool.random(using: &generator) ? labels.randomElement(using: &generator) : nil,
@@ -98,6 +99,7 @@ struct EnvelopeTests {
             ("\u{1E}1 -\n\n", .id), ("\u{1E}1 - - -\n\n", .id), ("\u{1E}1  - -\n\n", .id), ("\u{1E}1 - - \n\n", .id),
             ("\u{1E}1 5 -\n\n", .id), ("\u{1E}1 05-1 -\n\n", .id), ("\u{1E}1 5-1 x\n\n", .id),
             ("\u{1E}1 -- -\n\n", .id), ("\u{1E}1 5-1 18446744073709551616-0\n\n", .id),
+            ("\u{1E}1 - 5-1\n\n", .previous), ("\u{1E}1 5-1 5-1\n\n", .previous), ("\u{1E}1 5-1 5-2\n\n", .previous),
             ("\u{1E}1 - -\nevent: \n\n", .header), ("\u{1E}1 - -\nkey: \n\n", .header),
             ("\u{1E}1 - -\nevent: checkpoint\n\n", .header), ("\u{1E}1 - -\nevent: gap\n\n", .header),
             ("\u{1E}1 - -\nevent: pause\n\n", .header), ("\u{1E}1 - -\nevent: error\n\n", .header),

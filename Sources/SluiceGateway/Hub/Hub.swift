@@ -233,12 +233,23 @@ package final class Hub {
         if let repair { return hold(payload, for: number, in: repair) }
         do {
             let envelope = try Envelope(decoding: payload)
+            // Before its predecessor is believed, and looked for.
+            guard !isFromFuture(envelope, number) else { return }
             guard isInSequence(envelope, number) else { return startRepair(before: envelope, payload, for: number) }
             receive(envelope, data: UnsafeRawBufferPointer(rebasing: payload[envelope.dataOffset...]), for: number)
         } catch {
             counters.eventsMalformed.add(1)
             complain("an envelope that does not parse was dropped", number, ["problem": "\(error)"])
         }
+    }
+
+    private func isFromFuture(_ envelope: Envelope, _ number: TargetNumber) -> Bool {
+        guard let id = envelope.id, id.milliseconds > max(wallClock(), lastTick.milliseconds) + Hub.futureMax else {
+            return false
+        }
+        counters.eventsMalformed.add(1)
+        complain("an event with an id from the future was dropped", number, ["id": "\(id)"])
+        return true
     }
 
     /// The event before it in its log has arrived, or came before this node listened.
@@ -254,10 +265,6 @@ package final class Hub {
         guard envelope.id != nil || data.count <= eventBytesMax else {
             counters.eventsOversized.add(1)
             return complain("an event over --max-event was dropped", number, ["bytes": "\(data.count)"])
-        }
-        if let id = envelope.id, id.milliseconds > max(wallClock(), lastTick.milliseconds) + Hub.futureMax {
-            counters.eventsMalformed.add(1)
-            return complain("an event with an id from the future was dropped", number, ["id": "\(id)"])
         }
         append(envelope, data: data, for: number)
     }

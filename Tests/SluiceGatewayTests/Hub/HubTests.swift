@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import NIOCore
+import NIOEmbedded
+import SluiceCore
+import SluiceGateway
+import Testing
+
+@Suite("Hub")
+struct HubTests {
+    private let node = ScriptedNode()
+    private let a: Target
+
+    init() throws {
+        a = try .topic("a")
+    }
+
+    private static func id(_ milliseconds: UInt64) -> EventID { ScriptedNode.id(milliseconds) }
+
+    /// A stream whose topic the hub listens to for sure.
+    private func listen() throws -> EmbeddedChannel {
+        let (_, channel) = try node.open("topic=a")
+        node.tick()
+        _ = try node.output(channel)
+        return channel
+    }
+
+    @Test(
+        "An envelope whose ids can't be true is dropped and counted, and starts no repair",
+        arguments: [
+            ("\(id(20))", "\(id(20))"), ("\(id(20))", "\(id(21))"), ("-", "\(id(10))"), ("-", "1-0"),
+            ("\(id(70_000))", "\(id(69_000))"), ("\(EventID.max)", "\(EventID(.max, 0))"),
+            ("\(id(20))", "\(EventID.max)"),
+        ])
+    func impossibleIDs(id: String, previous: String) throws {
+        let channel = try listen()
+        try node.receive(id, previous, of: a)
+        #expect(node.counters.eventsMalformed.value == 1)
+        #expect(node.counters.repairs.value == 0 && node.broker.reads == 0)
+        try node.receive("\(HubTests.id(5))", "-", of: a)
+        #expect(try node.output(channel).hasSuffix("data: \(HubTests.id(5))\n\n"))
+    }
+}
