@@ -172,8 +172,21 @@ extension Hub {
 
     // MARK: Going live
 
+    /// What one target was repaired for has come, or is lost, or never was: it is not looked for again.
+    private func settle(_ target: Target, after repair: Repair) {
+        guard let interest = interests[target] else { return }
+        if max(interest.last, interest.lostUpTo) < repair.mark {
+            flush()
+            let from = interest.known ?? repair.after
+            sendToAll(.gap(Gap(from: from, to: repair.mark, targets: [target]), id: repair.mark))
+        }
+        interest.lostUpTo = max(interest.lostUpTo, repair.mark)
+    }
+
     private func finish(_ repair: Repair) {
-        if repair.target == nil {
+        if let target = repair.target {
+            settle(target, after: repair)
+        } else {
             builder.raise(clock: repair.mark)
             feedIsWhole()
         }

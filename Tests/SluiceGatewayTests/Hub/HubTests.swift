@@ -25,6 +25,33 @@ struct HubTests {
         return channel
     }
 
+    @Test("A predecessor that is nowhere is looked for once, and told as a gap before the event that names it")
+    func forgedPredecessor() throws {
+        let channel = try listen()
+        try node.receive("\(HubTests.id(20))", "\(HubTests.id(10))", of: a)
+        try node.receive("\(HubTests.id(30))", "\(HubTests.id(10))", of: a)
+        let output = try node.output(channel)
+        let gap = try #require(output.range(of: "event: gap"))
+        let event = try #require(output.range(of: "data: \(HubTests.id(20))"))
+        #expect(gap.upperBound < event.lowerBound)
+        #expect(output.contains(#""from":"\#(HubTests.id(0))","to":"\#(HubTests.id(10))","topics":["topic:a"]"#))
+        #expect(output.contains("data: \(HubTests.id(30))"))
+        #expect(node.counters.repairs.value == 1 && node.counters.gaps.value == 1)
+        #expect(node.broker.reads == 1)
+    }
+
+    @Test("A predecessor that was lost on its way is read from its log, and no gap")
+    func lostPredecessor() throws {
+        let channel = try listen()
+        node.broker.logs[a] = [ScriptedNode.entry(HubTests.id(10), "ten")]
+        try node.receive("\(HubTests.id(20))", "\(HubTests.id(10))", of: a)
+        let output = try node.output(channel)
+        let first = try #require(output.range(of: "data: ten"))
+        let second = try #require(output.range(of: "data: \(HubTests.id(20))"))
+        #expect(first.upperBound < second.lowerBound)
+        #expect(!output.contains("event: gap") && node.counters.repairs.value == 1)
+    }
+
     @Test(
         "An envelope whose ids can't be true is dropped and counted, and starts no repair",
         arguments: [
