@@ -55,6 +55,11 @@ package struct Replay {
 
     private static let day: UInt64 = 86_400_000
 
+    /// More than the shortest life of a marker. No sum, which a forged id could make overflow.
+    package static func isDayLater(_ id: EventID, than other: EventID) -> Bool {
+        id > other && id.milliseconds - other.milliseconds > day
+    }
+
     private var lanes: [Lane]
     private let mark: EventID
 
@@ -108,7 +113,7 @@ package struct Replay {
         guard !lane.isOpenEnded else { return }
         if let previous {
             if previous > lane.readUpTo { miss(upTo: min(previous, mark), lane: index) }
-        } else if id.milliseconds > lane.readUpTo.milliseconds + Replay.day {
+        } else if Replay.isDayLater(id, than: lane.readUpTo) {
             // The chain begins anew once its marker has expired: what was before is not known.
             miss(upTo: mark, lane: index)
         }
@@ -120,7 +125,7 @@ package struct Replay {
         guard !lane.isOpenEnded else { return }
         if let marker {
             if marker.id > lane.readUpTo { miss(upTo: min(marker.id, mark), lane: index) }
-        } else if mark.milliseconds > lane.readUpTo.milliseconds + Replay.day {
+        } else if Replay.isDayLater(mark, than: lane.readUpTo) {
             miss(upTo: mark, lane: index)
         }
     }

@@ -90,6 +90,15 @@ struct ReplayTests {
             "earliest asks for what is there")
     }
 
+    @Test("At the end of time nothing overflows")
+    func endOfTime() throws {
+        var log = Log()
+        log.append(EventID(.max, 0))
+        let a = try #require(Self.a)
+        #expect(run([a: Log()], after: EventID(.max - 1, 0), through: .max).isEmpty)
+        #expect(run([a: log], after: EventID(.max - 1, 0), through: .max) == [.event(EventID(.max, 0))])
+    }
+
     @Test("A gap in one log does not make another log's ids go back")
     func gapIsSortedIn() throws {
         var trimmed = Log()

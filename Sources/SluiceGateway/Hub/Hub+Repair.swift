@@ -77,8 +77,7 @@ extension Hub {
                 let markers = readings.flatMap(\.markers)
                 // Markers outlive an outage of less than a day; what has none had no event.
                 let isSuspicious =
-                    first.born > repair.after.milliseconds
-                    || first.clock.milliseconds > repair.after.milliseconds + 86_400_000
+                    first.born > repair.after.milliseconds || Replay.isDayLater(first.clock, than: repair.after)
                 let news = zip(targets, markers).filter { target, marker in
                     isSuspicious || marker.map { $0.id > repair.after(target) } ?? false
                 }

@@ -136,7 +136,8 @@ package final class RedisBroker: Broker {
             let fields = clock.array ?? []
             // A data set without a clock is a new one: the next tick makes it, and says when it was born.
             guard fields.count == 2, let last = fields[0].string.flatMap({ EventID($0) }),
-                let born = fields[1].string.flatMap({ UInt64($0) })
+                let born = fields[1].string.flatMap({ UInt64($0) }),
+                max(last.milliseconds, born) < RedisBroker.timeMax
             else { throw RedisError.unavailable }
             return ClockReading(
                 clock: last, born: born, markers: (markers.array ?? []).map { $0.string.flatMap { LogMarker($0) } })
