@@ -265,7 +265,8 @@ extension Shard {
         for target in gap.targets {
             for stream in subscribers[target]?.streams ?? [] { told[ObjectIdentifier(stream)] = stream }
         }
-        for stream in told.values where gap.to.map({ $0 > stream.state.floor }) ?? true {
+        // As for late events: another topic may have moved the stream's floor behind the loss.
+        for stream in told.values where gap.to.map({ $0 > stream.state.start }) ?? true {
             switch stream.state.phase {
             case .opening, .ended: continue
             case .replaying:

@@ -39,4 +39,19 @@ struct GapTests {
         node.loop.advanceTime(by: .seconds(1))
         #expect(node.counters.gaps.value == 0)
     }
+
+    @Test("reaches a stream that another topic has moved on, without an id; not one that began behind it")
+    func movedOn() throws {
+        let moved = try node.open("topic=a&topic=b")
+        try node.receive("\(GapTests.id(10))", "-", of: b)
+        #expect(moved.stream.state.floor == GapTests.id(10))
+        node.broker.clock = GapTests.id(10)
+        let later = try node.open("topic=a")
+        _ = try node.output(moved.channel)
+        _ = try node.output(later.channel)
+        node.shard.receive(.gap(Gap(from: GapTests.id(0), to: GapTests.id(5), targets: [a]), id: GapTests.id(5)))
+        let told = try node.output(moved.channel)
+        #expect(told.contains("event: gap") && told.contains("topic:a") && !told.contains("id:"))
+        #expect(try node.output(later.channel).isEmpty)
+    }
 }
