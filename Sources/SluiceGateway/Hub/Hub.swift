@@ -150,7 +150,11 @@ package final class Hub {
     package func listen(to targets: [Target], shard index: Int) {
         for target in targets {
             let interest = interests[target] ?? newInterest(target)
-            if interest.shards.isEmpty { interest.isConfirmed = broker.want(target, as: interest.number) }
+            if interest.shards.isEmpty {
+                interest.isConfirmed = broker.want(target, as: interest.number)
+                // Wanted again while it was being given up: what is published in between does not arrive.
+                if !interest.isConfirmed { interest.since = nil }
+            }
             interest.shards.insert(index)
             if interest.isConfirmed, interest.since == nil { fresh.append(interest) }
             send(

@@ -67,4 +67,20 @@ struct HubTests {
         try node.receive("\(HubTests.id(5))", "-", of: a)
         #expect(try node.output(channel).hasSuffix("data: \(HubTests.id(5))\n\n"))
     }
+
+    @Test("A channel that is wanted again while it is unsubscribed has missed something: a resume reads its log")
+    func wantedAgain() throws {
+        let client = try Target.client("c")
+        let first = try node.open("client=c")
+        node.tick()
+        try first.channel.close().wait()
+        node.loop.run()
+        node.broker.logs[client] = [ScriptedNode.entry(HubTests.id(50), "missed")]
+        node.broker.clock = HubTests.id(100)
+        node.tick()
+        node.broker.confirms = false
+        let second = try node.open("client=c&last_event_id=\(HubTests.id(10))")
+        node.hub.confirmed(client)
+        #expect(try node.output(second.channel).contains("data: missed"))
+    }
 }
