@@ -179,7 +179,7 @@ extension Shard {
                 delivered += 1
             case .gap(let gap, let id):
                 counters.gaps.add(1)
-                let lines = gapLines(gap, id: id, for: stream)
+                let lines = Shard.lines(gap, id: id)
                 writer.append(lines: lines, to: &bytes, framing: stream.framing)
                 if let id { highest = max(highest, id) }
             case .read(let requests):
@@ -261,19 +261,22 @@ extension Shard {
     func tell(_ gap: Gap, id: EventID?) {
         if let to = gap.to { ring.hole(upTo: to) }
         let now = NIODeadline.now()
+        let lost = Set(gap.targets)
         var told: [ObjectIdentifier: Stream] = [:]
         for target in gap.targets {
             for stream in subscribers[target]?.streams ?? [] { told[ObjectIdentifier(stream)] = stream }
         }
         // As for late events: another topic may have moved the stream's floor behind the loss.
         for stream in told.values where gap.to.map({ $0 > stream.state.start }) ?? true {
+            // Of a stream's few targets, because an outage may have cost all targets of the node something.
+            let own = Gap(from: gap.from, to: gap.to, targets: stream.targets.filter(lost.contains))
             switch stream.state.phase {
             case .opening, .ended: continue
             case .replaying:
                 // What its own reading covers, it will find itself.
-                if let to = gap.to, let run = stream.replay, to > run.mark { owe(gap, to: stream) }
+                if let to = gap.to, let run = stream.replay, to > run.mark { owe(own, to: stream) }
             case .live, .reading:
-                if stream.state.isLive { send(gap, id: id, to: stream, now: now) } else { owe(gap, to: stream) }
+                if stream.state.isLive { send(own, id: id, to: stream, now: now) } else { owe(own, to: stream) }
             }
         }
     }
@@ -299,13 +302,12 @@ extension Shard {
         counters.gaps.add(1)
         let carried = id.flatMap { $0 > stream.state.floor ? $0 : nil }
         if let carried { stream.state.wrote(upTo: carried, now: now) }
-        send(lines: gapLines(gap, id: carried, for: stream), to: stream, now: now)
+        send(lines: Shard.lines(gap, id: carried), to: stream, now: now)
     }
 
-    private func gapLines(_ gap: Gap, id: EventID?, for stream: Stream) -> String {
-        let own = Set(stream.targets)
-        return ControlBlock.gap(
-            from: gap.from.map { Cursor($0) }, to: gap.to.map { Cursor($0) }, targets: gap.targets.filter(own.contains),
+    private static func lines(_ gap: Gap, id: EventID?) -> String {
+        ControlBlock.gap(
+            from: gap.from.map { Cursor($0) }, to: gap.to.map { Cursor($0) }, targets: gap.targets,
             id: id.map { Cursor($0) })
     }
 

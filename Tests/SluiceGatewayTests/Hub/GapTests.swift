@@ -40,6 +40,13 @@ struct GapTests {
         #expect(node.counters.gaps.value == 0)
     }
 
+    @Test("that is owed names the stream's own targets only, however many have lost something")
+    func ownTargets() throws {
+        let others = try (0..<500).map { try Target.topic("other\($0)") }
+        let (stream, _) = try owed(others + [a])
+        #expect(stream.owedGap.first?.targets == [a])
+    }
+
     @Test("reaches a stream that another topic has moved on, without an id; not one that began behind it")
     func movedOn() throws {
         let moved = try node.open("topic=a&topic=b")
