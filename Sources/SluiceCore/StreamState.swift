@@ -180,8 +180,11 @@ package struct StreamState {
             if now - lastProgress >= limits.stall { return (.stalled, .distantFuture) }
             return (.sleep, earliest(lastProgress + limits.stall))
         }
-        guard phase == .live else { return (.sleep, earliest(now + limits.heartbeat)) }
-        if now - lastCursor >= limits.checkpoint {
+        // It is about to be written anyway.
+        if case .reading = phase { return (.sleep, earliest(now + limits.heartbeat)) }
+        // What waits for Redis has only heartbeats: where it stands is not known before that is back.
+        let isLive = phase == .live
+        if isLive, now - lastCursor >= limits.checkpoint {
             lastCursor = now
             if clock > floor {
                 floor = clock
@@ -194,7 +197,8 @@ package struct StreamState {
             lastWrite = now
             action = .heartbeat
         }
-        return (action, earliest(min(lastWrite + limits.heartbeat, lastCursor + limits.checkpoint)))
+        let next = lastWrite + limits.heartbeat
+        return (action, earliest(isLive ? min(next, lastCursor + limits.checkpoint) : next))
     }
 
     private func earliest(_ deadline: NIODeadline) -> NIODeadline {

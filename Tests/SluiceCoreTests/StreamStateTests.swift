@@ -252,6 +252,17 @@ struct StreamStateTests {
         #expect(action == .heartbeat)
     }
 
+    @Test(
+        "a stream that waits for Redis has its heartbeat, and no checkpoint", arguments: [opening(), replaying()])
+    func waitingHeartbeat(_ waiting: StreamState) {
+        var state = waiting
+        #expect(StreamStateTests.wake(&state, at: 14, clock: EventID(500, 0)) == (.sleep, StreamStateTests.at(15)))
+        #expect(StreamStateTests.wake(&state, at: 15, clock: EventID(500, 0)) == (.heartbeat, StreamStateTests.at(30)))
+        #expect(StreamStateTests.wake(&state, at: 400, clock: EventID(500, 0)).action == .heartbeat)
+        state.blocked(ringEnd: 5, now: StreamStateTests.at(400))
+        #expect(StreamStateTests.wake(&state, at: 420).action == .sleep, "not within a frame")
+    }
+
     @Test("a cursor that grew old is renewed if the clock has moved on, and stands for a heartbeat")
     func checkpoint() {
         var state = StreamStateTests.live()
