@@ -49,8 +49,10 @@ package struct Replay {
         var gapOrder = EventID.zero
         /// A gap up to here was told already.
         var toldUpTo = EventID.zero
-        /// What was before `after` is not certain, and has been told or was never asked for: no predecessor is missed.
+        /// What was before `after` is not certain, and has been told or was never asked for.
         var isOpenEnded: Bool
+        /// No predecessor of what is read next is missed.
+        var isUncertain: Bool { isOpenEnded && entries.isEmpty }
     }
 
     private static let day: UInt64 = 86_400_000
@@ -96,7 +98,6 @@ package struct Replay {
             }
             lanes[index].entries.append(entry)
             lanes[index].readUpTo = entry.id
-            lanes[index].isOpenEnded = false
         }
         if isOver {
             // An entry behind the mark has named its predecessor; without one the marker has to speak.
@@ -110,7 +111,7 @@ package struct Replay {
     /// An entry names the one before it: is that one missing?
     private mutating func note(previous: EventID?, of id: EventID, lane index: Int) {
         let lane = lanes[index]
-        guard !lane.isOpenEnded else { return }
+        guard !lane.isUncertain else { return }
         if let previous {
             if previous > lane.readUpTo { miss(upTo: min(previous, mark), lane: index) }
         } else if Replay.isDayLater(id, than: lane.readUpTo) {
@@ -122,7 +123,7 @@ package struct Replay {
     /// The log has no more entries: does its marker know of any?
     private mutating func note(_ marker: LogMarker?, lane index: Int) {
         let lane = lanes[index]
-        guard !lane.isOpenEnded else { return }
+        guard !lane.isUncertain else { return }
         if let marker {
             if marker.id > lane.readUpTo { miss(upTo: min(marker.id, mark), lane: index) }
         } else if Replay.isDayLater(mark, than: lane.readUpTo) {
@@ -154,6 +155,7 @@ package struct Replay {
         if lanes[index].gap != nil, gapComesFirst(index) { return takeGap(index) }
         guard let entry = lanes[index].entries.popFirst() else { return .done }
         lanes[index].after = entry.id
+        lanes[index].isOpenEnded = false
         if lanes[index].entries.isEmpty, lanes[index].phase == .filled { lanes[index].phase = .wanting }
         return .event(entry, lanes[index].target)
     }

@@ -90,6 +90,24 @@ struct ReplayTests {
             "earliest asks for what is there")
     }
 
+    @Test("earliest has no gap before its first event, also if its pages are forgotten before any of them is given out")
+    func earliestForgotten() throws {
+        var log = Log()
+        for number in 1...10 as ClosedRange<UInt64> { log.append(Self.id(number)) }
+        log.entries.removeFirst(7)
+        let a = try #require(Self.a)
+        #expect(
+            run([a: log], after: nil, through: Self.id(20), forgetting: true)
+                == [8, 9, 10].map { .event(Self.id($0)) })
+        log.entries.remove(at: 1)
+        #expect(
+            run([a: log], after: nil, through: Self.id(20), forgetting: true)
+                == [
+                    .event(Self.id(8)), .gap(from: Self.id(8), to: Self.id(9), ["topic:a"], id: Self.id(9)),
+                    .event(Self.id(10)),
+                ], "within the log it has to be whole")
+    }
+
     @Test("At the end of time nothing overflows")
     func endOfTime() throws {
         var log = Log()
