@@ -61,6 +61,11 @@ package final class RedisCommands {
         connection?.close()
     }
 
+    /// Ends a connection that is of no use any more; another is made and prepared.
+    package func reconnect() {
+        connection?.close()
+    }
+
     private func connected(_ connection: RedisConnection) {
         guard !isStopped else { return connection.close() }
         if hasComplained { logger.notice("connected to Redis again", metadata: ["redis": "\(endpoint.url)"]) }

@@ -25,6 +25,13 @@ package enum RedisError: Error, Equatable, CustomStringConvertible {
         case .refused(let message): message
         }
     }
+
+    /// Nothing that a node has to do can be done over this connection any more: its Redis has become a replica, or has
+    /// lost the function.
+    package var endsUse: Bool {
+        guard case .refused(let message) = self else { return false }
+        return message.hasPrefix("READONLY") || message.hasPrefix("ERR Function not found")
+    }
 }
 
 /// Where Redis is and how to log in: everything that a new connection needs.

@@ -65,6 +65,20 @@ extension NodeTests {
             #expect(client.now.openings == 1)
         }
 
+        @Test("A Redis whose functions were flushed gets them back: the node publishes and hears its ticks again")
+        func functionLost() async throws {
+            let test = try await TestNode.start(.redis)
+            let redis = try #require(test.redis)
+            #expect(try await test.publish(#"{"topic":"t","data":"1"}"#).status == 200)
+            try await redis.cli("FUNCTION", "FLUSH")
+            #expect(
+                await eventually(within: 15) { try await redis.cli("FUNCTION", "LIST").contains("sluice_publish") })
+            #expect(
+                await eventually {
+                    try await TestSupport.publish(test.port, #"{"topic":"t","data":"2"}"#).status == 200
+                })
+        }
+
         /// Puts an event into the log as the function does, but publishes nothing: a message that was lost on its way.
         private func lose(_ redis: RedisServer, _ topic: String, _ data: String) async throws {
             let marker = try await redis.cli("GET", "sluice:last:topic:\(topic)")

@@ -49,6 +49,11 @@ private final class Commands: Sendable {
         }
     }
 
+    func reconnect() async throws {
+        let box = box
+        try await eventLoop.submit { box.value?.reconnect() }.get()
+    }
+
     func stop() async throws {
         let box = box
         try await eventLoop.submit {
@@ -88,6 +93,38 @@ struct RedisCommandsTests {
         commands.failsToPrepare.withLock { $0 = false }
         #expect(await eventually { await commands.ping() == .success(.status("PONG")) })
         try await commands.stop()
+    }
+
+    @Test("a connection that is of no use is made and prepared anew")
+    func reconnects() async throws {
+        let server = try await RedisServer()
+        let commands = try await Commands(port: server.port)
+        #expect(await eventually { try await commands.isConnected() })
+        try await commands.reconnect()
+        #expect(await eventually { await commands.ping() == .success(.status("PONG")) })
+        #expect(commands.preparations.withLock { $0 } == 2)
+        try await commands.stop()
+    }
+
+    @Test(
+        "a Redis without the function, or one that has become a replica, makes a connection useless; a refusal does not"
+    )
+    func useless() async throws {
+        let server = try await RedisServer()
+        let client = try await Client(server.endpoint())
+        func failure(_ words: String...) async throws -> RedisError? {
+            do {
+                _ = try await client.send(RESPCommand(words))
+                return nil
+            } catch { return error as? RedisError }
+        }
+        #expect(try await failure("FCALL", "sluice_tick", "1", "sluice:node:n", "0-0")?.endsUse == true)
+        try await client.install()
+        #expect(try await failure("FCALL", "sluice_tick", "1", "sluice:node:n", "0-0") == nil)
+        #expect(try await failure("FCALL", "sluice_tick", "1", "sluice:node:n", "x")?.endsUse == false)
+        try await server.cli("REPLICAOF", "127.0.0.1", "1")
+        #expect(try await failure("FCALL", "sluice_tick", "1", "sluice:node:n", "0-0")?.endsUse == true)
+        #expect(!RedisError.unavailable.endsUse && !RedisError.lost("READONLY").endsUse)
     }
 
     @Test("once stopped it does not come back")

@@ -184,7 +184,10 @@ package final class RedisBroker: Broker {
     }
 
     package func tick(known: EventID) {
-        send(["FCALL", "sluice_tick", "1", names.node(nodeID), known.description]).whenComplete { _ in }
+        send(["FCALL", "sluice_tick", "1", names.node(nodeID), known.description]).assumeIsolated().whenFailure {
+            [weak self] error in
+            if let error = error as? RedisError, error.endsUse { self?.commands?.reconnect() }
+        }
     }
 
     package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
