@@ -35,8 +35,6 @@ package struct Envelope: Equatable, Sendable {
     package enum Malformed: Error, Equatable {
         case version
         case id
-        /// No id, and yet one before it; or the one before it is not before it.
-        case previous
         case header
         case noData
     }
@@ -50,10 +48,9 @@ package struct Envelope: Equatable, Sendable {
         guard words.first?.elementsEqual("1".utf8) == true else { throw .version }
         guard words.count == 3 else { throw .id }
         id = try Envelope.id(words[1])
-        previous = try Envelope.id(words[2])
-        if let previous {
-            guard let id, previous < id else { throw .previous }
-        }
+        let given = try Envelope.id(words[2])
+        // One that can't be is no reason to look for it.
+        previous = given.flatMap { previous in id.flatMap { previous < $0 ? previous : nil } }
         while true {
             guard let line = reader.next() else { throw .noData }
             if line.isEmpty { break }

@@ -25,6 +25,11 @@ package struct TimerWheel<Element> {
         slots[slot].append(element)
     }
 
+    /// Lets go of what need not be looked at any more.
+    package mutating func removeAll(where isOver: (Element) -> Bool) {
+        for slot in slots.indices { slots[slot].removeAll(where: isOver) }
+    }
+
     /// Takes out what is due at `now`, the earlier tick first. Handed out as a whole: who is told to look at itself may
     /// put things in.
     package mutating func due(at now: NIODeadline) -> ContiguousArray<Element> {

@@ -90,6 +90,14 @@ struct EnvelopeTests {
     }
 
     @Test(
+        "a predecessor that can't be one is none: there is nothing to look for",
+        arguments: ["- 5-1", "5-1 5-1", "5-1 5-2", "5-1 18446744073709551615-0"])
+    func impossiblePredecessor(_ ids: String) throws {
+        let envelope = try EnvelopeTests.decode("\u{1E}1 \(ids)\nevent: a\n\nx")
+        #expect(envelope.previous == nil && envelope.type == "a")
+    }
+
+    @Test(
         "a payload with the mark that does not parse is refused, and the reason says why",
         arguments: [
             ("\u{1E}", .noData), ("\u{1E}1 - -", .noData), ("\u{1E}1 - -\n", .noData), ("\u{1E}1 - -\nend", .noData),
@@ -99,7 +107,6 @@ struct EnvelopeTests {
             ("\u{1E}1 -\n\n", .id), ("\u{1E}1 - - -\n\n", .id), ("\u{1E}1  - -\n\n", .id), ("\u{1E}1 - - \n\n", .id),
             ("\u{1E}1 5 -\n\n", .id), ("\u{1E}1 05-1 -\n\n", .id), ("\u{1E}1 5-1 x\n\n", .id),
             ("\u{1E}1 -- -\n\n", .id), ("\u{1E}1 5-1 18446744073709551616-0\n\n", .id),
-            ("\u{1E}1 - 5-1\n\n", .previous), ("\u{1E}1 5-1 5-1\n\n", .previous), ("\u{1E}1 5-1 5-2\n\n", .previous),
             ("\u{1E}1 - -\nevent: \n\n", .header), ("\u{1E}1 - -\nkey: \n\n", .header),
             ("\u{1E}1 - -\nevent: checkpoint\n\n", .header), ("\u{1E}1 - -\nevent: gap\n\n", .header),
             ("\u{1E}1 - -\nevent: pause\n\n", .header), ("\u{1E}1 - -\nevent: error\n\n", .header),

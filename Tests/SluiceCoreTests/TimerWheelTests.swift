@@ -36,6 +36,14 @@ struct TimerWheelTests {
         #expect(TimerWheelTests.due(&wheel, at: 70) == [1, 2])
     }
 
+    @Test("what is let go of does not come, and the rest does")
+    func removeAll() {
+        var wheel = TimerWheel<Int>(slots: 8, tick: .milliseconds(10), now: TimerWheelTests.start)
+        for number in 0..<60 { wheel.insert(number, at: TimerWheelTests.at(Int64(number))) }
+        wheel.removeAll { !$0.isMultiple(of: 7) }
+        #expect(TimerWheelTests.due(&wheel, at: 70) == [0, 7, 14, 21, 28, 35, 42, 49, 56])
+    }
+
     @Test("a late look hands out everything that is due, the earlier tick first")
     func lateLook() {
         var wheel = TimerWheel<Int>(slots: 8, tick: .milliseconds(10), now: TimerWheelTests.start)

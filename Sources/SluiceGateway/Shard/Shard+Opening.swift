@@ -11,6 +11,7 @@ extension Shard {
     /// A stream that the broker does not let begin gets its head after this all the same.
     private static let headWait = TimeAmount.seconds(1)
     private static let retryDelay = TimeAmount.milliseconds(250)
+    private static let endedMax = 1024
 
     /// Takes in a stream; `targets` without `all`, which every stream listens to.
     package func open(_ stream: Stream, targets: [Target]) {
@@ -178,6 +179,7 @@ extension Shard {
     /// The channel is closed: the stream leaves everything.
     package func closed(_ stream: Stream) {
         stream.end()
+        forgetEnded()
         counters.streamsOpen.add(-1)
         // A stream of HTTP/2 shares its connection, which counts itself.
         if !stream.socket.isHTTP2 { counters.connectionsOpen.add(-1) }
@@ -194,6 +196,15 @@ extension Shard {
             let index = index
             hub?.run { $0.unlisten(to: target, shard: index) }
         }
+    }
+
+    /// The wheel keeps what has ended until its time comes: who opens and closes all the time must not fill the memory
+    /// with it.
+    private func forgetEnded() {
+        endedInWheel += 1
+        guard endedInWheel > max(Shard.endedMax, everyone.streams.count) else { return }
+        endedInWheel = 0
+        wheel.removeAll { $0.state.phase == .ended }
     }
 
     /// Everything that the stream asks for is over, and the client knows it.

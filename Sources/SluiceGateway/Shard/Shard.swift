@@ -57,6 +57,8 @@ package final class Shard {
     /// Targets that were confirmed since the last tick.
     private var fresh: [Subscribers] = []
     var wheel: TimerWheel<Stream>
+    /// Streams that ended since the wheel was last swept: it has no more than these to let go of.
+    var endedInWheel = 0
     private var ticker: RepeatedTask?
     private var openRate: TokenBucket
     /// Connections that are no streams yet, and requests that wait.
