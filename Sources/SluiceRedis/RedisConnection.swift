@@ -80,7 +80,8 @@ package final class RedisConnection: ChannelInboundHandler {
     private var output = ByteBuffer()
     private var isFlushScheduled = false
     private var timer: Scheduled<Void>?
-    private var lastRead = NIODeadline.uptimeNanoseconds(0)
+    /// When anything came last.
+    package private(set) var lastRead = NIODeadline.uptimeNanoseconds(0)
     private var failure: String?
 
     /// Once this is set the connection is a subscriber's: every reply is handed here.

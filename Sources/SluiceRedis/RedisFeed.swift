@@ -39,6 +39,7 @@ package final class RedisFeed {
     private let endpoint: RedisEndpoint
     private let eventLoop: any EventLoop
     private let logger: Logger
+    private let silenceMax: TimeAmount
     private let callbacks: Callbacks
     private var subscriptions: Subscriptions
     private var connection: RedisConnection?
@@ -49,12 +50,15 @@ package final class RedisFeed {
     private var isSendScheduled = false
     private var lingerTimer: RepeatedTask?
 
+    /// - Parameter silenceMax: how long Redis may say nothing while it is to confirm channels.
     package init(
-        endpoint: RedisEndpoint, eventLoop: any EventLoop, logger: Logger, linger: TimeAmount, callbacks: Callbacks
+        endpoint: RedisEndpoint, eventLoop: any EventLoop, logger: Logger, linger: TimeAmount,
+        silenceMax: TimeAmount = .seconds(5), callbacks: Callbacks
     ) {
         self.endpoint = endpoint
         self.eventLoop = eventLoop
         self.logger = logger
+        self.silenceMax = silenceMax
         self.callbacks = callbacks
         self.subscriptions = Subscriptions(linger: linger)
     }
@@ -64,6 +68,7 @@ package final class RedisFeed {
         lingerTimer = eventLoop.scheduleRepeatedTask(initialDelay: RedisFeed.lingerCheck, delay: RedisFeed.lingerCheck)
         { _ in
             bound.value.sendCommands()
+            bound.value.checkSilence()
         }
         connect()
     }
@@ -187,6 +192,13 @@ package final class RedisFeed {
         }
         sendCommands()
         checkSettled()
+    }
+
+    /// Once the feed is up, ticks show that it is alive. Before that a Redis that fell silent, or a proxy in front of
+    /// it, would leave the node deaf for as long as TCP waits.
+    private func checkSilence() {
+        guard !isUp, let connection, .now() - connection.lastRead > silenceMax else { return }
+        connection.close()
     }
 
     private func checkSettled() {

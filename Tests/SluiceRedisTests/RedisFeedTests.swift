@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import SluiceRedis
+import Synchronization
 import TestSupport
 import Testing
 
@@ -45,6 +46,21 @@ struct RedisFeedTests {
         #expect(await eventually { feed.messages.count == payloads.count })
         #expect(feed.messages == payloads)
         try await feed.stop()
+    }
+
+    @Test(
+        "a server that falls silent before it has confirmed the channels is left, and called again",
+        .timeLimit(.minutes(1)))
+    func silence() async throws {
+        let connections = Mutex(0)
+        let server = try await SlowReplies.bind("", interval: .zero) { connections.withLock { $0 += 1 } }
+        defer { server.close(promise: nil) }
+        let port = try #require(server.localAddress?.port)
+        let feed = try await FeedProbe(
+            RedisEndpoint(url: RedisURL("redis://127.0.0.1:\(port)"), clientName: "x"), silenceMax: .milliseconds(500),
+            wanting: ["a"])
+        #expect(await eventually { connections.withLock { $0 } > 2 })
+        #expect(feed.events.isEmpty)
     }
 
     @Test("glob characters are plain ones: only the exact name is heard")

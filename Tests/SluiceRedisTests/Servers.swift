@@ -101,14 +101,17 @@ final class FeedProbe: Sendable {
     private let recorder = Recorder()
     private let box: NIOLoopBoundBox<RedisFeed?>
 
-    init(_ endpoint: RedisEndpoint, linger: TimeAmount = .seconds(60)) async throws {
+    init(
+        _ endpoint: RedisEndpoint, linger: TimeAmount = .seconds(60), silenceMax: TimeAmount = .seconds(5),
+        wanting channels: [String] = []
+    ) async throws {
         let eventLoop = eventLoop
         let recorder = recorder
         let box = NIOLoopBoundBox.makeEmptyBox(valueType: RedisFeed.self, eventLoop: eventLoop)
         self.box = box
         try await eventLoop.submit {
             let feed = RedisFeed(
-                endpoint: endpoint, eventLoop: eventLoop, logger: quiet, linger: linger,
+                endpoint: endpoint, eventLoop: eventLoop, logger: quiet, linger: linger, silenceMax: silenceMax,
                 callbacks: RedisFeed.Callbacks(
                     onMessage: { channel, payload in
                         recorder.note(.message(String(decoding: channel, as: UTF8.self), Array(payload)))
@@ -117,6 +120,7 @@ final class FeedProbe: Sendable {
                     onGone: { recorder.note(.gone($0)) },
                     onUp: { recorder.note(.up) }, onDown: { recorder.note(.down) }))
             box.value = feed
+            for channel in channels { _ = feed.want(channel) }
             feed.start()
         }.get()
     }
@@ -172,10 +176,13 @@ final class SlowReplies: ChannelInboundHandler {
         self.interval = interval
     }
 
-    static func bind(_ reply: String, interval: TimeAmount) async throws -> any Channel {
+    static func bind(
+        _ reply: String, interval: TimeAmount, onAccept: @escaping @Sendable () -> Void = {}
+    ) async throws -> any Channel {
         try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    onAccept()
                     try channel.pipeline.syncOperations.addHandler(SlowReplies(reply, interval: interval))
                 }
             }
