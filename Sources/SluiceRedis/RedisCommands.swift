@@ -61,9 +61,13 @@ package final class RedisCommands {
         connection?.close()
     }
 
-    /// Ends a connection that is of no use any more; another is made and prepared.
+    /// Replaces a connection that is of no use any more. Not an outage: whoever calls knows why, and says so.
     package func reconnect() {
-        connection?.close()
+        guard let connection else { return }
+        self.connection = nil
+        connection.onClose = nil
+        connection.close()
+        start()
     }
 
     private func connected(_ connection: RedisConnection) {

@@ -186,7 +186,12 @@ package final class RedisBroker: Broker {
     package func tick(known: EventID) {
         send(["FCALL", "sluice_tick", "1", names.node(nodeID), known.description]).assumeIsolated().whenFailure {
             [weak self] error in
-            if let error = error as? RedisError, error.endsUse { self?.commands?.reconnect() }
+            guard let self, let error = error as? RedisError, error.endsUse else { return }
+            if complaints.isDue("use", now: .now()) {
+                logger.warning(
+                    "Redis can't do what a node needs; connecting anew", metadata: ["reason": "\(error)"])
+            }
+            commands?.reconnect()
         }
     }
 

@@ -9,7 +9,7 @@ extension FuzzTarget {
         let text = input.text
         checkQuoted(text)
         if let members = try? JSONText.object(text) {
-            for (name, member) in members { checkMember(name, member) }
+            for (name, member) in members { checkMember(name.text, member) }
         }
         var limits = PublishRequest.Limits(dataBytesMax: 512, maxlen: 7, ttl: 8)
         limits.targetsMax = 3
