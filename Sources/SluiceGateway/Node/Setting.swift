@@ -43,7 +43,10 @@ package struct Setting: Sendable {
         Setting("redis-ca", "FILE", "", "certificates (PEM) that sign a rediss:// server's; none: the system's") {
             settings, text throws(Invalid) in settings.redisCertificateAuthority = text
         },
-        Setting("prefix", "NAME", "sluice", "of every Redis name") { settings, text throws(Invalid) in
+        Setting(
+            "prefix", "NAME", "sluice",
+            "of every Redis name; two deployments on one Redis need two, also in two databases: channels are in none"
+        ) { settings, text throws(Invalid) in
             if let problem = RedisNames.problem(prefix: text) { throw Invalid(expected: problem) }
             settings.prefix = text
         },
