@@ -32,7 +32,7 @@ package final class HTTP2Client: Sendable {
         /// The node gets no more window for it.
         var isHeld = false
         var debt = 0
-        var upload: ArraySlice<UInt8> = []
+        package var upload: ArraySlice<UInt8> = []
         var hasUpload = false
         var sendWindow = 0
 

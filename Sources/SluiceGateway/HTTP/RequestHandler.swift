@@ -165,7 +165,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     private func setReads(_ areWanted: Bool, context: ChannelHandlerContext) {
-        try? context.channel.syncOptions?.setOption(.autoRead, value: areWanted)
+        // At once, because this is the channel's loop. (A stream of HTTP/2 has no options that are called so.)
+        context.channel.setOption(.autoRead, value: areWanted).whenFailure { _ in }
     }
 
     private func received(_ bytes: ByteBuffer, context: ChannelHandlerContext) {

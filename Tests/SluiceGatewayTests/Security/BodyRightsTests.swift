@@ -52,9 +52,9 @@ extension NodeTests {
         }
 
         @Test(
-            "While a token can't be checked yet its body waits in the kernel, not in the node",
-            .timeLimit(.minutes(1)))
-        func unchecked() async throws {
+            "While a token can't be checked yet its body waits with the client, or in the kernel, but not in the node",
+            .timeLimit(.minutes(1)), arguments: [Transport.http11, .h2c])
+        func unchecked(transport: Transport) async throws {
             // Takes requests for its keys and never answers.
             let keys = KeySetServer("")
             keys.serve(KeySetServer.Document(delay: .hours(1)))
@@ -70,6 +70,16 @@ extension NodeTests {
                 + "Content-Length: \(body.count)\r\n\r\n"
             // The second try is under way, for two seconds: who comes now waits for it.
             #expect(await eventually { keys.requests == 2 })
+            guard transport == .http11 else {
+                let client = try await HTTP2Client(port: node.port)
+                let headers = ["authorization": "Bearer \(token)"]
+                let streams = (0..<12).map { _ in client.open("POST", "/publish", headers: headers, body: body) }
+                try await Task.sleep(for: .seconds(1))
+                // Two windows' worth of each at most is on its way.
+                #expect(streams.allSatisfy { client[$0].upload.count > body.count - (128 << 10) })
+                #expect(await eventually { streams.allSatisfy { client[$0].answer?.status == 503 } })
+                return
+            }
             let sockets = try await withThrowingTaskGroup { group in
                 for _ in 0..<12 {
                     group.addTask {
