@@ -109,8 +109,11 @@ package final class TokenVerifier: Sendable {
         KeyRing(localKeys + remoteKeys.flatMap(\.keys).map { KeyRing.Entry($0, mayPublish: !hasPublishKeys) })
     }
 
-    /// Not one of a set's keys was seen since the start.
+    /// A set was never fetched: a token that no known key has signed may still be right.
     package var lacksKeys: Bool { remoteKeys.contains { $0.generation == 0 } }
+
+    /// Nobody's token can be told from others. Where one issuer of several is away, the others' clients can be served.
+    package var hasNoKey: Bool { localKeys.isEmpty && remoteKeys.allSatisfy { $0.generation == 0 } }
 
     private func signer(of token: SignedToken) async -> KeyRing.Entry? {
         let ring = ring

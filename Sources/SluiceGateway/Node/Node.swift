@@ -54,7 +54,7 @@ package final class Node: Sendable {
 
     /// Why this node should not be given new streams; nil: it is ready.
     package var problem: String? {
-        status.problem ?? (tokens?.lacksKeys == true ? "the keys of --jwks could not be fetched yet" : nil)
+        status.problem ?? (tokens?.hasNoKey == true ? "the keys of --jwks could not be fetched yet" : nil)
     }
 
     package func publish(_ publication: Publication, on eventLoop: any EventLoop) -> EventLoopFuture<Receipt> {

@@ -27,11 +27,10 @@ struct RemoteKeysTests {
     private let first = ES256PrivateKey()
     private let second = ES256PrivateKey()
 
-    private func verifier(port: Int) async throws -> TokenVerifier {
+    private func verifier(port ports: Int...) async throws -> TokenVerifier {
         let clock = clock
-        let settings = try SettingsSource(
-            arguments: ["--auth", "jwt", "--jwks", "http://127.0.0.1:\(port)/keys?secret=1"], environment: [:]
-        ) { _ in "" }.load()
+        let sets = ports.flatMap { ["--jwks", "http://127.0.0.1:\($0)/keys?secret=1"] }
+        let settings = try SettingsSource(arguments: ["--auth", "jwt"] + sets, environment: [:]) { _ in "" }.load()
         return try await TokenVerifier(
             settings, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), wallClock: { 0 },
             clock: { clock.now }, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
@@ -53,7 +52,7 @@ struct RemoteKeysTests {
         let token = try await token(first, kid: "1")
         for _ in 0..<2 {
             let problem = await #expect(throws: HTTPProblem.self) { try await verifier.verify(token) }
-            #expect(problem?.status == .serviceUnavailable && verifier.lacksKeys)
+            #expect(problem?.status == .serviceUnavailable && verifier.lacksKeys && verifier.hasNoKey)
         }
         server.serve(TokenMaker.set([TokenMaker.jwk(first, kid: "1")]))
         clock.advance(.seconds(10))
@@ -65,6 +64,18 @@ struct RemoteKeysTests {
         let unknown = try await self.token(second, kid: "2")
         #expect(await !isTaken(unknown, by: verifier))
         #expect(await isTaken(token, by: verifier))
+    }
+
+    @Test("Of two issuers one is away: the other's tokens are good, and the node may be ready")
+    func oneOfTwo() async throws {
+        let server = KeySetServer(TokenMaker.set([TokenMaker.jwk(first, kid: "1")]))
+        let verifier = try await verifier(port: try await server.start(), freePort())
+        await verifier.start()
+        #expect(verifier.lacksKeys && !verifier.hasNoKey)
+        #expect(await isTaken(try await token(first, kid: "1"), by: verifier))
+        let other = try await token(second, kid: "2")
+        let problem = await #expect(throws: HTTPProblem.self) { try await verifier.verify(other) }
+        #expect(problem?.status == .serviceUnavailable)
     }
 
     @Test("A node without the keys of its tokens is not ready, and sheds streams instead of refusing them")
