@@ -136,10 +136,14 @@ extension Hub {
             case .event(let entry, let target): deliver(entry, target)
             case .gap(let gap, let id):
                 flush()
-                for target in gap.targets {
+                // A repair that had to begin anew finds again what was told.
+                let untold = gap.targets.filter { target in
+                    gap.to.map { $0 > interests[target]?.lostUpTo ?? .zero } ?? true
+                }
+                for target in untold {
                     interests[target]?.lostUpTo = max(interests[target]?.lostUpTo ?? .zero, gap.to ?? .zero)
                 }
-                sendToAll(.gap(gap, id: id))
+                if !untold.isEmpty { sendToAll(.gap(Gap(from: gap.from, to: gap.to, targets: untold), id: id)) }
             case .read(let requests): return read(requests, repair)
             case .wait: return
             case .done: return finish(repair)
