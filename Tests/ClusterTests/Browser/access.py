@@ -19,7 +19,7 @@ import time
 import urllib.request
 
 import redis
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 OPEN = """url => {
   window.seen = [];
@@ -79,8 +79,9 @@ class Tab:
         if "/events?" in answer.url:
             self.answers.append((answer.status, answer.headers.get("access-control-allow-origin")))
 
-    def text(self, name):
-        return self.page.text_content("#" + name)
+    def expect(self, name, text):
+        """Our page forbids what wait_for_function does."""
+        expect(self.page.locator("#" + name)).to_contain_text(text, timeout=20_000)
 
     def open(self, url):
         self.page.evaluate(OPEN, url)
@@ -151,15 +152,16 @@ def disconnect(tabs, gateway, server):
 def page(tabs, gateway, server):
     token = gateway.token(sub="alice", sluice={"subscribe": ["news"]})
     good, bad = (tabs(f"{gateway.url}/?topic={topic}#token={token}") for topic in ("news", "secret"))
-    good.wait("document.querySelector('#state').dataset.state === 'open'")
+    good.expect("state", "open")
     # It asks for the client that the token is of, and for no other's events.
     assert good.page.input_value("#client") == "alice"
     for target in ("topic:news", "client:alice"):
         server.fcall("sluice_publish", 1, f"sluice:{target}", "for those who may")
-    good.wait("document.querySelector('#count').textContent === '2'")
-    bad.wait("document.querySelector('#detail').textContent.includes('(403, forbidden)')")
-    assert bad.text("state") == "ended" and bad.text("count") == "0"
-    assert token not in bad.text("detail")
+    good.expect("count", "2")
+    bad.expect("detail", "(403, forbidden)")
+    bad.expect("state", "ended")
+    bad.expect("count", "0")
+    assert token not in bad.page.text_content("#detail")
 
 
 def main():
