@@ -41,8 +41,6 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         var isWhole = false
         /// It waits for a 100 before it sends its body (RFC 9110 §10.1.1).
         var awaitsContinue = false
-        /// Reads no more of the body until it is known whether it may be sent.
-        var isPaused = false
 
         var problem: HTTPProblem? {
             if case .failure(let problem) = grant { problem } else { nil }
@@ -63,6 +61,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     /// The body has to be read, or the answer taken, by then.
     private var deadline = NIODeadline.distantFuture
     private var isWatched = false
+    /// No more of a body is read until it is known whether it may be sent.
+    private var isPaused = false
     private weak var channel: (any Channel)?
 
     package init(node: Node, shard: Shard, router: Router, transport: Transport, watch: ConnectionGuard) {
@@ -150,23 +150,36 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     /// The token was checked. There is no other request yet: this one has not been answered.
     private func checked(_ grant: Result<Grant, HTTPProblem>, context: ChannelHandlerContext) {
         guard case .reading(var incoming) = state else { return }
-        let isPaused = incoming.isPaused
+        let hasBegun = isPaused
+        resume(context: context)
         incoming.grant = incoming.visit.map { visit in grant.flatMap { visit.admitted($0) } } ?? grant
-        incoming.isPaused = false
         state = .reading(incoming)
         if incoming.isWhole {
             carryOut(incoming, context: context)
-        } else if incoming.awaitsContinue, !isPaused {
+        } else if incoming.awaitsContinue, !hasBegun {
             answerExpectation(of: incoming, context: context)
         } else if let problem = incoming.problem, incoming.body.readableBytes > 0 {
             refuse(problem, head: incoming.head, context: context)
         }
-        if isPaused { setReads(true, context: context) }
     }
 
-    private func setReads(_ areWanted: Bool, context: ChannelHandlerContext) {
-        // At once, because this is the channel's loop. (A stream of HTTP/2 has no options that are called so.)
-        context.channel.setOption(.autoRead, value: areWanted).whenFailure { _ in }
+    private func pause(context: ChannelHandlerContext) {
+        guard !isPaused else { return }
+        isPaused = true
+        // At once, because this is the channel's loop. (A stream of HTTP/2 has no synchronous options.)
+        context.channel.setOption(.autoRead, value: false).whenFailure { _ in }
+    }
+
+    /// In a turn of its own: what has waited may come before `read` returns. The next request may have paused by then.
+    private func resume(context: ChannelHandlerContext) {
+        guard isPaused else { return }
+        isPaused = false
+        context.eventLoop.assumeIsolated().execute { [self] in
+            guard !isPaused, let channel else { return }
+            channel.setOption(.autoRead, value: true).whenFailure { _ in }
+            // A stream of HTTP/2 does not begin by itself.
+            channel.read()
+        }
     }
 
     private func received(_ bytes: ByteBuffer, context: ChannelHandlerContext) {
@@ -178,10 +191,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         }
         state = .discarding  // lets go of the body, so that appending does not copy it
         incoming.body.writeImmutableBuffer(bytes)
-        if incoming.grant == nil, !incoming.isPaused {
-            incoming.isPaused = true
-            setReads(false, context: context)
-        }
+        if incoming.grant == nil { pause(context: context) }
         state = .reading(incoming)
     }
 
@@ -268,6 +278,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     /// Answers a request that is not read to its end; its connection can't be used again.
     private func refuse(_ problem: HTTPProblem, head: HTTPRequestHead, context: ChannelHandlerContext) {
+        resume(context: context)
         state = .answering(head)
         send(Answer(problem: problem), context: context, closing: true)
     }

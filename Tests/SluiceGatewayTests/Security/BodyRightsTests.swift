@@ -34,6 +34,37 @@ extension NodeTests {
             }
         }
 
+        @Test(
+            "A large body with a token that is new to the node comes in whole",
+            .timeLimit(.minutes(1)), arguments: [Transport.http11, .tlsHTTP11, .h2c, .tlsHTTP2])
+        func newToken(transport: Transport) async throws {
+            let directory = try Repository.temporaryDirectory()
+            defer { try? FileManager.default.removeItem(atPath: directory) }
+            let key = "\(directory)/key"
+            try Visitor.secret.write(toFile: key, atomically: true, encoding: .utf8)
+            let test = try await TestNode.start(.memory, over: transport, ["--auth", "jwt", "--jwt-key", key])
+            let body = Array(#"{"topic":"news","data":"\#(String(repeating: "x", count: 900_000))"}"#.utf8)
+            for number in 0..<5 {
+                let token = try await Token(sub: "\(number)", sluice: .init(publish: ["news"])).signed()
+                let headers = ["authorization": "Bearer \(token)", "content-type": "application/json"]
+                if transport.isHTTP2 {
+                    var options = HTTP2Client.Options()
+                    options.transport = transport
+                    let client = try await HTTP2Client(port: test.port, options)
+                    let answer = try await client.request("POST", "/publish", headers: headers, body: body)
+                    #expect(answer.status == 200)
+                } else {
+                    var request = "POST /publish HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.count)\r\n"
+                    for (name, value) in headers { request += "\(name): \(value)\r\n" }
+                    let connection = try await HTTPConnection(port: test.port, over: transport)
+                    try await connection.send(request + "\r\n")
+                    try await connection.send(String(decoding: body, as: UTF8.self))
+                    #expect(try await connection.receive().status == 200)
+                }
+            }
+            #expect(try await test.node.metric("events_published_total") == 5)
+        }
+
         @Test("A body that comes all the same is not kept, and is answered before its end", .timeLimit(.minutes(1)))
         func unasked() async throws {
             let guarded = try await GuardedNode(["--threads", "1"])
