@@ -65,7 +65,7 @@ extension NodeTests {
             let control = try await Control(test)
             try await control.publish()
             #expect(await control.stream.receives(1))
-            let before = test.node.descriptors
+            let before = test.node.sockets
             let publishing = Task { try await control.go() }
             let total = FuzzTests.count / 2 / BrokerKind.allCases.count
             let lanes = 4
@@ -83,7 +83,7 @@ extension NodeTests {
             await control.expectExactlyItsEvents()
             #expect(test.node.isRunning, "seed \(FuzzTests.seed): \(test.node.output.suffix(2000))")
             #expect(
-                await eventually(within: 30) { test.node.descriptors <= before }, "\(before), \(test.node.descriptors)")
+                await eventually(within: 30) { test.node.sockets <= before }, "\(before), \(test.node.sockets)")
             #expect(await eventually { try await test.node.metric("streams_open") == 1 })
         }
 
@@ -172,7 +172,7 @@ extension NodeTests {
                 try await test.stream("/events?topic=h&client=h"), try await test.stream("/events?client=h&topic=i"),
             ]
             try await control.publish()
-            let before = test.node.descriptors
+            let before = test.node.sockets
             let client = try await RedisClient(try #require(test.redis))
             var hostile = HostileRequests(seed: FuzzTests.seed)
             let channels = [
@@ -196,7 +196,7 @@ extension NodeTests {
             }
             await control.expectExactlyItsEvents()
             #expect(test.node.isRunning, "seed \(FuzzTests.seed): \(test.node.output.suffix(2000))")
-            #expect(test.node.descriptors <= before)
+            #expect(test.node.sockets <= before)
             #expect(try await test.node.metric("events_malformed_total") > 0)
             for stream in victims {
                 #expect(stream.now.openings == 1 && stream.now.failure == nil)

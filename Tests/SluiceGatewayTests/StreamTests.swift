@@ -124,7 +124,7 @@ extension NodeTests {
             .timeLimit(.minutes(1)), arguments: BrokerKind.allCases)
         func leaving(broker: BrokerKind) async throws {
             let test = try await TestNode.start(broker)
-            let before = test.node.descriptors
+            let before = test.node.sockets
             for round in 0..<20 {
                 let socket = try await RawSocket(port: test.port)
                 try await socket.send("GET /events?topic=a\(round)&client=c HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -137,7 +137,7 @@ extension NodeTests {
                     socket.close()
                 }
             }
-            #expect(await eventually { test.node.descriptors <= before })
+            #expect(await eventually { test.node.sockets <= before })
             #expect(await eventually { try await test.node.metric("streams_open") == 0 })
             #expect(try await test.node.metric("streams_opened_total") <= 20)
         }

@@ -59,9 +59,14 @@ package final class NodeProcess: Sendable {
         _ = await process.exitCode()
     }
 
-    /// How many descriptors the node has open.
-    package var descriptors: Int {
-        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(processID)/fd").count) ?? -1
+    /// How many sockets the node has open. Not all descriptors: the runtime opens some of its own when it likes.
+    package var sockets: Int {
+        let directory = "/proc/\(processID)/fd"
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: directory) else { return -1 }
+        return names.count { name in
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(directory)/\(name)"))?
+                .hasPrefix("socket:") == true
+        }
     }
 
     /// Resident memory in bytes; 0 under a sanitizer.
