@@ -21,33 +21,13 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     private enum State {
         case idle
-        case reading(Incoming)
+        case reading(IncomingRequest)
         /// The request was answered before it was read; what is left of it is thrown away.
         case discarding
         case answering(HTTPRequestHead)
         /// The answer is on its way to the socket.
         case flushing
         case closed
-    }
-
-    /// A request whose end has not come, or whose token is being checked.
-    private struct Incoming {
-        let head: HTTPRequestHead
-        /// nil: it can't be carried out, for the reason in `grant`.
-        let visit: Visit?
-        /// What it may do, or why not; nil: not known yet.
-        var grant: Result<Grant, HTTPProblem>?
-        var body = ByteBuffer()
-        var isWhole = false
-        /// It waits for a 100 before it sends its body (RFC 9110 §10.1.1).
-        var awaitsContinue = false
-
-        var problem: HTTPProblem? {
-            if case .failure(let problem) = grant { problem } else { nil }
-        }
-
-        /// Only what is published has a body that matters.
-        var wantsBody: Bool { head.method == .POST }
     }
 
     private let node: Node
@@ -117,33 +97,33 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         if incoming.awaitsContinue, incoming.grant != nil { answerExpectation(of: incoming, context: context) }
     }
 
-    private func answerExpectation(of incoming: Incoming, context: ChannelHandlerContext) {
+    private func answerExpectation(of incoming: IncomingRequest, context: ChannelHandlerContext) {
         if let problem = incoming.problem { return refuse(problem, head: incoming.head, context: context) }
         context.writeAndFlush(
             wrapOutboundOut(.head(HTTPResponseHead(version: incoming.head.version, status: .continue))), promise: nil)
     }
 
     /// Decides by its head what a request may do. A body is not read for whoever may not send one.
-    private func admit(_ head: HTTPRequestHead, context: ChannelHandlerContext) -> Incoming {
+    private func admit(_ head: HTTPRequestHead, context: ChannelHandlerContext) -> IncomingRequest {
         let visit: Visit
         do throws(HTTPProblem) {
             visit = try Visit(head: head, router: router, peer: watch.peer, node: node)
         } catch {
-            return Incoming(head: head, visit: nil, grant: .failure(error))
+            return IncomingRequest(head: head, visit: nil, grant: .failure(error))
         }
         switch visit.permission {
         case .open(let grant), .verified(let grant):
-            return Incoming(head: head, visit: visit, grant: visit.admitted(grant))
+            return IncomingRequest(head: head, visit: visit, grant: visit.admitted(grant))
         case .unchecked(let token):
             guard let tokens = node.tokens else {
-                return Incoming(head: head, visit: visit, grant: .failure(.tokenNeeded))
+                return IncomingRequest(head: head, visit: visit, grant: .failure(.tokenNeeded))
             }
             let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
             context.eventLoop.makeFutureWithTask { try await tokens.verify(token) }.whenComplete { result in
                 bound.value.handler.checked(
                     result.mapError { HTTPProblem(of: $0) }, context: bound.value.context)
             }
-            return Incoming(head: head, visit: visit)
+            return IncomingRequest(head: head, visit: visit)
         }
     }
 
@@ -202,10 +182,10 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         if incoming.grant != nil { carryOut(incoming, context: context) }
     }
 
-    private func carryOut(_ incoming: Incoming, context: ChannelHandlerContext) {
+    private func carryOut(_ incoming: IncomingRequest, context: ChannelHandlerContext) {
         state = .answering(incoming.head)
         guard let visit = incoming.visit, case .success(let grant) = incoming.grant else {
-            return refuse(incoming, context: context)
+            return turnDown(incoming, context: context)
         }
         let request = Request(head: incoming.head, visit: visit, grant: grant, body: incoming.body, node: node)
         let bound = NIOLoopBound(
@@ -232,8 +212,9 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         }
     }
 
-    /// A stream is never answered with a passing fault: an `EventSource` would take it for the end.
-    private func refuse(_ incoming: Incoming, context: ChannelHandlerContext) {
+    /// Answers a request that was read and may not be carried out. A stream is never answered with a passing fault: an
+    /// `EventSource` would take it for the end.
+    private func turnDown(_ incoming: IncomingRequest, context: ChannelHandlerContext) {
         let problem = incoming.problem ?? .notFound
         guard incoming.visit?.opensStream == true, problem.status == .serviceUnavailable else {
             return send(Answer(problem: problem), context: context)
@@ -308,8 +289,9 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
         written.futureResult.whenSuccess { bound.value.handler.finish(closing: closes, context: bound.value.context) }
         state = .flushing
-        for part in parts.dropLast() { context.write(wrapOutboundOut(part), promise: nil) }
-        context.writeAndFlush(wrapOutboundOut(parts[parts.count - 1]), promise: written)
+        let last = parts.removeLast()
+        for part in parts { context.write(wrapOutboundOut(part), promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(last), promise: written)
         if case .flushing = state {
             deadline = .now() + node.settings.stall
             beginWatch()

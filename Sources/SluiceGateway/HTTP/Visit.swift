@@ -19,8 +19,7 @@ package struct Visit: Sendable {
     /// nil: a trusted proxy that does not say for whom it asks.
     package let address: NetworkAddress?
     package let permission: Permission
-    private let isPublishing: Bool
-    package let opensStream: Bool
+    private let method: HTTPMethod
 
     /// - Throws: ``HTTPProblem``, of which the answer's reader may be a page: see ``corsHeaders(head:node:)``.
     package init(head: HTTPRequestHead, router: Router, peer: NetworkAddress?, node: Node) throws(HTTPProblem) {
@@ -35,8 +34,7 @@ package struct Visit: Sendable {
         let client = peer.map { node.proxies.client(peer: $0, headers: head.headers) }
         address = client.flatMap { node.proxies.isTrusted($0) ? nil : $0 }
         permission = try Visit.permission(route, head, query, authority, node)
-        opensStream = route.isStream && head.method == .GET
-        isPublishing = route.publishes && head.method != .OPTIONS
+        method = head.method
     }
 
     private static func permission(
@@ -57,9 +55,12 @@ package struct Visit: Sendable {
         return tokens.remembered(credentials.token).map { .verified($0) } ?? .unchecked(token: credentials.token)
     }
 
+    /// Its answer is read by an `EventSource`.
+    package var opensStream: Bool { route.isStream && method == .GET }
+
     /// Whether there is any body with which this grant could carry the request out: no other is read.
     package func admitted(_ grant: Grant) -> Result<Grant, HTTPProblem> {
-        guard isPublishing, !grant.isAdmin, grant.publish.isEmpty else { return .success(grant) }
+        guard route.publishes, method != .OPTIONS, !grant.isAdmin, grant.publish.isEmpty else { return .success(grant) }
         return .failure(refused("the token does not publish"))
     }
 
