@@ -41,6 +41,9 @@ package struct Grant: Sendable, Equatable {
         return subscribe.contains { $0.matches(target) }
     }
 
+    /// Whether there is anything that it may subscribe to; then it may also have a stream of what is published to everybody.
+    package var maySubscribeToSomething: Bool { isAdmin || client != nil || !subscribe.isEmpty }
+
     /// The bare `*` is everything: topics, clients and everybody (`.all`). No other pattern is for everybody, so that whoever
     /// was given all topics (`topic:*`) can't reach every stream. A client may not publish to itself without a pattern.
     package func mayPublish(to target: Target) -> Bool {

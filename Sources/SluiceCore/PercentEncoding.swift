@@ -2,25 +2,44 @@
 
 /// Percent-encoding of URLs (RFC 3986 §2.1) and of forms (`+` is a space).
 package enum PercentEncoding {
-    /// nil if a `%` is not followed by two hexadecimal digits, or if the result is not UTF-8.
-    package static func decode(_ text: some StringProtocol, plusIsSpace: Bool) -> String? {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.utf8.count)
-        var rest = Substring(text).utf8
-        while let byte = rest.popFirst() {
-            switch byte {
+    /// Gives out the bytes that an encoded text stands for, without allocating.
+    package struct Decoder: IteratorProtocol {
+        private var rest: ArraySlice<UInt8>
+        private let plusIsSpace: Bool
+        /// It ended at a `%` that is not followed by two hexadecimal digits.
+        package private(set) var isBroken = false
+
+        package init(_ encoded: ArraySlice<UInt8>, plusIsSpace: Bool) {
+            rest = encoded
+            self.plusIsSpace = plusIsSpace
+        }
+
+        package mutating func next() -> UInt8? {
+            switch rest.popFirst() {
             case UInt8(ascii: "%"):
                 guard let high = rest.popFirst().flatMap(hexDigit), let low = rest.popFirst().flatMap(hexDigit) else {
+                    isBroken = true
+                    rest = []
                     return nil
                 }
-                bytes.append(high << 4 | low)
-            case UInt8(ascii: "+") where plusIsSpace:
-                bytes.append(UInt8(ascii: " "))
-            default:
-                bytes.append(byte)
+                return high << 4 | low
+            case UInt8(ascii: "+") where plusIsSpace: return UInt8(ascii: " ")
+            case let byte: return byte
             }
         }
-        return String(validating: bytes, as: UTF8.self)
+    }
+
+    /// nil if a `%` is not followed by two hexadecimal digits, or if the result is not UTF-8.
+    package static func decode(_ encoded: ArraySlice<UInt8>, plusIsSpace: Bool) -> String? {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(encoded.count)
+        var rest = Decoder(encoded, plusIsSpace: plusIsSpace)
+        while let byte = rest.next() { bytes.append(byte) }
+        return rest.isBroken ? nil : String(validating: bytes, as: UTF8.self)
+    }
+
+    package static func decode(_ text: some StringProtocol, plusIsSpace: Bool) -> String? {
+        decode(Array(text.utf8)[...], plusIsSpace: plusIsSpace)
     }
 
     /// Encodes all but the unreserved characters.

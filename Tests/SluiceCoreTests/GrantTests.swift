@@ -43,6 +43,16 @@ struct GrantTests {
         Row("a topic of the name all is not everybody", ["all"], subscribes: ["all"], publishes: []),
     ]
 
+    @Test("who may have one topic or client, may have something; who may only publish, may not")
+    func something() throws {
+        let pattern = try TargetPattern("client:bob")
+        #expect(Grant(subscribe: [pattern]).maySubscribeToSomething)
+        #expect(Grant(client: "ann").maySubscribeToSomething)
+        #expect(Grant.everything.maySubscribeToSomething)
+        #expect(!Grant(publish: [pattern]).maySubscribeToSomething)
+        #expect(!Grant.anonymous([]).maySubscribeToSomething)
+    }
+
     @Test("a grant covers what it names and nothing else", arguments: rows)
     func covers(_ row: Row) throws {
         let patterns = try row.patterns.map { try TargetPattern($0) }

@@ -167,6 +167,7 @@ extension NodeTests {
             let test = try await TestNode.start(broker)
             let sse = try await test.stream("/sse?client_id=c%C3%A4")
             let events = try await test.stream("/events?client=c%C3%A4")
+            let stream = try await test.stream("/stream/?user_id=c%C3%A4")
             let other = try await test.stream("/sse?client_id=other")
             let form = ["Content-Type": "application/x-www-form-urlencoded"]
             let requests: [(String, String, String?)] = [
@@ -174,7 +175,7 @@ extension NodeTests {
                 ("POST", "/push?client_id=c%C3%A4&message=query", nil),
                 ("POST", "/push", "client_id=c%C3%A4&message=form+%26%0Alines"),
                 ("POST", "/push?client_id=c%C3%A4", "message=both"),
-                ("GET", "/push?client_id=c%C3%A4&message=", nil),
+                ("GET", "/push?user_id=c%C3%A4&message=", nil),
             ]
             for (method, target, body) in requests {
                 let answer = try await request(
@@ -182,7 +183,7 @@ extension NodeTests {
                 #expect(answer.status == 200, "\(target)")
                 #expect(answer.text == "success", "\(target)")
             }
-            for stream in [sse, events] {
+            for stream in [sse, events, stream] {
                 #expect(await stream.receives(requests.count))
                 #expect(stream.data == ["hello world!", "query", "form &\nlines", "both", ""])
                 #expect(stream.now.messages.allSatisfy { $0.type == "message" })

@@ -40,6 +40,33 @@ extension NodeTests {
             #expect(body == "retry: 3000\n:\nevent: checkpoint\nid: \(checkpoint.id)\ndata:\n\n")
         }
 
+        @Test(
+            "A stream that names nothing gets what is published to everybody, under every name of the route, and replays it",
+            .timeLimit(.minutes(1)), arguments: BrokerKind.allCases)
+        func broadcast(broker: BrokerKind) async throws {
+            let test = try await TestNode.start(broker)
+            let targets = ["/events", "/events/", "/sse", "/sse/", "/stream", "/stream/?_=17637"]
+            var streams: [EventStreamClient] = []
+            for target in targets { streams.append(try await test.stream(target)) }
+            try await test.publish(#"{"topic":"a","client":"c","data":"not for them"}"#)
+            try await test.publish(#"{"all":true,"data":"1"}"#)
+            // Everybody has no end.
+            try await test.publish(#"{"all":true,"data":"2","event":"add","end":true}"#)
+            try await test.publish(#"{"all":true,"data":"3"}"#)
+            for word in ["earliest", "available"] {
+                streams.append(try await test.stream("/sse?last_event_id=\(word)"))
+            }
+            for stream in streams {
+                #expect(await stream.receives(3))
+                #expect(stream.data == ["1", "2", "3"])
+                #expect(stream.now.openings == 1)
+            }
+            let cursor = try #require(streams[0].now.messages.first?.id)
+            let resumed = try await test.stream("/stream?last_event_id=\(cursor)")
+            #expect(await resumed.receives(2))
+            #expect(resumed.data == ["2", "3"])
+        }
+
         @Test("Every stream has a retry of its own between the first and the last allowed", .timeLimit(.minutes(1)))
         func jitter() async throws {
             let test = try await TestNode.start(.memory, ["--retry", "1s", "--retry-spread", "2s"])

@@ -28,7 +28,7 @@ package struct Credentials: Equatable, Sendable {
             return Credentials(token: token, source: .header)
         }
         if let token = cookie(cookieName, headers: headers) { return Credentials(token: token, source: .cookie) }
-        for name in ["access_token", "token"] {
+        for name: Query.Name in ["access_token", "token"] {
             if let token = try query.one(name) { return Credentials(token: token, source: .query) }
         }
         return nil

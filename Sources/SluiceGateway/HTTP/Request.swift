@@ -24,11 +24,10 @@ package struct Request {
         case .readiness: .answer(readiness)
         case .metrics: .answer(metrics)
         case .page: .answer(Page.answer)
-        case .events:
+        case .stream:
             try stream(StreamRequest(query: visit.query, headers: head.headers, topicsMax: node.settings.topicsMax))
-        case .articleStream: try stream(StreamRequest(articleQuery: visit.query, headers: head.headers))
         case .publish: .later(try publish())
-        case .articlePush: .later(try articlePush())
+        case .push: .later(try push())
         case .client(let id): .later(try disconnect(id))
         }
     }
@@ -54,6 +53,10 @@ package struct Request {
         let uncovered = request.targets.first { !grant.maySubscribe(to: $0) && !anonymous.maySubscribe(to: $0) }
         if let target = uncovered {
             throw visit.refused("the token does not cover \(JSONText.quoted("\(target)".prefix(80)))")
+        }
+        // What is published to everybody is for whoever may subscribe to something at all.
+        if request.targets.isEmpty, !grant.maySubscribeToSomething, !anonymous.maySubscribeToSomething {
+            throw visit.refused("the token does not subscribe to anything")
         }
         if head.method == .HEAD { return .answer(Answer(stream: "")) }
         var request = request
@@ -127,10 +130,10 @@ package struct Request {
     }
 
     /// A POST may have its fields in a form as well.
-    private func articlePush() throws(HTTPProblem) -> EventLoopFuture<Answer> {
+    private func push() throws(HTTPProblem) -> EventLoopFuture<Answer> {
         var query = visit.query
         if head.method == .POST { query.append(try Query(try text(body.readableBytesView))) }
-        guard let client = try query.one("client_id") else { throw .badRequest("client_id is missing") }
+        guard let client = try query.client() else { throw .badRequest("client_id is missing") }
         guard let message = try query.one("message") else { throw .badRequest("message is missing") }
         let target = try Request.client(client)
         let limits = node.publishLimits

@@ -3,19 +3,22 @@ import NIOCore
 import NIOHTTP1
 import SluiceCore
 
-/// What a `GET /events` asks for, checked.
+/// What a `GET /events` asks for, checked; `/sse` and `/stream`, which pages of the web have it as, are the same.
 package struct StreamRequest: Equatable, Sendable {
     /// From where on.
     package enum Resume: Equatable, Sendable {
         /// From now on.
         case fresh
         case after(Cursor)
-        /// The whole log.
+        /// The whole logs, and a gap where the beginning of one is gone.
         case earliest
+        /// What the logs have, whatever is gone.
+        case available
         /// It brought something that is no cursor: from now on, and a gap says so.
         case malformed
     }
 
+    /// Without `all`, which every stream listens to; empty: to nothing else.
     package var targets: [Target] = []
     package var hasCheckpoints = true
     package var conflates = false
@@ -28,10 +31,11 @@ package struct StreamRequest: Equatable, Sendable {
     /// The client that it listens to.
     package var client: Target? { targets.first { $0.kind == .client } }
 
-    /// `topic` (repeatable), `client`, `checkpoints`, `conflate`, `last_event_id`. Other names are ignored: pages add their own against caches.
+    /// `topic` or `channel` (repeatable), `client`, `client_id` or `user_id`, `checkpoints`, `conflate`, `last_event_id`.
+    /// Other names are ignored: pages add their own against caches.
     package init(query: Query, headers: HTTPHeaders, topicsMax: Int) throws(HTTPProblem) {
         var seen: Set<Target> = []
-        for name in query.all("topic") {
+        for name in try query.all("topic") + query.all("channel") {
             do {
                 let target = try Target.topic(name)
                 if seen.insert(target).inserted { targets.append(target) }
@@ -40,33 +44,54 @@ package struct StreamRequest: Equatable, Sendable {
         guard targets.count <= topicsMax else {
             throw .badRequest("\(targets.count) topics; a stream may have \(topicsMax)")
         }
-        if let client = try query.one("client") { try add(client: client) }
-        guard !targets.isEmpty else { throw .badRequest("name at least one topic= or a client=") }
+        if let client = try query.client() {
+            do {
+                targets.append(try Target.client(client))
+            } catch { throw .badRequest("the client \(JSONText.quoted(client.prefix(80))) \(error)") }
+        }
         hasCheckpoints = try query.flag("checkpoints", default: true)
         conflates = try query.flag("conflate", default: false)
         resume = StreamRequest.resume(query: query, headers: headers)
     }
 
-    /// `GET /sse?client_id=c`, as the articles have it.
-    package init(articleQuery query: Query, headers: HTTPHeaders) throws(HTTPProblem) {
-        guard let client = try query.one("client_id") else { throw .badRequest("client_id is missing") }
-        try add(client: client)
-        resume = StreamRequest.resume(query: query, headers: headers)
-    }
-
-    /// The header wins: it is newer than the URL, which a browser repeats. Never an error, which would end an
-    /// `EventSource` for good. `lastEventId` is what a widespread polyfill sends.
+    /// The newest cursor of all: a browser repeats the URL and adds the header, and a widespread polyfill repeats the URL
+    /// and adds `lastEventId`. What is malformed beside it counts as little as what is empty: after the newest cursor
+    /// nothing is missed. Never an error, which would end an `EventSource` for good.
     private static func resume(query: Query, headers: HTTPHeaders) -> Resume {
-        let given =
-            headers.first(name: "last-event-id") ?? query.all("last_event_id").last ?? query.all("lastEventId").last
-        guard let text = given, !text.isEmpty else { return .fresh }
-        if text == "earliest" { return .earliest }
-        return Cursor(text).map { .after($0) } ?? .malformed
+        var resume = Resume.fresh
+        let undecodable = ["?"]
+        for text in headers["last-event-id"] + ((try? query.all("last_event_id")) ?? undecodable)
+            + ((try? query.all("lastEventId")) ?? undecodable)
+        where !text.isEmpty {
+            resume = resume.preferred(to: Resume(text))
+        }
+        return resume
+    }
+}
+
+extension StreamRequest.Resume {
+    /// - Parameter text: not empty.
+    fileprivate init(_ text: String) {
+        switch text {
+        case "earliest": self = .earliest
+        case "available": self = .available
+        default: self = Cursor(text).map { .after($0) } ?? .malformed
+        }
     }
 
-    private mutating func add(client: String) throws(HTTPProblem) {
-        do {
-            targets.append(try Target.client(client))
-        } catch { throw .badRequest("the client \(JSONText.quoted(client.prefix(80))) \(error)") }
+    private var rank: Int {
+        switch self {
+        case .fresh: 0
+        case .malformed: 1
+        case .available: 2
+        case .earliest: 3
+        case .after: 4
+        }
+    }
+
+    /// The one that is to be obeyed where a request has both.
+    fileprivate func preferred(to other: Self) -> Self {
+        if case .after(let own) = self, case .after(let others) = other { return own.id < others.id ? other : self }
+        return rank < other.rank ? other : self
     }
 }

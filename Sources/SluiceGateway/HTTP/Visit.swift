@@ -14,7 +14,6 @@ package struct Visit: Sendable {
     }
 
     package let route: Route
-    package let target: RequestTarget
     package let query: Query
     /// nil: a trusted proxy that does not say for whom it asks.
     package let address: NetworkAddress?
@@ -24,13 +23,13 @@ package struct Visit: Sendable {
     /// - Throws: ``HTTPProblem``, of which the answer's reader may be a page: see ``corsHeaders(head:node:)``.
     package init(head: HTTPRequestHead, router: Router, peer: NetworkAddress?, node: Node) throws(HTTPProblem) {
         let authority = try Authority.of(uri: head.uri, headers: head.headers, version: head.version)
-        target = try RequestTarget(head.uri)
-        route = try router.route(head, path: target.path)
+        let target = try RequestTarget(head.uri)
+        route = try router.route(head.method, path: target.path)
         if !route.isForEveryHost {
             guard node.hosts.permits(authority) else { throw HostPolicy.refusal }
             guard node.origins.verdict(head.headers, host: authority) != .refused else { throw OriginPolicy.refusal }
         }
-        query = try Query(target.query)
+        query = try Query(target.query, fieldsMax: node.settings.topicsMax + Query.fieldsMax)
         let client = peer.map { node.proxies.client(peer: $0, headers: head.headers) }
         address = client.flatMap { node.proxies.isTrusted($0) ? nil : $0 }
         permission = try Visit.permission(route, head, query, authority, node)

@@ -124,7 +124,7 @@ extension Shard {
         case .after(let cursor) where cursor.id <= latest:
             if let end, cursor.id >= end { return refuse(stream) }
             resume(stream, after: cursor.id, mark: mark, position: position, now: now)
-        case .earliest:
+        case .earliest, .available:
             resume(stream, after: nil, mark: mark, position: position, now: now)
         case .fresh:
             if end != nil { return refuse(stream) }

@@ -105,13 +105,14 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
 
     package var subscriptions: [Subscribers] { memberships.map(\.subscribers) }
 
-    /// The ids that closed its topics, if they are all closed and nothing else can come.
+    /// The newest of the ids that closed its topics, if they are all closed and nothing else can come: what is published
+    /// to everybody has no end.
     package var endOfAll: EventID? {
         if hasClient { return nil }
-        var last = EventID.zero
+        var last: EventID?
         for membership in memberships where membership.subscribers.target.kind == .topic {
             guard case .ended(let id) = membership.subscribers.end else { return nil }
-            last = max(last, id)
+            last = max(last ?? id, id)
         }
         return last
     }

@@ -99,7 +99,9 @@ extension NodeTests {
         @Test("HEAD has the head of GET on every route, and no body", .timeLimit(.minutes(1)))
         func head() async throws {
             let test = try await TestNode.start(.memory)
-            for target in ["/", "/healthz", "/readyz", "/nothing", "/events", "/sse", "/publish", "/clients/c"] {
+            for target in [
+                "/", "/healthz", "/readyz", "/nothing", "/events?topic=", "/sse?client_id=", "/publish", "/clients/c",
+            ] {
                 let get = try await request(test.port, "GET", target)
                 let connection = try await HTTPConnection(port: test.port)
                 try await connection.send("HEAD \(target) HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")

@@ -25,7 +25,10 @@ extension NodeTests {
             GET     /events?topic=public.news&client=bob               401  403  403  open 401
             GET     /events?topic=secret&last_event_id=earliest        401  403  403  open 401
             GET     /events?topic=news&client=                         400  400  400  400  401
-            GET     /events                                            400  400  400  400  401
+            GET     /events                                            open open open open 401
+            GET     /stream/?user_id=alice                             401  open 403  open 401
+            GET     /sse?channel=public.news                           open open open open 401
+            GET     /sse?channel=secret                                401  403  403  open 401
             HEAD    /events?topic=news                                 401  200  403  200  401
             HEAD    /events?topic=secret                               401  403  403  200  401
             HEAD    /events?client=alice                               401  200  403  200  401
@@ -69,7 +72,7 @@ extension NodeTests {
             GET     /metrics                                           404  404  404  404  404
             GET     /nothing/here                                      404  404  404  404  404
             POST    /nothing/here {}                                   404  404  404  404  404
-            GET     /events/                                           404  404  404  404  404
+            GET     /events/nothing                                    404  404  404  404  404
             """
 
         /// The same on the admin listener, whom its address protects.
@@ -158,6 +161,25 @@ extension NodeTests {
             #expect(await eventually { try await guarded.node.metric("streams_open") == 0 })
             #expect(try await guarded.node.metric("requests_unauthorized_total") > 0)
             #expect(try await guarded.node.metric("requests_forbidden_total") > 0)
+        }
+
+        @Test(
+            "What is published to everybody is for whoever may subscribe to something, and for no other",
+            .timeLimit(.minutes(1)))
+        func everybody() async throws {
+            // Nobody may have anything without a token here.
+            let guarded = try await GuardedNode(anonymous: nil)
+            let grants: [(Token?, String)] = [
+                (nil, "401"), (Token(sub: nil, sluice: .init(publish: ["*"])), "403"),
+                (Token(sub: nil, sluice: .init(subscribe: ["news"])), "open"),
+                (Token(sub: "alice", sluice: .init()), "open"), (Token(), "open"),
+            ]
+            for (token, expected) in grants {
+                for target in ["/events", "/sse/", "/stream?checkpoints=0"] {
+                    let row = Row("GET \(target) \(expected) \(expected) \(expected) \(expected) \(expected)")
+                    #expect(try await row.outcome(guarded.port, try await token?.signed()) == expected, "\(target)")
+                }
+            }
         }
 
         @Test("Where one target of a publish is forbidden nothing of it is published", .timeLimit(.minutes(1)))

@@ -7,7 +7,8 @@ final class GuardedNode: Sendable {
     let node: NodeProcess
     private let directory: String
 
-    init(redis: RedisServer? = nil, _ arguments: [String] = []) async throws {
+    /// - Parameter anonymous: the topics that need no token.
+    init(redis: RedisServer? = nil, anonymous: String? = "public.*", _ arguments: [String] = []) async throws {
         directory = try Repository.temporaryDirectory()
         let key = "\(directory)/key"
         try Visitor.secret.write(toFile: key, atomically: true, encoding: .utf8)
@@ -15,8 +16,7 @@ final class GuardedNode: Sendable {
             redis: redis,
             [
                 "--auth", "jwt", "--jwt-key", key, "--jwt-audience", Visitor.audience, "--jwt-issuer", Visitor.issuer,
-                "--anonymous", "public.*",
-            ] + arguments)
+            ] + (anonymous.map { ["--anonymous", $0] } ?? []) + arguments)
     }
 
     deinit {
