@@ -97,6 +97,17 @@ package struct BatchBuilder {
         return repaired
     }
 
+    /// Appends what was read from a log, which is encoded already.
+    package mutating func append(_ entry: LogSegment.Entry, of segment: LogSegment, target: TargetNumber) {
+        let isLate = entry.id <= clock
+        let frame = Frame.append(
+            copyOf: entry.frame, in: segment.buffer, withoutID: isLate ? entry.id : nil, to: &buffer)
+        clock = max(clock, entry.id)
+        append(
+            Batch.Entry(
+                target: target, id: entry.id, isLate: isLate, frame: frame, key: entry.key?.text, ends: entry.ends))
+    }
+
     private mutating func append(_ entry: Batch.Entry) {
         let isOrdered = entry.id != .zero && !entry.isLate
         let lowest = isOrdered ? entry.id : .max

@@ -48,6 +48,23 @@ package struct Frame: Equatable, Sendable {
         }
     }
 
+    /// Appends a copy of a frame that lies in another buffer.
+    ///
+    /// - Parameter id: the id that the frame carries and that the copy is to have no more; nil: the copy is the same.
+    package static func append(
+        copyOf frame: Frame, in source: ByteBuffer, withoutID id: EventID?, to buffer: inout ByteBuffer
+    ) -> Frame {
+        source.withUnsafeReadableBytes { bytes in
+            guard let id else {
+                let start = buffer.writerIndex
+                buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[frame.chunk]))
+                return Frame(start: start, end: buffer.writerIndex, headerLength: frame.headerLength)
+            }
+            let block = UnsafeRawBufferPointer(rebasing: bytes[frame.block].dropFirst("id: \(id)\n".utf8.count))
+            return chunk(length: block.count, in: &buffer) { $0.writeBytes(block) }
+        }
+    }
+
     /// Appends ready-made lines of an event stream as a chunk of their own: a comment, a `retry:` or a control event.
     package static func append(lines: String, to buffer: inout ByteBuffer) -> Frame {
         chunk(length: lines.utf8.count, in: &buffer) { $0.writeString(lines) }

@@ -24,13 +24,37 @@ package struct LogPage: Equatable, Sendable {
     /// Read before the entries; nil if there is none.
     package var marker: LogMarker?
     package var entries: [LogEntry]
+    /// The log was read up to here; later than the last entry where what follows that is none of ours.
+    package var upTo: EventID?
     /// There is nothing behind these.
     package var isLast: Bool
 
-    package init(marker: LogMarker?, entries: [LogEntry], isLast: Bool) {
+    package init(marker: LogMarker?, entries: [LogEntry], upTo: EventID? = nil, isLast: Bool) {
         self.marker = marker
         self.entries = entries
+        self.upTo = upTo
         self.isLast = isLast
+    }
+}
+
+/// What is to be read of one log.
+package struct LogRead: Equatable, Sendable {
+    package let target: Target
+    /// The entries behind this id.
+    package let after: EventID
+    /// Of at most so much data, but at least one entry.
+    package let bytes: Int
+
+    package init(_ target: Target, after: EventID, bytes: Int) {
+        self.target = target
+        self.after = after
+        self.bytes = bytes
+    }
+
+    package enum Outcome: Equatable, Sendable {
+        case page(LogPage)
+        /// What is stored under the log's name can't be read, also not later: the broker's reason.
+        case unreadable(String)
     }
 }
 

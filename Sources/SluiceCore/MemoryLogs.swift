@@ -29,6 +29,8 @@ package struct MemoryLogs {
 
     private static let day: UInt64 = 86_400_000
     private static let onceLife: UInt64 = 300_000
+    /// What an entry counts beside its data, as in the Redis function.
+    private static let entryOverhead = 64
 
     private var logs: [Target: Log] = [:]
     private var markers: [Target: Marker] = [:]
@@ -86,8 +88,8 @@ package struct MemoryLogs {
         return clock
     }
 
-    /// Up to `count` events of one log after `id`.
-    package func read(_ target: Target, after id: EventID, count: Int, now: UInt64) -> LogPage {
+    /// The events of one log after `id`: of at most so much data, but at least one.
+    package func read(_ target: Target, after id: EventID, bytes: Int, now: UInt64) -> LogPage {
         var page = LogPage(marker: marker(target, now: now), entries: [], isLast: true)
         guard let log = logs[target], log.expiry > now else { return page }
         var low = log.entries.startIndex
@@ -96,8 +98,15 @@ package struct MemoryLogs {
             let middle = (low + high) / 2
             if log.entries[middle].id > id { high = middle } else { low = middle + 1 }
         }
-        page.entries = Array(log.entries[low...].prefix(count))
-        page.isLast = page.entries.count < count
+        var left = bytes
+        for entry in log.entries[low...] {
+            left -= entry.data.readableBytes + MemoryLogs.entryOverhead
+            guard left >= 0 || page.entries.isEmpty else {
+                page.isLast = false
+                break
+            }
+            page.entries.append(entry)
+        }
         return page
     }
 

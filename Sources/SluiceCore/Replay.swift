@@ -1,20 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-import DequeModule
+import HeapModule
 
-/// Reads some logs over `(cursor, mark]`, merged by id, and finds what is missing: a stream's resume, and a node's repair.
+/// Reads some logs up to a mark, merged by id, and finds what is missing: a stream's resume, and a node's repair.
 ///
-/// Each log is a lane. Pages come in as they are read; what is to be done next comes out. No I/O.
+/// Each log is a lane. Slices of it come in as they are read; what is to be done next comes out. No I/O.
 ///
 /// How a loss is seen: an entry names its predecessor in the same log (`previous`), so one that is later than what the
 /// lane has had is missing; where the log itself is gone, its marker tells the newest id there was. A data set that
 /// began after the cursor has lost what was before.
+///
+/// What it holds is bounded: to merge, it needs to know which id is next in each log, but the bytes only of the one
+/// whose turn it is. A lane that would hold more than the replay may is *parked*: it keeps the id, lets go of the
+/// bytes and asks for them again when their turn comes. (They are most likely still in the ``LogCache``.)
 package struct Replay {
-    package enum Step: Equatable {
-        /// Read a page of each of these lanes, after the given id.
+    /// From where a reader wants the logs.
+    package enum Start: Equatable, Sendable {
+        /// It has everything up to this id.
+        case after(EventID)
+        /// From their beginning; it has to know if that is gone.
+        case earliest
+        /// What there is.
+        case available
+    }
+
+    package enum Step {
+        /// Read these.
         case read([Request])
-        /// Pages are on their way.
+        /// Slices are on their way.
         case wait
-        case event(LogEntry, Target)
+        case event(LogSegment.Entry, in: LogSegment, Target)
         /// Some of what lies before the next event is lost. `id`: may be carried, because it makes no cursor go back.
         case gap(Gap, id: EventID?)
         /// Everything up to the mark is out.
@@ -25,96 +39,208 @@ package struct Replay {
         package let lane: Int
         package let target: Target
         package let after: EventID
+        /// A slice should have no more bytes than this.
+        package let bytes: Int
     }
 
-    private enum Phase {
-        case wanting
-        case reading
-        case filled
+    private enum Source {
+        /// What comes next is not known: it has to be read.
+        case unknown
+        case asked
+        case slice(LogSlice, next: Int)
+        /// The id of the next entry is known, its bytes have to be read again.
+        case parked
         /// Nothing more up to the mark.
         case exhausted
+    }
+
+    private struct Loss: Equatable {
+        /// nil: from the beginning.
+        let from: EventID?
+        var to: EventID
+        /// Where the gap is sorted in.
+        let order: EventID
     }
 
     private struct Lane {
         let target: Target
         /// The last id that this lane has given out, or the cursor.
         var after: EventID
-        /// The last id that a page has brought.
+        /// The log was read up to here; later than `after` where the log holds what is none of ours.
         var readUpTo: EventID
-        var phase = Phase.wanting
-        var entries: Deque<LogEntry> = []
-        /// What is missing before the first entry, or at the end.
-        var gap: (from: EventID, to: EventID)?
-        /// The gap is sorted in at this id.
-        var gapOrder = EventID.zero
+        var source = Source.unknown
+        /// The next entry.
+        var head: EventID?
+        /// What is missing before it, or at the end.
+        var loss: Loss?
         /// A gap up to here was told already.
         var toldUpTo = EventID.zero
-        /// What was before `after` is not certain, and has been told or was never asked for.
-        var isOpenEnded: Bool
-        /// No predecessor of what is read next is missed.
-        var isUncertain: Bool { isOpenEnded && entries.isEmpty }
+        /// The next entry has to follow on `after`; else what lies between was told, or was never asked for.
+        var isCertain: Bool
+        /// Stands in `order`.
+        var isSorted = false
+
+        /// Where it stands among the lanes; nil: it has nothing to give.
+        var order: EventID? { loss?.order ?? head }
+    }
+
+    /// A lane's place in the merge.
+    private struct Place: Comparable {
+        let id: EventID
+        let lane: Int
+
+        static func < (left: Place, right: Place) -> Bool {
+            left.id == right.id ? left.lane < right.lane : left.id < right.id
+        }
     }
 
     private static let day: UInt64 = 86_400_000
+    /// Less in a slice would cost a round trip for each small event.
+    private static let sliceBytesMin = 4096
 
     /// More than the shortest life of a marker. No sum, which a forged id could make overflow.
     package static func isDayLater(_ id: EventID, than other: EventID) -> Bool {
         id > other && id.milliseconds - other.milliseconds > day
     }
 
+    private let start: Start
+    package let mark: EventID
+    private let bytesMax: Int
+    private let sliceBytes: Int
     private var lanes: [Lane]
-    private let mark: EventID
+    /// Those that have something to give. The next entry of each other is not known yet, or there is none.
+    private var order = Heap<Place>()
+    private var unknown: [Int]
+    private var askedCount = 0
+    /// What the slices cost that the lanes hold.
+    package private(set) var heldBytes = 0
 
     /// - Parameters:
-    ///   - cursor: what the reader has; nil: the logs from their beginning, whatever was before.
-    ///   - earlier: of these targets it has only what came up to an earlier id.
+    ///   - earlier: of these targets the reader has only what came up to an earlier id.
     ///   - mark: where the reader goes live.
     ///   - born: when the data set began, in milliseconds.
+    ///   - bytesMax: what the replay may hold, beside the slice whose turn it is.
     package init(
-        targets: [Target], after cursor: EventID?, earlier: [Target: EventID] = [:], through mark: EventID, born: UInt64
+        targets: [Target], from start: Start, earlier: [Target: EventID] = [:], through mark: EventID, born: UInt64,
+        bytesMax: Int
     ) {
+        self.start = start
         self.mark = mark
+        self.bytesMax = bytesMax
+        sliceBytes = max(Replay.sliceBytesMin, bytesMax / max(targets.count, 1))
+        unknown = Array(targets.indices)
         lanes = targets.map { target in
-            let cursor = cursor.map { min($0, earlier[target] ?? $0) }
-            let isLost = cursor.map { $0.milliseconds < born } ?? false
-            var lane = Lane(
-                target: target, after: cursor ?? .zero, readUpTo: cursor ?? .zero,
-                isOpenEnded: cursor == nil || isLost)
-            if isLost, let cursor { lane.gap = (cursor, mark) }
-            return lane
+            guard case .after(let cursor) = start else {
+                return Lane(target: target, after: .zero, readUpTo: .zero, isCertain: start == .earliest)
+            }
+            let known = min(cursor, earlier[target] ?? cursor)
+            let isLost = known.milliseconds < born
+            return Lane(
+                target: target, after: known, readUpTo: known,
+                loss: isLost ? Loss(from: known, to: mark, order: known) : nil, isCertain: !isLost)
         }
     }
 
-    /// A page of a lane, as it was asked for.
-    package mutating func received(_ page: LogPage, lane index: Int) {
-        guard lanes[index].phase == .reading else { return }
-        lanes[index].phase = .filled
-        var isOver = page.isLast
-        for entry in page.entries where entry.id > lanes[index].readUpTo {
-            note(previous: entry.previous, of: entry.id, lane: index)
-            if entry.id > mark {
-                isOver = true
-                break
-            }
-            lanes[index].entries.append(entry)
-            lanes[index].readUpTo = entry.id
-        }
-        if isOver {
-            // An entry behind the mark has named its predecessor; without one the marker has to speak.
-            if page.entries.last.map({ $0.id <= mark }) ?? true { note(page.marker, lane: index) }
-            lanes[index].phase = .exhausted
-        } else if lanes[index].entries.isEmpty {
-            lanes[index].phase = .wanting
-        }
+    // MARK: What was read
+
+    /// A slice of a lane, as it was asked for.
+    package mutating func received(_ slice: LogSlice, lane index: Int) {
+        guard case .asked = lanes[index].source else { return }
+        askedCount -= 1
+        heldBytes += slice.segment.size
+        lanes[index].source = .slice(slice, next: slice.start)
+        advance(index)
+        park(index)
     }
+
+    /// What is stored under a log's name can't be read: what it had is lost.
+    package mutating func unreadable(lane index: Int) {
+        guard case .asked = lanes[index].source else { return }
+        askedCount -= 1
+        lanes[index].head = nil
+        lanes[index].isCertain = true
+        miss(upTo: mark, lane: index)
+        lanes[index].source = .exhausted
+        sort(index)
+    }
+
+    /// What was asked for does not come: it is asked for again.
+    package mutating func failed(lane index: Int) {
+        guard case .asked = lanes[index].source else { return }
+        askedCount -= 1
+        if lanes[index].head == nil { becomeUnknown(index) } else { lanes[index].source = .parked }
+    }
+
+    private mutating func becomeUnknown(_ index: Int) {
+        lanes[index].source = .unknown
+        unknown.append(index)
+    }
+
+    /// Finds the next entry of a lane that is the reader's, and what is missing before it.
+    private mutating func advance(_ index: Int) {
+        guard case .slice(let slice, var next) = lanes[index].source else { return }
+        lanes[index].head = nil
+        while next < slice.segment.entries.count {
+            let entry = slice.segment.entries[next]
+            if entry.id > lanes[index].after {
+                note(previous: entry.previous, of: entry.id, lane: index)
+                if entry.id > mark { return exhaust(index) }
+                if slice.superseded?[next] != true {
+                    lanes[index].head = entry.id
+                    lanes[index].source = .slice(slice, next: next)
+                    return sort(index)
+                }
+                lanes[index].after = entry.id
+                lanes[index].isCertain = true
+            }
+            next += 1
+        }
+        lanes[index].readUpTo = max(lanes[index].after, slice.segment.upTo)
+        if slice.isLast {
+            note(slice.segment.marker, lane: index)
+            return exhaust(index)
+        }
+        release(slice)
+        becomeUnknown(index)
+        sort(index)
+    }
+
+    private mutating func exhaust(_ index: Int) {
+        if case .slice(let slice, _) = lanes[index].source { release(slice) }
+        lanes[index].source = .exhausted
+        sort(index)
+    }
+
+    private mutating func release(_ slice: LogSlice) {
+        heldBytes -= slice.segment.size
+    }
+
+    /// Lets go of what was just read if the replay holds too much and the lane's turn has not come.
+    private mutating func park(_ index: Int) {
+        guard heldBytes > bytesMax, case .slice(let slice, _) = lanes[index].source, order.min?.lane != index else {
+            return
+        }
+        release(slice)
+        lanes[index].source = .parked
+        lanes[index].readUpTo = lanes[index].after
+    }
+
+    private mutating func sort(_ index: Int) {
+        guard !lanes[index].isSorted, let id = lanes[index].order else { return }
+        lanes[index].isSorted = true
+        order.insert(Place(id: id, lane: index))
+    }
+
+    // MARK: What is missing
 
     /// An entry names the one before it: is that one missing?
     private mutating func note(previous: EventID?, of id: EventID, lane index: Int) {
         let lane = lanes[index]
-        guard !lane.isUncertain else { return }
+        guard lane.isCertain else { return }
+        let had = max(lane.after, lane.toldUpTo)
         if let previous {
-            if previous > lane.readUpTo { miss(upTo: min(previous, mark), lane: index) }
-        } else if Replay.isDayLater(id, than: lane.readUpTo) {
+            if previous > had { miss(upTo: min(previous, mark), lane: index) }
+        } else if had > .zero, Replay.isDayLater(id, than: had) {
             // The chain begins anew once its marker has expired: what was before is not known.
             miss(upTo: mark, lane: index)
         }
@@ -123,87 +249,86 @@ package struct Replay {
     /// The log has no more entries: does its marker know of any?
     private mutating func note(_ marker: LogMarker?, lane index: Int) {
         let lane = lanes[index]
-        guard !lane.isUncertain else { return }
+        guard lane.isCertain else { return }
+        let had = max(lane.after, lane.toldUpTo)
         if let marker {
-            if marker.id > lane.readUpTo { miss(upTo: min(marker.id, mark), lane: index) }
-        } else if Replay.isDayLater(mark, than: lane.readUpTo) {
+            if marker.id > had { miss(upTo: min(marker.id, mark), lane: index) }
+        } else if had > .zero, Replay.isDayLater(mark, than: had) {
             miss(upTo: mark, lane: index)
         }
     }
 
     private mutating func miss(upTo id: EventID, lane index: Int) {
-        guard id > max(lanes[index].readUpTo, lanes[index].toldUpTo) else { return }
-        if let gap = lanes[index].gap {
-            // Two holes in one page are told as one.
-            lanes[index].gap = (gap.from, max(gap.to, id))
+        let lane = lanes[index]
+        guard id > max(lane.after, lane.toldUpTo) else { return }
+        if let loss = lane.loss {
+            // Two holes with nothing between them that the reader gets are told as one.
+            lanes[index].loss = Loss(from: loss.from, to: max(loss.to, id), order: loss.order)
+        } else if lane.after == .zero {
+            // A beginning that is gone is told before anything else.
+            lanes[index].loss = Loss(from: nil, to: id, order: .zero)
         } else {
-            lanes[index].gap = (lanes[index].readUpTo, id)
-            lanes[index].gapOrder = id == mark ? lanes[index].readUpTo : id
+            lanes[index].loss = Loss(from: lane.after, to: id, order: id == mark ? lane.after : id)
         }
     }
 
-    /// What to do next. After `read`, `wait` is returned until the pages have been received.
+    // MARK: What to do
+
+    /// What to do next. After `read`, `wait` is returned until each lane that was asked for has been answered.
     package mutating func next() -> Step {
-        let wanting = lanes.indices.filter { lanes[$0].phase == .wanting }
-        if !wanting.isEmpty {
-            for index in wanting { lanes[index].phase = .reading }
-            return .read(
-                wanting.map { Request(lane: $0, target: lanes[$0].target, after: lanes[$0].readUpTo) })
+        if !unknown.isEmpty {
+            let asked = unknown
+            unknown = []
+            return ask(asked)
         }
-        if lanes.contains(where: { $0.phase == .reading }) { return .wait }
-        guard let index = lanes.indices.filter({ order($0) != nil }).min(by: { isBefore($0, $1) }) else { return .done }
-        if lanes[index].gap != nil, gapComesFirst(index) { return takeGap(index) }
-        guard let entry = lanes[index].entries.popFirst() else { return .done }
-        lanes[index].after = entry.id
-        lanes[index].isOpenEnded = false
-        if lanes[index].entries.isEmpty, lanes[index].phase == .filled { lanes[index].phase = .wanting }
-        return .event(entry, lanes[index].target)
-    }
-
-    /// The reader can't take more for now: what was read is forgotten, and read again later. A gap that was seen stays.
-    package mutating func forgetPages() {
-        for index in lanes.indices where !lanes[index].entries.isEmpty {
-            lanes[index].entries.removeAll()
-            lanes[index].readUpTo = lanes[index].after
-            lanes[index].phase = .wanting
+        guard askedCount == 0 else { return .wait }
+        while let place = order.min {
+            // What stood there may be gone from its log since.
+            guard lanes[place.lane].order == place.id else {
+                order.removeMin()
+                lanes[place.lane].isSorted = false
+                sort(place.lane)
+                continue
+            }
+            if let loss = lanes[place.lane].loss { return tell(loss) }
+            guard case .slice(let slice, let next) = lanes[place.lane].source else { return ask([place.lane]) }
+            order.removeMin()
+            let entry = slice.segment.entries[next]
+            lanes[place.lane].isSorted = false
+            lanes[place.lane].after = entry.id
+            lanes[place.lane].isCertain = true
+            lanes[place.lane].source = .slice(slice, next: next + 1)
+            advance(place.lane)
+            return .event(entry, in: slice.segment, lanes[place.lane].target)
         }
+        return .done
     }
 
-    /// The pages that were asked for don't come: ask again.
-    package mutating func failed() {
-        for index in lanes.indices where lanes[index].phase == .reading { lanes[index].phase = .wanting }
-    }
-
-    private func gapComesFirst(_ index: Int) -> Bool {
-        guard let first = lanes[index].entries.first else { return true }
-        return lanes[index].gapOrder < first.id
-    }
-
-    private func order(_ index: Int) -> EventID? {
-        if lanes[index].gap != nil, gapComesFirst(index) { return lanes[index].gapOrder }
-        return lanes[index].entries.first?.id
-    }
-
-    private func isBefore(_ left: Int, _ right: Int) -> Bool {
-        (order(left) ?? .max) < (order(right) ?? .max)
+    private mutating func ask(_ indices: [Int]) -> Step {
+        askedCount += indices.count
+        return .read(
+            indices.map { index in
+                lanes[index].source = .asked
+                return Request(
+                    lane: index, target: lanes[index].target, after: lanes[index].readUpTo, bytes: sliceBytes)
+            })
     }
 
     /// The same hole in several lanes is told once.
-    private mutating func takeGap(_ index: Int) -> Step {
-        guard let gap = lanes[index].gap else { return .done }
+    private mutating func tell(_ loss: Loss) -> Step {
+        var told: [Int] = []
+        while let place = order.min, place.id == loss.order, lanes[place.lane].loss == loss {
+            order.removeMin()
+            lanes[place.lane].isSorted = false
+            lanes[place.lane].loss = nil
+            lanes[place.lane].toldUpTo = loss.to
+            told.append(place.lane)
+        }
+        for index in told { sort(index) }
         // Sorted in at its end, it makes no cursor go back; one that stands first might.
-        let isSortedIn = lanes[index].gapOrder == gap.to
-        var targets: [Target] = []
-        for other in lanes.indices {
-            guard let same = lanes[other].gap, same == gap, gapComesFirst(other) else { continue }
-            targets.append(lanes[other].target)
-            lanes[other].gap = nil
-            lanes[other].toldUpTo = gap.to
-        }
-        let isFollowed = lanes.contains { lane in
-            lane.phase != .exhausted || (lane.entries.first.map { $0.id <= gap.to } ?? false)
-                || (lane.gap.map { $0.to < gap.to } ?? false)
-        }
-        return .gap(Gap(from: gap.from, to: gap.to, targets: targets), id: isFollowed && !isSortedIn ? nil : gap.to)
+        let isFollowed = order.min.map { $0.id <= loss.to } ?? false
+        return .gap(
+            Gap(from: loss.from, to: loss.to, targets: told.map { lanes[$0].target }),
+            id: isFollowed && loss.order != loss.to ? nil : loss.to)
     }
 }

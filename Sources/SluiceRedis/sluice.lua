@@ -12,7 +12,7 @@
 -- Scripts are atomic but not rolled back, so everything is checked before the first write; that
 -- includes the right to run each inner command, because those run with the caller's rights.
 
-local VERSION = 2 -- raised with every change of this file; nodes replace an older one, never a newer
+local VERSION = 3 -- raised with every change of this file; nodes replace an older one, never a newer
 
 local DATA_MAX = 1048576
 local LABEL_MAX = 128
@@ -312,6 +312,58 @@ local function tick(keys, args)
   return { reading, born }
 end
 
+-- FCALL sluice_read 2n <log> <marker>... <bytes> <after> <bytes>...
+--
+-- Reads logs for the nodes: of each the entries after an id, of at most so much data but at least one entry, until
+-- all together have <bytes>. So the size of a reply is bounded however large the entries are, and whatever else a
+-- node wants of Redis does not wait long behind it. Replies, for each of the first so many logs,
+-- { problem, marker, read up to, 1 if that was all, entries }; a log that can't be read has a problem.
+local ENTRY_OVERHEAD = 64
+local ENTRIES_MAX = 16
+
+local function read_log(log, after, bytes)
+  local entries, size, count = {}, 0, 2
+  while true do
+    local page = redis.pcall('XRANGE', log, '(' .. after, '+', 'COUNT', count)
+    if page.err then return nil, page.err end
+    for _, entry in ipairs(page) do
+      local cost = ENTRY_OVERHEAD
+      for _, field in ipairs(entry[2]) do cost = cost + #field end
+      if #entries > 0 and size + cost > bytes then return entries, size, after, 0 end
+      entries[#entries + 1] = entry
+      size, after = size + cost, entry[1]
+    end
+    if #page < count then return entries, size, after, 1 end
+    -- In growing steps, because how large the entries are is not known before the first have come.
+    count = math.min(count * 2, ENTRIES_MAX)
+  end
+end
+
+local function read(keys, args)
+  local left = whole_number(args[1] or '', 1, 2 ^ 31)
+  if #keys == 0 or #keys % 2 ~= 0 or #args ~= #keys + 1 or not left then
+    return refuse('sluice_read takes <log> <marker>... as keys, then <bytes> and for each log <after> <bytes>')
+  end
+  local replies = {}
+  for i = 1, #keys / 2 do
+    if left <= 0 then break end
+    local after, bytes = args[2 * i], whole_number(args[2 * i + 1], 1, 2 ^ 31)
+    if not bytes or not after:find('^%d+%-%d+$') then return refuse('an id and a number of bytes are needed for each log') end
+    -- Marker and entries are of one moment: a marker that is newer than all entries tells of a loss.
+    local marker = redis.pcall('GET', keys[2 * i])
+    if type(marker) ~= 'string' then marker = '' end
+    local entries, size, upto, all = read_log(keys[2 * i - 1], after, math.min(bytes, left))
+    if entries then
+      left = left - size
+      replies[i] = { '', marker, upto, all, entries }
+    else
+      replies[i] = { size, marker, after, 1, {} }
+    end
+  end
+  return replies
+end
+
 redis.register_function('sluice_publish', publish)
 redis.register_function('sluice_tick', tick)
+redis.register_function { function_name = 'sluice_read', callback = read, flags = { 'no-writes' } }
 redis.register_function { function_name = 'sluice_version', callback = function() return VERSION end, flags = { 'no-writes' } }

@@ -201,19 +201,19 @@ struct MemoryLogsTests {
             }
             published.append(try #require(try MemoryLogsTests.publish(&logs, event, at: MemoryLogsTests.start).id))
         }
-        let whole = logs.read(target, after: .zero, count: 10, now: MemoryLogsTests.start)
+        let whole = logs.read(target, after: .zero, bytes: 10_000, now: MemoryLogsTests.start)
         #expect(whole.entries.map(\.id) == Array(published.suffix(4)))
         #expect(whole.entries.map { String(buffer: $0.data) } == ["6", "7", "8", "9"])
         #expect(whole.entries.map(\.previous) == Array(published[5...8]))
         #expect(whole.isLast)
         #expect(whole.marker == LogMarker(id: published[9], ends: false))
-        let page = logs.read(target, after: published[6], count: 2, now: MemoryLogsTests.start)
+        let page = logs.read(target, after: published[6], bytes: 140, now: MemoryLogsTests.start)
         #expect(page.entries.map(\.id) == Array(published[7...8]))
         #expect(!page.isLast)
-        #expect(logs.read(target, after: published[9], count: 2, now: MemoryLogsTests.start).entries.isEmpty)
+        #expect(logs.read(target, after: published[9], bytes: 140, now: MemoryLogsTests.start).entries.isEmpty)
         let short = try MemoryLogsTests.event("a") { $0.maxlen = 1 }
         let last = try MemoryLogsTests.publish(&logs, short, at: MemoryLogsTests.start).id
-        #expect(logs.read(target, after: .zero, count: 9, now: MemoryLogsTests.start).entries.map(\.id) == [last])
+        #expect(logs.read(target, after: .zero, bytes: 10_000, now: MemoryLogsTests.start).entries.map(\.id) == [last])
     }
 
     @Test(
@@ -227,13 +227,13 @@ struct MemoryLogsTests {
         let second = try MemoryLogsTests.publish(&logs, event, at: MemoryLogsTests.start + 59_999)
         let end = MemoryLogsTests.start + 59_999 + 60_000
         if isSwept { logs.expire(now: end - 1) }
-        #expect(logs.read(target, after: .zero, count: 9, now: end - 1).entries.count == 2)
+        #expect(logs.read(target, after: .zero, bytes: 10_000, now: end - 1).entries.count == 2)
         if isSwept { logs.expire(now: end) }
-        let page = logs.read(target, after: .zero, count: 9, now: end)
+        let page = logs.read(target, after: .zero, bytes: 10_000, now: end)
         #expect(page.entries.isEmpty && page.isLast)
         #expect(page.marker?.id == second.id)
         let third = try MemoryLogsTests.publish(&logs, event, at: end)
-        #expect(logs.read(target, after: .zero, count: 9, now: end).entries.map(\.id) == [third.id])
+        #expect(logs.read(target, after: .zero, bytes: 10_000, now: end).entries.map(\.id) == [third.id])
     }
 
     @Test("an end closes the log's marker, and a later event opens it again")

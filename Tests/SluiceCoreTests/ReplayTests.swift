@@ -18,9 +18,10 @@ struct ReplayTests {
             marker = LogMarker(id: id, ends: false)
         }
 
-        func page(after id: EventID, count: Int) -> LogPage {
+        func slice(after id: EventID, count: Int) -> LogSlice {
             let rest = entries.filter { $0.id > id }
-            return LogPage(marker: marker, entries: Array(rest.prefix(count)), isLast: rest.count < count)
+            let page = LogPage(marker: marker, entries: Array(rest.prefix(count)), isLast: rest.count < count)
+            return LogSlice(LogSegment(page, after: id), isLast: page.isLast)
         }
     }
 
@@ -34,41 +35,63 @@ struct ReplayTests {
     private static let a = try? Target.topic("a")
     private static let b = try? Target.topic("b")
 
+    /// - Parameter isNarrow: the replay may hold next to nothing, so that its lanes are parked again and again.
     private func run(
-        _ logs: [Target: Log], after cursor: EventID?, through mark: EventID, born: UInt64 = ReplayTests.born,
-        pageCount: Int = 3, forgetting: Bool = false
+        _ logs: [Target: Log], from start: Replay.Start, through mark: EventID, born: UInt64 = ReplayTests.born,
+        pageCount: Int = 3, isNarrow: Bool = false, unreadable: Target? = nil
     ) -> [Out] {
         let targets = logs.keys.sorted { $0.description < $1.description }
-        var replay = Replay(targets: targets, after: cursor, through: mark, born: born)
+        var replay = Replay(
+            targets: targets, from: start, through: mark, born: born, bytesMax: isNarrow ? 1 : 1 << 20)
         var out: [Out] = []
-        for step in 0..<10_000 {
+        var isSecond = false
+        for _ in 0..<10_000 {
             switch replay.next() {
             case .read(let requests):
                 for request in requests {
-                    let page = (logs[request.target] ?? Log()).page(after: request.after, count: pageCount)
-                    replay.received(page, lane: request.lane)
+                    if request.target == unreadable {
+                        replay.unreadable(lane: request.lane)
+                        continue
+                    }
+                    // Every other answer fails, and is asked for again.
+                    isSecond.toggle()
+                    guard isSecond else {
+                        replay.failed(lane: request.lane)
+                        continue
+                    }
+                    replay.received(
+                        (logs[request.target] ?? Log()).slice(after: request.after, count: pageCount),
+                        lane: request.lane)
                 }
-            case .event(let entry, _): out.append(.event(entry.id))
+            case .event(let entry, _, _): out.append(.event(entry.id))
             case .gap(let gap, let id):
                 out.append(.gap(from: gap.from, to: gap.to, gap.targets.map(\.description).sorted(), id: id))
             case .wait: Issue.record("nothing was being read")
-            case .done: return out
+            case .done:
+                #expect(replay.heldBytes == 0)
+                return out
             }
-            if forgetting, step.isMultiple(of: 3) { replay.forgetPages() }
         }
         Issue.record("the replay has no end")
         return out
     }
 
+    private func run(
+        _ logs: [Target: Log], after cursor: EventID, through mark: EventID, born: UInt64 = ReplayTests.born,
+        pageCount: Int = 3, isNarrow: Bool = false
+    ) -> [Out] {
+        run(logs, from: .after(cursor), through: mark, born: born, pageCount: pageCount, isNarrow: isNarrow)
+    }
+
     @Test("Two logs come out merged by id, each event once, whatever the pages", arguments: 1...6, [false, true])
-    func merge(pageCount: Int, forgetting: Bool) throws {
+    func merge(pageCount: Int, isNarrow: Bool) throws {
         var logs = [try #require(Self.a): Log(), try #require(Self.b): Log()]
         var expected: [Out] = []
         for number in 1...40 as ClosedRange<UInt64> {
             logs[number % 3 == 0 ? try #require(Self.b) : try #require(Self.a)]?.append(Self.id(number))
             if number > 5, number <= 30 { expected.append(.event(Self.id(number))) }
         }
-        let out = run(logs, after: Self.id(5), through: Self.id(30), pageCount: pageCount, forgetting: forgetting)
+        let out = run(logs, after: Self.id(5), through: Self.id(30), pageCount: pageCount, isNarrow: isNarrow)
         #expect(out == expected)
     }
 
@@ -86,26 +109,115 @@ struct ReplayTests {
                 ])
         #expect(run([a: log], after: Self.id(7), through: Self.id(20)).count == 3, "nothing is missing after 7")
         #expect(
-            run([a: log], after: nil, through: Self.id(20)) == [8, 9, 10].map { .event(Self.id($0)) },
-            "earliest asks for what is there")
+            run([a: log], from: .available, through: Self.id(20)) == [8, 9, 10].map { .event(Self.id($0)) },
+            "asks for what is there")
     }
 
-    @Test("earliest has no gap before its first event, also if its pages are forgotten before any of them is given out")
-    func earliestForgotten() throws {
-        var log = Log()
-        for number in 1...10 as ClosedRange<UInt64> { log.append(Self.id(number)) }
-        log.entries.removeFirst(7)
+    @Test("earliest tells first that the beginning of a log is gone, available does not", arguments: [false, true])
+    func beginning(isNarrow: Bool) throws {
         let a = try #require(Self.a)
+        let b = try #require(Self.b)
+        var trimmed = Log()
+        var whole = Log()
+        for number in 1...10 as ClosedRange<UInt64> { trimmed.append(Self.id(number * 2)) }
+        for number in 1...3 as ClosedRange<UInt64> { whole.append(Self.id(number * 2 + 1)) }
+        trimmed.entries.removeFirst(7)
+        func run(_ logs: [Target: Log], _ start: Replay.Start) -> [Out] {
+            self.run(logs, from: start, through: Self.id(30), isNarrow: isNarrow)
+        }
+        let there: [Out] = [16, 18, 20].map { .event(Self.id($0)) }
         #expect(
-            run([a: log], after: nil, through: Self.id(20), forgetting: true)
-                == [8, 9, 10].map { .event(Self.id($0)) })
-        log.entries.remove(at: 1)
+            run([a: trimmed], .earliest) == [.gap(from: nil, to: Self.id(14), ["topic:a"], id: Self.id(14))] + there)
+        #expect(run([a: trimmed], .available) == there)
         #expect(
-            run([a: log], after: nil, through: Self.id(20), forgetting: true)
+            run([a: trimmed, b: whole], .earliest)
+                == [.gap(from: nil, to: Self.id(14), ["topic:a"], id: nil)]
+                + [3, 5, 7, 16, 18, 20].map { .event(Self.id($0)) }, "no id, because earlier ones follow")
+        #expect(run([b: whole], .earliest) == run([b: whole], .available), "nothing is gone")
+        let gone = Log(entries: [], marker: LogMarker(id: Self.id(9), ends: true))
+        #expect(run([a: gone], .earliest) == [.gap(from: nil, to: Self.id(9), ["topic:a"], id: Self.id(9))])
+        #expect(run([a: gone], .available).isEmpty && run([a: Log()], .earliest).isEmpty)
+        trimmed.entries.remove(at: 1)
+        #expect(
+            run([a: trimmed], .available)
                 == [
-                    .event(Self.id(8)), .gap(from: Self.id(8), to: Self.id(9), ["topic:a"], id: Self.id(9)),
-                    .event(Self.id(10)),
+                    .event(Self.id(16)), .gap(from: Self.id(16), to: Self.id(18), ["topic:a"], id: Self.id(18)),
+                    .event(Self.id(20)),
                 ], "within the log it has to be whole")
+    }
+
+    @Test("A log that can't be read is a gap, and costs the others nothing", arguments: [false, true])
+    func unreadable(isNarrow: Bool) throws {
+        let a = try #require(Self.a)
+        let b = try #require(Self.b)
+        var log = Log()
+        for number in 1...5 as ClosedRange<UInt64> { log.append(Self.id(number)) }
+        for start in [Replay.Start.earliest, .available] {
+            #expect(
+                run([a: log, b: Log()], from: start, through: Self.id(9), isNarrow: isNarrow, unreadable: b)
+                    == [.gap(from: nil, to: Self.id(9), ["topic:b"], id: nil)]
+                    + (1...5).map { .event(Self.id($0)) })
+        }
+        #expect(
+            run([a: log, b: Log()], from: .after(Self.id(3)), through: Self.id(9), unreadable: b)
+                == [
+                    .gap(from: Self.id(3), to: Self.id(9), ["topic:b"], id: nil), .event(Self.id(4)),
+                    .event(Self.id(5)),
+                ])
+    }
+
+    @Test("What a later event of its key has made superfluous is left out, and nothing is taken for lost")
+    func superseded() throws {
+        let a = try #require(Self.a)
+        var log = Log()
+        for number in 1...6 as ClosedRange<UInt64> { log.append(Self.id(number)) }
+        var replay = Replay(
+            targets: [a], from: .available, through: Self.id(9), born: Self.born, bytesMax: 1 << 20)
+        guard case .read = replay.next() else { return #expect(Bool(false), "nothing is asked for") }
+        var slice = log.slice(after: .zero, count: 10)
+        slice.superseded = [true, true, false, true, true, false]
+        replay.received(slice, lane: 0)
+        var ids: [EventID] = []
+        while case .event(let entry, _, _) = replay.next() { ids.append(entry.id) }
+        #expect(ids == [Self.id(3), Self.id(6)])
+        guard case .done = replay.next() else { return #expect(Bool(false), "something is taken for lost") }
+    }
+
+    @Test("It holds no more than it may, and the one slice whose turn it is, however large entries are")
+    func bounded() throws {
+        let targets = try (0..<50).map { try Target.topic("t\($0)") }
+        let data = ByteBuffer(repeating: 0x61, count: 60_000)
+        var logs: [Target: [LogEntry]] = [:]
+        for number in 0..<200 {
+            let target = targets[number % 50]
+            logs[target, default: []].append(
+                LogEntry(
+                    id: Self.id(UInt64(number)), previous: logs[target]?.last?.id, type: nil, key: nil, ends: false,
+                    data: data))
+        }
+        var replay = Replay(
+            targets: targets, from: .earliest, through: Self.id(999), born: Self.born, bytesMax: 256 << 10)
+        var ids: [EventID] = []
+        var peak = 0
+        steps: while true {
+            switch replay.next() {
+            case .read(let requests):
+                for request in requests {
+                    let rest = logs[request.target, default: []].filter { $0.id > request.after }
+                    let count = max(1, request.bytes / 60_000)
+                    let page = LogPage(marker: nil, entries: Array(rest.prefix(count)), isLast: rest.count <= count)
+                    replay.received(
+                        LogSlice(LogSegment(page, after: request.after), isLast: page.isLast), lane: request.lane)
+                    peak = max(peak, replay.heldBytes)
+                }
+            case .event(let entry, _, _): ids.append(entry.id)
+            case .gap(let gap, _): Issue.record("\(gap)")
+            case .wait: Issue.record("nothing was being read")
+            case .done: break steps
+            }
+        }
+        #expect(ids == (0..<200).map { Self.id($0) })
+        #expect(peak <= (256 << 10) + 2 * 65_536 + 1000)
     }
 
     @Test("At the end of time nothing overflows")
@@ -163,18 +275,17 @@ struct ReplayTests {
         var logs = [a: Log(), b: Log()]
         for number in 1...8 as ClosedRange<UInt64> { logs[number.isMultiple(of: 2) ? a : b]?.append(Self.id(number)) }
         var replay = Replay(
-            targets: [a, b], after: Self.id(5), earlier: [b: Self.id(2)], through: Self.id(20), born: Self.born)
+            targets: [a, b], from: .after(Self.id(5)), earlier: [b: Self.id(2)], through: Self.id(20), born: Self.born,
+            bytesMax: 1 << 20)
         var ids: [EventID] = []
         while true {
             switch replay.next() {
             case .read(let requests):
                 for one in requests {
-                    replay.received(
-                        logs[one.target]?.page(after: one.after, count: 2)
-                            ?? LogPage(marker: nil, entries: [], isLast: true), lane: one.lane)
+                    replay.received((logs[one.target] ?? Log()).slice(after: one.after, count: 2), lane: one.lane)
                 }
                 continue
-            case .event(let entry, _):
+            case .event(let entry, _, _):
                 ids.append(entry.id)
                 continue
             case .gap(let gap, _):
@@ -235,7 +346,7 @@ struct ReplayTests {
             let mark = Self.id(31)
             let out = run(
                 logs, after: cursor, through: mark, pageCount: Int.random(in: 1...5, using: &generator),
-                forgetting: Bool.random(using: &generator))
+                isNarrow: Bool.random(using: &generator))
             var given: [EventID] = []
             var gaps: [String: (EventID, EventID)] = [:]
             for one in out {

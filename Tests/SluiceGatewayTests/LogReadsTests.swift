@@ -7,68 +7,203 @@ import Testing
 
 @Suite("LogReads")
 struct LogReadsTests {
+    /// What a read brought.
+    private final class Result {
+        var ids: [EventID] = []
+        var superseded: [Bool] = []
+        var isLast = false
+        var isFailed = false
+        var isUnreadable = false
+        var segment: LogSegment?
+    }
+
     private let loop = EmbeddedEventLoop()
-    private let broker: MemoryBroker
+    private let broker: ScriptedBroker
     private let counters = Counters()
     private let reads: LogReads
     private let topic: Target
+    private static let mark = EventID(ScriptedNode.now, 0)
 
     init() throws {
-        broker = MemoryBroker(eventLoop: loop, wallClock: { 1_000_000 })
-        reads = LogReads(broker: broker, eventLoop: loop, counters: counters)
+        broker = ScriptedBroker(eventLoop: loop)
+        reads = LogReads(broker: broker, eventLoop: loop, counters: counters, cacheBytes: 1 << 20)
         topic = try .topic("t")
     }
 
-    private func publish(_ count: Int, bytes: Int) throws -> [EventID] {
-        try (0..<count).map { _ in
-            let data = ByteBuffer(repeating: 0x61, count: bytes)
-            let receipt = try broker.publish(Publication(target: topic, data: data, maxlen: count, ttl: 60)).wait()
-            return try #require(receipt.id)
+    private func fill(_ target: Target, _ count: Int, bytes: Int, key: (Int) -> String? = { _ in nil }) -> [EventID] {
+        var previous: EventID?
+        let entries = (0..<count).map { number in
+            let id = EventID(ScriptedNode.born + UInt64(number), 0)
+            defer { previous = id }
+            return LogEntry(
+                id: id, previous: previous, type: nil, key: key(number), ends: false,
+                data: ByteBuffer(repeating: 0x61, count: bytes))
         }
+        broker.logs[target] = entries
+        return entries.map(\.id)
     }
 
-    @Test("Those who ask together for the same log are served by one read")
-    func shared() throws {
-        let ids = try publish(20, bytes: 1)
-        let pages = ids.map { reads.read(topic, after: $0) }
+    private func read(
+        _ target: Target, after id: EventID, through mark: EventID = LogReadsTests.mark, bytes: Int = 1 << 20,
+        conflates: Bool = false
+    ) -> Result {
+        let result = Result()
+        reads.read(target, after: id, through: mark, bytes: bytes, conflates: conflates) { outcome in
+            switch outcome {
+            case .slice(let slice):
+                result.ids = slice.segment.entries[slice.start...].map(\.id)
+                result.superseded = Array(slice.superseded?[slice.start...] ?? [])
+                result.isLast = slice.isLast
+                result.segment = slice.segment
+            case .unreadable: result.isUnreadable = true
+            case .failed: result.isFailed = true
+            }
+        }
+        return result
+    }
+
+    @Test("Those who ask together for the same log are served by one read, and get the same bytes")
+    func shared() {
+        let ids = fill(topic, 20, bytes: 1)
+        let results = ids.map { read(topic, after: $0) }
         loop.run()
-        for (index, page) in pages.enumerated() { #expect(try page.wait().entries.count == 19 - index) }
-        #expect(counters.logReads.value == 1)
+        for (index, result) in results.enumerated() { #expect(result.ids == Array(ids[(index + 1)...])) }
+        #expect(broker.reads == 1 && counters.logReads.value == 1)
+        #expect(results.allSatisfy { $0.segment === results[0].segment })
+    }
+
+    @Test("Who comes later gets what was read for others, as long as nothing can have come behind it")
+    func cached() {
+        let ids = fill(topic, 20, bytes: 1)
+        _ = read(topic, after: .zero)
+        loop.run()
+        let later = read(topic, after: ids[9])
+        loop.run()
+        #expect(later.ids == Array(ids[10...]) && later.isLast && broker.reads == 1)
+        let beyond = read(topic, after: ids[19], through: EventID(ScriptedNode.now + 1, 0))
+        loop.run()
+        #expect(beyond.isLast && broker.reads == 2, "a later mark needs another look at the end of the log")
+        reads.forget()
+        _ = read(topic, after: ids[9])
+        loop.run()
+        #expect(broker.reads == 3, "another data set may have other events")
     }
 
     @Test("Who is far ahead is not kept waiting by one far behind who asks again and again")
     func fair() throws {
-        let ids = try publish(200, bytes: 1)
-        var asked = 0
-        func askAgain() {
-            asked += 1
-            guard asked < 100 else { return }
-            reads.read(topic, after: .zero).assumeIsolated().whenSuccess { _ in askAgain() }
+        let logs = MemoryBroker(eventLoop: loop, wallClock: { 1_000_000 })
+        let reads = LogReads(broker: logs, eventLoop: loop, counters: counters, cacheBytes: 1 << 16)
+        let ids = try (0..<400).map { _ in
+            let publication = Publication(
+                target: topic, data: ByteBuffer(repeating: 0x61, count: 1000), maxlen: 1000, ttl: 60)
+            return try #require(try logs.publish(publication).wait().id)
         }
-        askAgain()
+        let mark = EventID(1_000_000, 1000)
+        var asked = 0
+        func askAgain(_ id: EventID) {
+            asked += 1
+            reads.read(topic, after: id, through: mark, bytes: 2000) { outcome in
+                guard case .slice(let slice) = outcome, !slice.isLast else { return }
+                askAgain(slice.segment.upTo)
+            }
+        }
+        askAgain(.zero)
         var readsUntilServed = 0
-        reads.read(topic, after: ids[150]).assumeIsolated().whenSuccess { [counters] _ in
+        reads.read(topic, after: ids[350], through: mark, bytes: 2000) { [counters] _ in
             readsUntilServed = counters.logReads.value
         }
         loop.run()
-        #expect(asked == 100)
+        #expect(asked > 100)
         #expect(readsUntilServed == 2)
     }
 
-    @Test("Of a log with large events a page has few, and many again once they are small")
-    func sizes() throws {
-        let large = try publish(40, bytes: 128 << 10)
-        func read(after id: EventID) throws -> Int {
-            let page = reads.read(topic, after: id)
-            loop.run()
-            return try page.wait().entries.count
+    @Test("One command is on its way at a time, and brings no more than its budget, whatever the logs hold")
+    func budget() throws {
+        let logs = MemoryBroker(eventLoop: loop, wallClock: { 1_000_000 })
+        let recorder = RecordingBroker(logs)
+        let reads = LogReads(broker: recorder, eventLoop: loop, counters: counters, cacheBytes: 1 << 20)
+        let targets = try (0..<100).map { try Target.topic("t\($0)") }
+        for target in targets {
+            for _ in 0..<4 {
+                let publication = Publication(
+                    target: target, data: ByteBuffer(repeating: 0x61, count: 100_000), maxlen: 10, ttl: 60)
+                _ = logs.publish(publication)
+            }
         }
-        #expect(try read(after: .zero) == 32)
-        #expect(try read(after: .zero) == 2)
-        #expect(try read(after: large[9]) == 2)
-        _ = try publish(40, bytes: 1)
-        let last = try #require(large.last)
-        #expect(try read(after: last) == 2)
-        #expect(try read(after: last) == 32)
+        var served = 0
+        for target in targets {
+            reads.read(target, after: .zero, through: EventID(1_000_000, 1000), bytes: 4096) { _ in served += 1 }
+        }
+        loop.run()
+        #expect(served == 100)
+        // A budget of 256 KiB is met by the third entry.
+        #expect(recorder.sizes.max() == 300_000 && recorder.sizes.reduce(0, +) == 100 * 100_000)
+    }
+
+    @Test("A log that can't be read costs nobody else anything, and is named once")
+    func unreadable() throws {
+        let ids = fill(topic, 3, bytes: 1)
+        let bad = try Target.topic("bad")
+        broker.unreadable = [bad]
+        var named: [Target] = []
+        reads.onUnreadable = { target, _ in named.append(target) }
+        let result = read(bad, after: .zero)
+        let other = read(topic, after: .zero)
+        loop.run()
+        #expect(result.isUnreadable && other.ids == ids && named == [bad])
+    }
+
+    @Test("While the broker is away all who wait are told")
+    func away() throws {
+        let other = try Target.topic("u")
+        broker.failsToRead = true
+        let results = [read(topic, after: .zero), read(other, after: .zero)]
+        loop.run()
+        #expect(results.allSatisfy { $0.isFailed })
+    }
+
+    @Test("Who conflates is told what a later event of the same key has made superfluous, from the whole log")
+    func conflated() {
+        let ids = fill(topic, 10, bytes: 1) { $0 == 4 ? nil : "k\($0 % 3)" }
+        let plain = read(topic, after: .zero)
+        let result = read(topic, after: .zero, conflates: true)
+        let late = read(topic, after: ids[6], conflates: true)
+        loop.run()
+        #expect(plain.superseded.isEmpty)
+        // 7, 8 and 9 are the newest of their keys; 4 has none.
+        #expect(result.superseded == (0..<10).map { $0 < 7 && $0 != 4 })
+        #expect(late.superseded == [false, false, false])
+        #expect(broker.reads == 1)
+    }
+}
+
+/// Takes note of how much the reads of another broker bring.
+private final class RecordingBroker: Broker {
+    let name = "recording"
+    private let other: MemoryBroker
+    private(set) var sizes: [Int] = []
+
+    init(_ other: MemoryBroker) { self.other = other }
+
+    func start(feeding hub: Hub) {}
+    func stop() {}
+    func reconnect() {}
+    func want(_ target: Target, as number: TargetNumber) -> Bool { true }
+    func release(_ target: Target) {}
+    func tick(known: EventID) {}
+    func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> { other.mark(markersOf: targets) }
+    func publish(_ publication: Publication) -> EventLoopFuture<Receipt> { other.publish(publication) }
+    func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> { other.order(disconnect) }
+
+    func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
+        let outcomes = other.read(reads, bytes: bytes)
+        outcomes.assumeIsolated().whenSuccess { [self] outcomes in
+            sizes.append(
+                outcomes.reduce(0) { sum, outcome in
+                    guard case .page(let page) = outcome else { return sum }
+                    return sum + page.entries.reduce(0) { $0 + $1.data.readableBytes }
+                })
+        }
+        return outcomes
     }
 }

@@ -25,6 +25,7 @@ package final class EmbeddedNode {
         hub = Confined(
             Hub(
                 eventLoop: loop, broker: MemoryBroker(eventLoop: loop, wallClock: clock), eventBytesMax: 1000,
+                replayCacheBytes: 1 << 20,
                 counters: counters, status: status, wallClock: clock, logger: logger), on: loop)
         shard = Confined(
             Shard(

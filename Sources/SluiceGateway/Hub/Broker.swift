@@ -21,8 +21,10 @@ package protocol Broker: AnyObject {
 
     /// A reading of the clock, and the markers of some logs.
     func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading>
-    /// Up to `count` events of a log after an id.
-    func read(_ target: Target, after id: EventID, count: Int) -> EventLoopFuture<LogPage>
+    /// Reads logs, one after the other, until `bytes` of data have come together or all are read.
+    ///
+    /// - Returns: an outcome for each of the first so many, at least one. Fails if the broker is away.
+    func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]>
     /// Fails with ``PublishFailure``.
     func publish(_ publication: Publication) -> EventLoopFuture<Receipt>
     /// Sends an order to every node, this one included.

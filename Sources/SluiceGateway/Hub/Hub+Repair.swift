@@ -15,6 +15,9 @@ final class Repair {
     /// What the repair brings; later ids are among what is held.
     fileprivate var mark = EventID.zero
     fileprivate var replay: Replay?
+    /// Which replay it is: what an earlier one has asked for is of no use to the next.
+    fileprivate var attempt = 0
+    fileprivate var isToBeginAgain = false
     fileprivate var held: Deque<(payload: ByteBuffer, number: TargetNumber)> = []
     fileprivate var heldBytes = 0
 
@@ -43,6 +46,8 @@ extension Hub {
     private static let markersPerRead = 512
     private static let retryDelay = TimeAmount.milliseconds(200)
     private static let batchBytes = 64 * 1024
+    /// What a repair may hold of the logs that it reads.
+    private static let replayBytes = 8 << 20
 
     func hold(_ payload: UnsafeRawBufferPointer, for number: TargetNumber, in repair: Repair) {
         repair.held.append((ByteBuffer(bytes: payload), number))
@@ -106,14 +111,19 @@ extension Hub {
 
     private func start(_ repair: Repair, targets: [Target], mark: EventID) {
         repair.mark = mark
+        repair.attempt += 1
         repair.replay = Replay(
-            targets: targets, after: repair.after, earlier: repair.earlier, through: mark, born: born)
+            targets: targets, from: .after(repair.after), earlier: repair.earlier, through: mark, born: born,
+            bytesMax: Hub.replayBytes)
         repairedUpTo = max(repairedUpTo, mark)
         advance(repair)
     }
 
     private func again(_ repair: Repair) {
+        guard !repair.isToBeginAgain else { return }
+        repair.isToBeginAgain = true
         eventLoop.assumeIsolated().scheduleTask(in: Hub.retryDelay) { [self] in
+            repair.isToBeginAgain = false
             guard self.repair === repair, isConnected else { return }
             if repair.target == nil {
                 begin(repair)
@@ -133,7 +143,7 @@ extension Hub {
     private func advance(_ repair: Repair) {
         while self.repair === repair, let step = repair.replay?.next() {
             switch step {
-            case .event(let entry, let target): deliver(entry, target)
+            case .event(let entry, let segment, let target): deliver(entry, of: segment, target)
             case .gap(let gap, let id):
                 flush()
                 // A repair that had to begin anew finds again what was told.
@@ -153,24 +163,27 @@ extension Hub {
     }
 
     private func read(_ requests: [Replay.Request], _ repair: Repair) {
-        let pages = requests.map { logReads.read($0.target, after: $0.after) }
-        EventLoopFuture.whenAllSucceed(pages, on: eventLoop).assumeIsolated().whenComplete { [self] result in
-            guard self.repair === repair else { return }
-            switch result {
-            case .failure: again(repair)
-            case .success(let pages):
-                for (request, page) in zip(requests, pages) { repair.replay?.received(page, lane: request.lane) }
+        let attempt = repair.attempt
+        for request in requests {
+            logReads.read(
+                request.target, after: request.after, through: repair.mark, bytes: request.bytes, isUrgent: true
+            ) { [self] outcome in
+                guard self.repair === repair, repair.attempt == attempt, !repair.isToBeginAgain else { return }
+                switch outcome {
+                case .slice(let slice): repair.replay?.received(slice, lane: request.lane)
+                case .unreadable: repair.replay?.unreadable(lane: request.lane)
+                case .failed: return again(repair)
+                }
                 advance(repair)
             }
         }
     }
 
-    private func deliver(_ entry: LogEntry, _ target: Target) {
+    private func deliver(_ entry: LogSegment.Entry, of segment: LogSegment, _ target: Target) {
         guard let interest = interests[target], entry.id > interest.last else { return }
-        let envelope = Envelope(
-            id: entry.id, previous: entry.previous, type: entry.type, key: entry.key, ends: entry.ends)
         repairedIDs.insert(entry.id)
-        entry.data.withUnsafeReadableBytes { append(envelope, data: $0, for: interest.number) }
+        interest.last = entry.id
+        builder.append(entry, of: segment, target: interest.number)
     }
 
     // MARK: Going live

@@ -92,12 +92,14 @@ package final class Hub {
     private var ticker: RepeatedTask?
 
     package init(
-        eventLoop: any EventLoop, broker: any Broker, eventBytesMax: Int, counters: Counters, status: NodeStatus,
+        eventLoop: any EventLoop, broker: any Broker, eventBytesMax: Int, replayCacheBytes: Int, counters: Counters,
+        status: NodeStatus,
         wallClock: @escaping @Sendable () -> UInt64, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.broker = broker
-        self.logReads = LogReads(broker: broker, eventLoop: eventLoop, counters: counters)
+        self.logReads = LogReads(
+            broker: broker, eventLoop: eventLoop, counters: counters, cacheBytes: replayCacheBytes)
         self.eventBytesMax = eventBytesMax
         self.counters = counters
         self.status = status
@@ -107,6 +109,12 @@ package final class Hub {
 
     package func start(shards: [Confined<Shard>]) {
         self.shards = shards
+        logReads.onUnreadable = { [unowned self] target, reason in
+            guard complaints.isDue("log", now: .now()) else { return }
+            logger.error(
+                "a log can't be read: its streams are told of a gap",
+                metadata: ["log": "\(target)", "reason": "\(reason)"])
+        }
         broker.start(feeding: self)
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         ticker = eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(100), delay: Hub.tickInterval) { _ in
@@ -182,10 +190,6 @@ package final class Hub {
         return reading
     }
 
-    package func read(_ target: Target, after id: EventID) -> EventLoopFuture<LogPage> {
-        logReads.read(target, after: id)
-    }
-
     package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
         counters.eventsPublished.add(1)
         return broker.publish(publication)
@@ -224,6 +228,7 @@ package final class Hub {
         flush()
         isConnected = false
         status.feedIsDown()
+        logReads.forget()
         for interest in interests.values { interest.isConfirmed = false }
         // Everything up to the clock has arrived; what comes after has to be looked up. Without a clock no stream has
         // begun, or with a reading of its own.

@@ -1,101 +1,218 @@
 // SPDX-License-Identifier: Apache-2.0
+import DequeModule
 import NIOCore
 import SluiceCore
 
-/// Reads pages of logs for whoever asks; those who ask for the same log while it is being read share the next read.
+/// Reads logs for all who replay: the node's repair and its streams.
 ///
-/// So a storm of streams that come back costs the broker reads in proportion to topics, not to streams. Lives on the
-/// hub's loop.
+/// One command at a time is on its way to the broker, and its answer is bounded in bytes, so that neither publishes nor
+/// ticks wait behind replays. Whoever needs what was just read for somebody else gets the same bytes. Logs take turns.
+/// Lives on the hub's loop.
 package final class LogReads {
-    /// Entries of a page. One may have a megabyte, and the connection bounds a reply.
-    private static let pageEntries = 32
-    /// What a page should have in bytes, where a log's entries are known to be large: a slow stream forgets what it can't
-    /// take, and would have it read again for every few events that go out.
-    private static let pageBytes = 256 << 10
-    /// Logs whose entries' size is remembered.
-    private static let sizesMax = 4096
+    package enum Outcome: Sendable {
+        case slice(LogSlice)
+        /// What is stored under the log's name can't be read, also not later.
+        case unreadable
+        /// The broker is away.
+        case failed
+    }
 
     private struct Waiting {
         let after: EventID
-        let promise: EventLoopPromise<LogPage>
-        /// A page was read that had nothing for it.
+        let mark: EventID
+        let bytes: Int
+        let conflates: Bool
+        let deliver: (Outcome) -> Void
+        /// A piece was read that has nothing for it.
         var wasPassedOver = false
     }
+
+    /// What one answer of the broker may bring in data.
+    private static let bytesPerRead = 256 << 10
+    /// Logs in one command.
+    private static let logsPerRead = 128
+    /// What is remembered of the keys of logs, in bytes.
+    private static let keyBytesMax = 8 << 20
 
     private let broker: any Broker
     private let eventLoop: any EventLoop
     private let counters: Counters
-    /// What waits for each log that is being read, or is about to be.
+    private var cache: LogCache
     private var waiting: [Target: [Waiting]] = [:]
-    /// Bytes of an entry in the last page, for logs where a full page would be too much.
-    private var sizes: [Target: Int] = [:]
+    /// Logs for which somebody waits, in the order in which they are looked at.
+    private var queue: Deque<Target> = []
+    private var queued: Set<Target> = []
+    private var answered: [(Waiting, Outcome)] = []
+    private var isReading = false
+    private var isTurnScheduled = false
+    /// A reading of the clock: what is read from now on has everything up to it.
+    private var clock = EventID.zero
+    private var keys: [Target: LogKeys] = [:]
+    private var keyBytes = 0
+    /// Is told the name of a log that can't be read, and why.
+    package var onUnreadable: (Target, String) -> Void = { _, _ in }
 
-    package init(broker: any Broker, eventLoop: any EventLoop, counters: Counters) {
+    /// - Parameter cacheBytes: what is kept of what was read.
+    package init(broker: any Broker, eventLoop: any EventLoop, counters: Counters, cacheBytes: Int) {
         self.broker = broker
         self.eventLoop = eventLoop
         self.counters = counters
+        cache = LogCache(bytesMax: cacheBytes)
     }
 
-    package func read(_ target: Target, after id: EventID) -> EventLoopFuture<LogPage> {
-        let promise = eventLoop.makePromise(of: LogPage.self)
-        if waiting[target]?.append(Waiting(after: id, promise: promise)) == nil {
-            waiting[target] = [Waiting(after: id, promise: promise)]
-            // Not yet: others of this turn may want the same.
-            eventLoop.assumeIsolated().execute { [self] in start(target) }
-        }
-        return promise.futureResult
-    }
-
-    private func start(_ target: Target) {
-        // From where most can be served; but who was passed over comes first, or those far behind would keep others
-        // waiting for as long as they read.
-        guard let served = waiting[target],
-            let after = served.first(where: \.wasPassedOver)?.after ?? served.map(\.after).min()
-        else {
-            waiting[target] = nil
-            return
-        }
-        waiting[target] = []
-        counters.logReads.add(1)
-        let count = sizes[target].map { max(1, LogReads.pageBytes / $0) } ?? LogReads.pageEntries
-        broker.read(target, after: after, count: count).assumeIsolated().whenComplete { [self] result in
-            finish(target, result, after: after, served)
-            if waiting[target]?.isEmpty == true { waiting[target] = nil } else { start(target) }
-        }
-    }
-
-    private func note(_ page: LogPage, of target: Target) {
-        let bytes = page.entries.reduce(0) { $0 + $1.data.readableBytes }
-        let size = bytes / max(page.entries.count, 1)
-        if size * LogReads.pageEntries <= LogReads.pageBytes {
-            sizes[target] = nil
-        } else {
-            if sizes.count >= LogReads.sizesMax { sizes.removeAll() }
-            sizes[target] = size
-        }
-    }
-
-    private func finish(
-        _ target: Target, _ result: Result<LogPage, any Error>, after: EventID, _ served: [Waiting]
+    /// Reads a piece of a log, for a reader that goes on to `mark`.
+    ///
+    /// - Parameters:
+    ///   - isUrgent: for the node's repair, for which all streams wait.
+    ///   - conflates: the slice tells which of its entries have a later one of the same key.
+    ///   - deliver: is called once, not during this call.
+    package func read(
+        _ target: Target, after id: EventID, through mark: EventID, bytes: Int, isUrgent: Bool = false,
+        conflates: Bool = false, deliver: @escaping (Outcome) -> Void
     ) {
-        switch result {
-        case .failure(let error):
-            for waiting in served { waiting.promise.fail(error) }
-        case .success(let page):
-            note(page, of: target)
-            for var one in served {
-                let entries =
-                    page.entries.first.map { $0.id > one.after } ?? true
-                    ? page.entries : page.entries.filter { $0.id > one.after }
-                if one.after < after || (entries.isEmpty && !page.isLast) {
-                    // Its part lies before this page, or behind it.
-                    one.wasPassedOver = true
-                    waiting[target, default: []].append(one)
-                } else {
-                    one.promise.succeed(LogPage(marker: page.marker, entries: entries, isLast: page.isLast))
-                }
-            }
+        clock = max(clock, mark)
+        let one = Waiting(after: id, mark: mark, bytes: bytes, conflates: conflates, deliver: deliver)
+        if waiting[target]?.append(one) == nil {
+            waiting[target] = [one]
+            enqueue(target, isFirst: isUrgent)
         }
+        scheduleTurn()
+    }
+
+    private func enqueue(_ target: Target, isFirst: Bool = false) {
+        guard queued.insert(target).inserted else { return }
+        if isFirst { queue.prepend(target) } else { queue.append(target) }
+    }
+
+    /// The feed was lost: the data set that comes back may be another one.
+    package func forget() {
+        cache.removeAll()
+        keys.removeAll()
+        keyBytes = 0
+    }
+
+    /// Not at once: others of this turn of the loop may want the same.
+    private func scheduleTurn() {
+        guard !isTurnScheduled, !isReading else { return }
+        isTurnScheduled = true
+        eventLoop.assumeIsolated().execute { [self] in
+            isTurnScheduled = false
+            turn()
+        }
+    }
+
+    private func turn() {
+        guard !isReading else { return }
+        var reads: [LogRead] = []
+        while reads.count < LogReads.logsPerRead, let target = queue.popFirst() {
+            queued.remove(target)
+            serve(target)
+            if let read = nextRead(of: target) { reads.append(read) }
+        }
+        if !reads.isEmpty { send(reads) }
+        deliver()
+    }
+
+    private func send(_ reads: [LogRead]) {
+        isReading = true
+        counters.logReads.add(reads.count)
+        let clock = clock
+        broker.read(reads, bytes: LogReads.bytesPerRead).assumeIsolated().whenComplete { [self] result in
+            isReading = false
+            switch result {
+            case .success(let outcomes): received(outcomes, of: reads, clock: clock)
+            case .failure: for read in reads { answer(read.target) { _ in .failed } }
+            }
+            scheduleTurn()
+            deliver()
+        }
+    }
+
+    /// From the earliest place that somebody waits for, because that serves most; but who was passed over comes first,
+    /// or those far behind would keep others waiting for as long as they read.
+    private func nextRead(of target: Target) -> LogRead? {
+        guard let list = waiting[target] else { return nil }
+        let positions = list.map { position($0, target) }
+        let passedOver = list.firstIndex(where: \.wasPassedOver).map { positions[$0] }
+        guard let after = passedOver ?? positions.min() else { return nil }
+        return LogRead(target, after: after, bytes: list.reduce(0) { max($0, $1.bytes) })
+    }
+
+    private func received(_ outcomes: [LogRead.Outcome], of reads: [LogRead], clock: EventID) {
+        for (read, outcome) in zip(reads, outcomes) {
+            switch outcome {
+            case .page(let page):
+                let segment = LogSegment(page, after: read.after)
+                counters.eventsRepaired.add(segment.repairedCount)
+                cache.insert(segment, of: read.target, coveredUpTo: clock, now: eventLoop.now)
+                serve(read.target)
+            case .unreadable(let reason):
+                onUnreadable(read.target, reason)
+                answer(read.target) { _ in .unreadable }
+            }
+            guard let list = waiting[read.target] else { continue }
+            for index in list.indices { waiting[read.target]?[index].wasPassedOver = true }
+            enqueue(read.target)
+        }
+        // What the answer had no room for is next.
+        for read in reads.dropFirst(outcomes.count).reversed() { enqueue(read.target, isFirst: true) }
+    }
+
+    /// Answers those for whom the cache has what they need.
+    private func serve(_ target: Target) {
+        answer(target) { [self] one in
+            if one.conflates, !learnKeys(of: target, for: one) { return nil }
+            var slice = cache.slice(of: target, after: one.after, through: one.mark, now: eventLoop.now)
+            if one.conflates { slice?.superseded = slice.flatMap { keys[target]?.superseded(in: $0.segment) } }
+            return slice.map { .slice($0) }
+        }
+    }
+
+    /// Answers those who wait for a log and for whom there is an outcome.
+    private func answer(_ target: Target, with outcome: (Waiting) -> Outcome?) {
+        guard let list = waiting.removeValue(forKey: target) else { return }
+        let rest = list.filter { one in
+            guard let outcome = outcome(one) else { return true }
+            answered.append((one, outcome))
+            return false
+        }
+        if !rest.isEmpty { waiting[target] = rest }
+    }
+
+    /// Last, because whoever is answered may ask for more.
+    private func deliver() {
+        let due = answered
+        answered.removeAll(keepingCapacity: true)
+        for (one, outcome) in due { one.deliver(outcome) }
+    }
+
+    // MARK: Keys
+
+    /// Where to read for one who waits: first all keys up to its mark, if it conflates.
+    private func position(_ one: Waiting, _ target: Target) -> EventID {
+        guard one.conflates, let keys = keys[target], keys.coveredUpTo < one.mark else { return one.after }
+        return keys.upTo
+    }
+
+    /// - Returns: whether all keys of the log are known up to the reader's mark.
+    private func learnKeys(of target: Target, for one: Waiting) -> Bool {
+        var known = keys.removeValue(forKey: target) ?? LogKeys(after: one.after)
+        keyBytes -= known.size
+        if known.after > one.after { known = LogKeys(after: one.after) }
+        while known.coveredUpTo < one.mark,
+            let slice = cache.slice(of: target, after: known.upTo, through: one.mark, now: eventLoop.now)
+        {
+            let before = known.upTo
+            known.note(slice, coveredUpTo: one.mark)
+            if known.upTo == before { break }
+        }
+        keyBytes += known.size
+        if keyBytes > LogReads.keyBytesMax {
+            keys.removeAll()
+            keyBytes = known.size
+        }
+        keys[target] = known
+        return known.coveredUpTo >= one.mark
     }
 }
 

@@ -63,8 +63,16 @@ package final class MemoryBroker: Broker {
                 clock: logs.tick(now: now), born: logs.born, markers: targets.map { logs.marker($0, now: now) }))
     }
 
-    package func read(_ target: Target, after id: EventID, count: Int) -> EventLoopFuture<LogPage> {
-        eventLoop.makeSucceededFuture(logs.read(target, after: id, count: count, now: wallClock()))
+    package func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
+        let now = wallClock()
+        var left = bytes
+        var outcomes: [LogRead.Outcome] = []
+        for read in reads where left > 0 {
+            let page = logs.read(read.target, after: read.after, bytes: min(read.bytes, left), now: now)
+            left -= page.entries.reduce(0) { $0 + $1.data.readableBytes }
+            outcomes.append(.page(page))
+        }
+        return eventLoop.makeSucceededFuture(outcomes)
     }
 
     package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {

@@ -144,18 +144,35 @@ package final class RedisBroker: Broker {
         }
     }
 
-    package func read(_ target: Target, after id: EventID, count: Int) -> EventLoopFuture<LogPage> {
-        // The marker first: an event that comes in between is in the log, and no news to whoever reads it.
-        let marker = send(["GET", names.marker(target)])
-        let entries = send(["XRANGE", names.channel(target), "(\(id)", "+", "COUNT", "\(count)"])
-        return marker.and(entries).map { marker, entries in
-            let values = entries.array ?? []
-            let entries = values.compactMap { RedisBroker.entry($0) }
-            // A page of nothing but foreign entries is not read again and again.
-            return LogPage(
-                marker: marker.string.flatMap { LogMarker($0) }, entries: entries,
-                isLast: values.count < count || entries.isEmpty)
+    package func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
+        var command: RESPCommand = ["FCALL", "sluice_read", "\(reads.count * 2)"]
+        for read in reads {
+            command.append(names.channel(read.target))
+            command.append(names.marker(read.target))
         }
+        command.append("\(bytes)")
+        for read in reads {
+            command.append("\(read.after)")
+            command.append("\(read.bytes)")
+        }
+        return send(command).flatMapThrowing { reply in
+            guard let outcomes = reply.array, !outcomes.isEmpty, outcomes.count <= reads.count else {
+                throw RedisError.unavailable
+            }
+            return try outcomes.map { try RedisBroker.outcome($0) }
+        }
+    }
+
+    /// `[problem, marker, read up to, whether that was all, entries]`, as the function replies for each log.
+    private static func outcome(_ value: RESPValue) throws -> LogRead.Outcome {
+        guard let parts = value.array, parts.count == 5, let problem = parts[0].string,
+            case .integer(let isLast) = parts[3], let entries = parts[4].array
+        else { throw RedisError.unavailable }
+        guard problem.isEmpty else { return .unreadable(problem) }
+        return .page(
+            LogPage(
+                marker: parts[1].string.flatMap { LogMarker($0) }, entries: entries.compactMap { entry($0) },
+                upTo: parts[2].string.flatMap { EventID($0) }, isLast: isLast == 1))
     }
 
     /// `[id, [name, value, …]]`, as the function wrote it; nil for what somebody else has put there.

@@ -80,8 +80,9 @@ package final class Gateway: Sendable {
         let (hub, brokerName) = try await loops[0].submit {
             let broker = broker(settings, endpoint: endpoint, eventLoop: loops[0], logger: logger)
             let hub = Hub(
-                eventLoop: loops[0], broker: broker, eventBytesMax: settings.eventBytesMax, counters: counters,
-                status: status, wallClock: WallClock.milliseconds, logger: logger)
+                eventLoop: loops[0], broker: broker, eventBytesMax: settings.eventBytesMax,
+                replayCacheBytes: settings.replayCacheBytes, counters: counters, status: status,
+                wallClock: WallClock.milliseconds, logger: logger)
             return (Confined(hub, on: loops[0]), broker.name)
         }.get()
         let head = StreamHead(nodeID: settings.nodeID)

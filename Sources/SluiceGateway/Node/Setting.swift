@@ -87,6 +87,9 @@ package struct Setting: Sendable {
         Setting("ring", "SIZE", "16MiB", "newest events kept in memory for slow readers") {
             settings, text throws(Invalid) in settings.ringBytes = try size(text, 64 << 10...16 << 30)
         },
+        Setting("replay-cache", "SIZE", "16MiB", "pieces of logs kept in memory for streams that come back") {
+            settings, text throws(Invalid) in settings.replayCacheBytes = try size(text, 1 << 20...16 << 30)
+        },
         Setting("stall", "D", "30s", "a stream that took nothing for so long is closed") {
             settings, text throws(Invalid) in settings.stall = try duration(text, .milliseconds(100) ... .hours(1))
         },

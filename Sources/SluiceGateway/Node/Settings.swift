@@ -37,6 +37,7 @@ package struct Settings: Sendable {
     package var logEvents = 1000
     package var logTTL = TimeAmount.hours(1)
     package var ringBytes = 16 << 20
+    package var replayCacheBytes = 16 << 20
     package var stall = TimeAmount.seconds(30)
     package var eventBytesMax = 1 << 20
     package var topicsMax = 100

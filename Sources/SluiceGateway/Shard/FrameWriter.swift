@@ -21,6 +21,9 @@ package struct FrameWriter {
         package let count: Int
     }
 
+    /// From this size on the rest of a frame is not copied.
+    private static let sharedMin = 16 << 10
+
     private var batch: Batch?
     private var selected: ContiguousArray<Int32> = []
     private var scratch = ByteBuffer()
@@ -142,18 +145,18 @@ package struct FrameWriter {
             if !batch.entries[Int(index)].isLate { highest = max(highest, batch.entries[Int(index)].id) }
             if end > sent {
                 return Cut(
-                    rest: rest(batch, range.upperBound - (end - sent)..<range.upperBound),
+                    rest: rest(batch, range.upperBound - (end - sent)..<range.upperBound, of: range),
                     nextPosition: batch.position + UInt64(index) + 1, highest: highest, count: count + 1)
             }
         }
         return Cut(rest: ByteBuffer(), nextPosition: batch.end, highest: highest, count: selected.count)
     }
 
-    /// A rest is copied where sharing it would keep a much larger batch in memory for as long as the stream is slow.
-    private func rest(_ batch: Batch, _ range: Range<Int>) -> ByteBuffer {
+    /// The rest of a small frame is copied, because sharing it would keep its whole batch in memory for as long as the
+    /// stream is slow. That of a large one is shared: else each slow stream would hold a copy of it.
+    private func rest(_ batch: Batch, _ range: Range<Int>, of frame: Range<Int>) -> ByteBuffer {
         guard let slice = batch.buffer.getSlice(at: range.lowerBound, length: range.count) else { return ByteBuffer() }
-        return range.count * 2 < batch.buffer.capacity || range.count < 4096
-            ? ByteBuffer(bytes: slice.readableBytesView) : slice
+        return frame.count < FrameWriter.sharedMin ? ByteBuffer(bytes: slice.readableBytesView) : slice
     }
 
     // MARK: What the gateway itself writes

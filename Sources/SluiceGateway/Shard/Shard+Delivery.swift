@@ -2,14 +2,11 @@
 import NIOCore
 import SluiceCore
 
-/// How streams are written: each batch to those that are live, the ring to those that are behind, the logs to those
-/// that the ring has passed or that came back.
+/// How streams are written: each batch to those that are live, the ring to those that are behind. (The logs: see
+/// `Shard+Replay.swift`.)
 extension Shard {
     /// What one stream may read from the ring before the others have their turn, in bytes.
     private static let catchUpBytes = 256 * 1024
-    /// What is gathered from the logs for one write, in bytes.
-    private static let replayBytes = 64 * 1024
-    private static let retryDelay = TimeAmount.milliseconds(250)
 
     // MARK: Live
 
@@ -159,100 +156,8 @@ extension Shard {
         // From the ring's start, because live-only events have no id by which to find a later place; what the logs have
         // brought by then is skipped.
         startReplay(
-            stream, after: stream.state.floor, mark: coveredSince(stream), position: ring.start, now: now)
+            stream, from: .after(stream.state.floor), mark: coveredSince(stream), position: ring.start, now: now)
         advanceReplay(stream)
-    }
-
-    // MARK: Replay
-
-    private func advanceReplay(_ stream: Stream) {
-        guard let run = stream.replay, !run.isReading, !stream.state.isBlocked else { return }
-        let now = NIODeadline.now()
-        var bytes = ByteBuffer()
-        var highest = EventID.zero
-        var delivered = 0
-        var isOver = false
-        loop: while !stream.state.isBlocked {
-            switch run.replay.next() {
-            case .event(let entry, _):
-                highest = append(entry, to: &bytes, for: stream) ?? highest
-                delivered += 1
-            case .gap(let gap, let id):
-                counters.gaps.add(1)
-                let lines = Shard.lines(gap, id: id)
-                writer.append(lines: lines, to: &bytes, framing: stream.framing)
-                if let id { highest = max(highest, id) }
-            case .read(let requests):
-                run.isReading = true
-                read(requests, for: stream)
-                break loop
-            case .wait:
-                break loop
-            case .done:
-                isOver = true
-                break loop
-            }
-            if bytes.readableBytes > Shard.replayBytes { flush(&bytes, upTo: highest, to: stream, now: now) }
-        }
-        flush(&bytes, upTo: highest, to: stream, now: now)
-        counters.eventsDelivered.add(delivered)
-        if isOver {
-            stream.replay = nil
-            stream.state.begin(after: run.mark, at: run.position, now: now)
-            advance(stream)
-        } else if stream.state.isBlocked {
-            run.replay.forgetPages()
-        }
-    }
-
-    /// - Returns: the id that is out with it; nil if the stream has had it.
-    private func append(_ entry: LogEntry, to bytes: inout ByteBuffer, for stream: Stream) -> EventID? {
-        guard entry.id > stream.state.floor else { return nil }
-        entry.data.withUnsafeReadableBytes { data in
-            switch stream.framing {
-            case .chunked: _ = Frame.append(id: entry.id, type: entry.type, data: data, to: &bytes)
-            case .plain:
-                var framed = ByteBuffer()
-                let frame = Frame.append(id: entry.id, type: entry.type, data: data, to: &framed).frame
-                if var block = framed.getSlice(at: frame.block.lowerBound, length: frame.block.count) {
-                    bytes.writeBuffer(&block)
-                }
-            }
-        }
-        return entry.id
-    }
-
-    private func flush(_ bytes: inout ByteBuffer, upTo highest: EventID, to stream: Stream, now: NIODeadline) {
-        guard bytes.readableBytes > 0 else { return }
-        stream.state.wrote(upTo: highest, now: now)
-        write(bytes, to: stream, now: now)
-        bytes.clear()
-    }
-
-    private func read(_ requests: [Replay.Request], for stream: Stream) {
-        guard let hub else { return }
-        let bound = NIOLoopBound((shard: self, stream: stream), eventLoop: eventLoop)
-        hub.eventLoop.flatSubmit {
-            let reads = requests.map { hub.value.read($0.target, after: $0.after) }
-            return EventLoopFuture.whenAllSucceed(reads, on: hub.eventLoop)
-        }.hop(to: eventLoop).whenComplete { result in
-            bound.value.shard.received(result, requests, for: bound.value.stream)
-        }
-    }
-
-    private func received(_ result: Result<[LogPage], any Error>, _ requests: [Replay.Request], for stream: Stream) {
-        guard stream.state.phase == .replaying, let run = stream.replay else { return }
-        run.isReading = false
-        switch result {
-        case .success(let pages):
-            for (request, page) in zip(requests, pages) { run.replay.received(page, lane: request.lane) }
-            if stream.state.isBlocked { run.replay.forgetPages() }
-            advance(stream)
-        case .failure:
-            // The broker is away; the stream stays open and goes on when it is back.
-            run.replay.failed()
-            eventLoop.assumeIsolated().scheduleTask(in: Shard.retryDelay) { [self] in advance(stream) }
-        }
     }
 
     // MARK: Gaps
@@ -305,7 +210,7 @@ extension Shard {
         send(lines: Shard.lines(gap, id: carried), to: stream, now: now)
     }
 
-    private static func lines(_ gap: Gap, id: EventID?) -> String {
+    static func lines(_ gap: Gap, id: EventID?) -> String {
         ControlBlock.gap(
             from: gap.from.map { Cursor($0) }, to: gap.to.map { Cursor($0) }, targets: gap.targets,
             id: id.map { Cursor($0) })
@@ -339,7 +244,7 @@ extension Shard {
     }
 
     /// The rest of a frame that was begun; nothing else is written before it is out.
-    private func queue(_ rest: ByteBuffer, for stream: Stream) {
+    func queue(_ rest: ByteBuffer, for stream: Stream) {
         let bound = NIOLoopBound((shard: self, stream: stream), eventLoop: eventLoop)
         stream.queuedWrites += 1
         stream.socket.queue(rest, onProgress: { bound.value.stream.state.progressed(now: .now()) }).whenSuccess {

@@ -123,9 +123,11 @@ extension Shard {
         switch stream.resume {
         case .after(let cursor) where cursor.id <= latest:
             if let end, cursor.id >= end { return refuse(stream) }
-            resume(stream, after: cursor.id, mark: mark, position: position, now: now)
-        case .earliest, .available:
-            resume(stream, after: nil, mark: mark, position: position, now: now)
+            resume(stream, from: .after(cursor.id), mark: mark, position: position, now: now)
+        case .earliest:
+            resume(stream, from: .earliest, mark: mark, position: position, now: now)
+        case .available:
+            resume(stream, from: .available, mark: mark, position: position, now: now)
         case .fresh:
             if end != nil { return refuse(stream) }
             stream.state.begin(after: latest, at: position, now: now)
@@ -145,18 +147,20 @@ extension Shard {
         stream.hasCheckpoints && id > .zero ? ControlBlock.checkpoint(Cursor(id)) : ""
     }
 
-    private func resume(_ stream: Stream, after cursor: EventID?, mark: EventID?, position: UInt64, now: NIODeadline) {
+    private func resume(
+        _ stream: Stream, from start: Replay.Start, mark: EventID?, position: UInt64, now: NIODeadline
+    ) {
         stream.owesCheckpoint = stream.hasCheckpoints
         if let mark {
-            startReplay(stream, after: cursor, mark: mark, position: position, now: now)
+            startReplay(stream, from: start, mark: mark, position: position, now: now)
         } else {
             // The ring has everything after this id.
             let covered = coveredSince(stream)
-            if let cursor, cursor >= covered, let start = ring.position(after: cursor) {
-                stream.state.begin(after: cursor, at: start, liveFrom: ring.end, now: now)
+            if case .after(let cursor) = start, cursor >= covered, let place = ring.position(after: cursor) {
+                stream.state.begin(after: cursor, at: place, liveFrom: ring.end, now: now)
             } else {
                 startReplay(
-                    stream, after: cursor, mark: covered, position: ring.position(after: covered) ?? ring.end, now: now)
+                    stream, from: start, mark: covered, position: ring.position(after: covered) ?? ring.end, now: now)
             }
         }
         send(lines: "", to: stream, now: now)
@@ -165,13 +169,6 @@ extension Shard {
     /// After this id the ring has all events of all targets of the stream.
     func coveredSince(_ stream: Stream) -> EventID {
         stream.subscriptions.reduce(ring.dropped) { max($0, $1.since ?? clock) }
-    }
-
-    func startReplay(_ stream: Stream, after cursor: EventID?, mark: EventID, position: UInt64, now: NIODeadline) {
-        stream.state.replay(after: cursor ?? .zero, liveFrom: ring.end, now: now)
-        stream.replay = StreamReplay(
-            replay: Replay(targets: stream.targets, after: cursor, through: mark, born: born), mark: mark,
-            position: position)
     }
 
     // MARK: The end

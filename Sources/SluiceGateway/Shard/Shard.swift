@@ -74,6 +74,8 @@ package final class Shard {
     /// Streams whose targets are confirmed, and which wait for a reading of the clock: one serves them all.
     var waitingForMark: [(stream: Stream, position: UInt64)] = []
     var isMarkAsked = false
+    /// Streams that are being written from the logs.
+    var replayCount = 0
 
     var writer = FrameWriter()
     /// Streams to be written in this batch. Kept, so that a batch costs no allocation.

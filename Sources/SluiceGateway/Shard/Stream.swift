@@ -134,7 +134,7 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     /// Nothing more is written: what it still waited for is forgotten.
     package func end() {
         state.end()
-        replay = nil
+        shard.endReplay(of: self)
         owedGap = []
     }
 

@@ -10,7 +10,8 @@ package final class StreamReplay {
     package let mark: EventID
     /// … and the ring from here.
     package let position: UInt64
-    package var isReading = false
+    /// The broker was away: it is asked again after a while.
+    package var isToAskAgain = false
 
     package init(replay: Replay, mark: EventID, position: UInt64) {
         self.replay = replay

@@ -32,7 +32,8 @@ struct RedisBrokerTests {
                 endpoint: try RedisEndpoint(url: url, clientName: "broker-test"), names: RedisNames(prefix: "sluice"),
                 nodeID: "n", eventLoop: loop, logger: logger)
             let hub = Hub(
-                eventLoop: loop, broker: broker, eventBytesMax: 1000, counters: Counters(), status: NodeStatus(),
+                eventLoop: loop, broker: broker, eventBytesMax: 1000, replayCacheBytes: 1 << 20, counters: Counters(),
+                status: NodeStatus(),
                 wallClock: { ScriptedNode.now }, logger: logger)
             box.value = (broker, hub)
             broker.start(feeding: hub)

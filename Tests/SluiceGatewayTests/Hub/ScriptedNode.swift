@@ -19,6 +19,8 @@ final class ScriptedBroker: Broker {
     /// Whether what is wanted is heard at once.
     var confirms = true
     var failsToRead = false
+    /// Logs that are none.
+    var unreadable: Set<Target> = []
     private(set) var reads = 0
     private(set) var numbers: [Target: TargetNumber] = [:]
 
@@ -46,13 +48,16 @@ final class ScriptedBroker: Broker {
             ClockReading(clock: clock, born: ScriptedNode.born, markers: targets.map { marker($0) }))
     }
 
-    func read(_ target: Target, after id: EventID, count: Int) -> EventLoopFuture<LogPage> {
-        reads += 1
-        guard reads < ScriptedBroker.readsMax else { return eventLoop.makePromise().futureResult }
+    func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
+        self.reads += 1
+        guard self.reads < ScriptedBroker.readsMax else { return eventLoop.makePromise().futureResult }
         guard !failsToRead else { return eventLoop.makeFailedFuture(PublishFailure.unavailable("away")) }
-        let rest = (logs[target] ?? []).filter { $0.id > id }
         return eventLoop.makeSucceededFuture(
-            LogPage(marker: marker(target), entries: Array(rest.prefix(count)), isLast: rest.count < count))
+            reads.map { read in
+                guard !unreadable.contains(read.target) else { return .unreadable("WRONGTYPE") }
+                let entries = (logs[read.target] ?? []).filter { $0.id > read.after }
+                return .page(LogPage(marker: marker(read.target), entries: entries, isLast: true))
+            })
     }
 
     func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
@@ -80,7 +85,8 @@ final class ScriptedNode {
         let logger = Logger(label: "scripted") { _ in SwiftLogNoOpLogHandler() }
         broker = ScriptedBroker(eventLoop: loop)
         hub = Hub(
-            eventLoop: loop, broker: broker, eventBytesMax: 1000, counters: counters, status: NodeStatus(),
+            eventLoop: loop, broker: broker, eventBytesMax: 1000, replayCacheBytes: 1 << 20, counters: counters,
+            status: NodeStatus(),
             wallClock: { ScriptedNode.now }, logger: logger)
         shard = Shard(
             index: 0, eventLoop: loop, limits: Shard.Limits(Settings(), shardCount: 1),

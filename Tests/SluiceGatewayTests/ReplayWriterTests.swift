@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+import SluiceGateway
+import Testing
+
+@Suite("ReplayWriter")
+struct ReplayWriterTests {
+    private static func segment(_ sizes: [Int]) -> LogSegment {
+        let entries = sizes.enumerated().map { number, size in
+            LogEntry(
+                id: EventID(UInt64(number + 1), 0), previous: nil, type: nil, key: nil, ends: false,
+                data: ByteBuffer(repeating: UInt8(ascii: "a") + UInt8(number), count: size))
+        }
+        return LogSegment(LogPage(marker: nil, entries: entries, isLast: true), after: .zero)
+    }
+
+    @Test(
+        "Wherever the socket stops: what it took, the rest and what follows are the bytes of the whole",
+        arguments: [Stream.Framing.chunked, .plain])
+    func cut(framing: Stream.Framing) throws {
+        let segment = Self.segment([3, 5000, 1, 700])
+        var writer = ReplayWriter(framing: framing)
+        var ends: [Int] = []
+        for (index, entry) in segment.entries.enumerated() {
+            try #require(writer.hasRoom(for: entry.frame))
+            writer.append(entry, of: segment, steps: index + 1)
+            ends.append(writer.bytes.readableBytes)
+        }
+        writer.append(lines: "event: gap\n\n", id: nil, steps: 6, with: FrameWriter())
+        ends.append(writer.bytes.readableBytes)
+        let whole = Array(writer.bytes.readableBytesView)
+        for sent in 0..<whole.count {
+            let cut = writer.cut(after: sent)
+            let index = try #require(ends.firstIndex { $0 > sent })
+            #expect(cut.count == index + 1 && cut.steps == [1, 2, 3, 4, 6][index])
+            #expect(cut.isLast == (index == 4) && cut.highest == EventID(UInt64(min(index, 3) + 1), 0))
+            #expect(Array(cut.rest.readableBytesView) == Array(whole[sent..<ends[index]]))
+        }
+    }
+
+    @Test("A large frame goes out alone, and it and its rest are the bytes that all streams share")
+    func large() throws {
+        let segment = Self.segment([10, 100_000, 10])
+        var writer = ReplayWriter(framing: .chunked)
+        writer.append(segment.entries[0], of: segment, steps: 1)
+        #expect(!writer.hasRoom(for: segment.entries[1].frame))
+        writer.clear()
+        #expect(writer.hasRoom(for: segment.entries[1].frame))
+        writer.append(segment.entries[1], of: segment, steps: 1)
+        #expect(!writer.hasRoom(for: segment.entries[2].frame))
+        func base(_ bytes: ByteBuffer) -> Int {
+            bytes.withVeryUnsafeBytes { Int(bitPattern: $0.baseAddress) }
+        }
+        #expect(base(writer.bytes) == base(segment.buffer))
+        #expect(base(writer.cut(after: 50_000).rest) == base(segment.buffer))
+    }
+}
