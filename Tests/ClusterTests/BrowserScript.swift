@@ -3,8 +3,15 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The scripts under Browser/, which drive a real Chromium. SLUICE_TEST_PYTHON names a Python that has playwright and redis.
+/// The scripts under Browser/, which drive real browsers. SLUICE_TEST_PYTHON names a Python that has playwright and redis.
 enum BrowserScript {
+    /// What Browser/engines.py can start.
+    enum Engine: String, CaseIterable, Sendable {
+        case chromium
+        case firefox
+        case webkit
+    }
+
     private static let python = ProcessInfo.processInfo.environment["SLUICE_TEST_PYTHON"]
 
     /// Without such a Python the tests are left out, but on a build server they fail.
@@ -15,5 +22,9 @@ enum BrowserScript {
         let python = try #require(python, missing)
         return try ChildProcess(
             python, ["\(Repository.root)/Tests/ClusterTests/Browser/\(name).py"] + arguments)
+    }
+
+    static func start(_ name: String, _ engine: Engine, _ arguments: [String] = []) throws -> ChildProcess {
+        try start(name, [engine.rawValue] + arguments)
     }
 }

@@ -7,19 +7,16 @@ usage: access.py origins|expiry|disconnect|page REDIS_URL GATEWAY_URL PAGE_PORT 
 "page" is the node's own page, the others are pages elsewhere. The node lets in pages of http://localhost:PAGE_PORT, and of no other origin.
 """
 
-import base64
-import hashlib
-import hmac
 import http.server
-import json
 import pathlib
 import sys
 import threading
 import time
-import urllib.request
 
 import redis
 from playwright.sync_api import expect, sync_playwright
+
+from gateway import Gateway
 
 OPEN = """url => {
   window.seen = [];
@@ -40,26 +37,8 @@ class Blank(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Gateway:
-    def __init__(self, url, secret):
-        self.url, self.secret = url, secret
-
-    def token(self, **claims):
-        def part(bytes):
-            return base64.urlsafe_b64encode(bytes).rstrip(b"=").decode()
-        claims = {"exp": time.time() + 600, **claims}
-        text = part(b'{"alg":"HS256"}') + "." + part(json.dumps(claims).encode())
-        return f"{text}.{part(hmac.new(self.secret, text.encode(), hashlib.sha256).digest())}"
-
-    def stream(self, query, **claims):
-        return f"{self.url}/events?{query}&access_token={self.token(**claims)}"
-
-    def disconnect(self, client, query=""):
-        request = urllib.request.Request(
-            f"{self.url}/clients/{client}{query}", method="DELETE",
-            headers={"Authorization": f"Bearer {self.token(sluice={'admin': True})}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            assert answer.status == 200
+def stream(gateway, query, **claims):
+    return f"{gateway.url}/events?{query}&access_token={gateway.token(**claims)}"
 
 
 class Tab:
@@ -98,7 +77,7 @@ class Tab:
 
 
 def origins(tabs, gateway, server):
-    url = gateway.stream("topic=news", sluice={"subscribe": ["news"]})
+    url = stream(gateway, "topic=news", sluice={"subscribe": ["news"]})
     good, bad = tabs("localhost"), tabs("127.0.0.1")
     for tab in (good, bad):
         tab.open(url)
@@ -118,7 +97,7 @@ def origins(tabs, gateway, server):
 
 def expiry(tabs, gateway, server):
     tab, end = tabs("localhost"), time.time() + 3
-    tab.open(gateway.stream("topic=news", sluice={"subscribe": ["news"]}, exp=end))
+    tab.open(stream(gateway, "topic=news", sluice={"subscribe": ["news"]}, exp=end))
     tab.wait("source.readyState === 1")
     server.fcall("sluice_publish", 1, "sluice:topic:news", "in time")
     tab.wait("ends.length")
@@ -137,7 +116,7 @@ def expiry(tabs, gateway, server):
 def disconnect(tabs, gateway, server):
     alice, bob = tabs("localhost"), tabs("localhost")
     for tab, name in ((alice, "alice"), (bob, "bob")):
-        tab.open(gateway.stream(f"client={name}", sub=name))
+        tab.open(stream(gateway, f"client={name}", sub=name))
         tab.wait("source.readyState === 1")
     gateway.disconnect("alice")
     alice.wait("ends.length === 1 && source.readyState === 1")

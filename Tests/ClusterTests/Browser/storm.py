@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A plain EventSource in a real Chromium, while the nodes behind the load balancer are killed in turn: the page shows
+"""A plain EventSource in a real browser, while the nodes behind the load balancer are killed in turn: the page shows
 the numbers from 1 on, each once, in order.
 
-usage: storm.py REDIS_URL GATEWAY_URL COUNT SECONDS
+usage: storm.py chromium|firefox|webkit REDIS_URL GATEWAY_URL COUNT SECONDS
 
 Prints "open" when the page listens: from then on COUNT logged events are published over SECONDS.
 """
@@ -13,24 +13,25 @@ import threading
 import time
 
 import redis
-from playwright.sync_api import sync_playwright
+
+import engines
+from front import Front
 
 TOPIC = "storm"
 
 # What every page does: nothing but `onmessage`; the rest is counted to see that the storm was one.
-PAGE = """topic => {
-  document.body.replaceChildren(document.createElement('ol'));
-  window.opened = 0;
-  window.gaps = [];
-  window.source = new EventSource('/events?topic=' + topic);
-  source.onmessage = event => {
-    const item = document.createElement('li');
-    item.textContent = event.data;
-    document.querySelector('ol').append(item);
-  };
-  source.addEventListener('gap', event => { gaps.push(event.data); });
-  return new Promise(resolve => { source.onopen = () => { opened += 1; resolve(true); }; });
-}"""
+PAGE = """<!doctype html><ol></ol><script>
+window.opened = 0;
+window.gaps = [];
+window.source = new EventSource(new URLSearchParams(location.search).get('url'));
+source.onmessage = event => {
+  const item = document.createElement('li');
+  item.textContent = event.data;
+  document.querySelector('ol').append(item);
+};
+source.addEventListener('gap', event => { gaps.push(event.data); });
+source.onopen = () => { opened += 1; };
+</script>"""
 
 
 def publish(url, count, seconds, failures):
@@ -45,24 +46,21 @@ def publish(url, count, seconds, failures):
 
 
 def main():
-    redis_url, gateway, count, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+    engine, redis_url, gateway, count, seconds = sys.argv[1], *sys.argv[2:4], int(sys.argv[4]), float(sys.argv[5])
     failures = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(gateway + "/healthz")
-        page.evaluate(PAGE, TOPIC)
+    with engines.start(engine) as browser:
+        page = browser.page(f"{Front(pages={'/': PAGE}).url}/?url={gateway}/events?topic={TOPIC}")
+        page.wait("opened === 1")
         print("open", flush=True)
         publisher = threading.Thread(target=publish, args=(redis_url, count, seconds, failures))
         publisher.start()
         deadline = time.monotonic() + seconds + 30
-        while page.locator("li").count() < count and time.monotonic() < deadline:
-            page.wait_for_timeout(200)
-        page.wait_for_timeout(1000)  # a duplicate would come late
+        while page.value("document.querySelectorAll('li').length") < count and time.monotonic() < deadline:
+            time.sleep(0.2)
+        time.sleep(1)  # a duplicate would come late
         publisher.join()
-        shown = [int(text) for text in page.locator("li").all_inner_texts()]
-        opened, gaps, state = page.evaluate("[opened, gaps, source.readyState]")
-        browser.close()
+        shown = page.value("[...document.querySelectorAll('li')].map(item => Number(item.textContent))")
+        opened, gaps, state = page.value("[opened, gaps, source.readyState]")
     print(f"{len(shown)} of {count} events, {opened} connections, gaps {gaps}, readyState {state}", flush=True)
     assert not failures, failures
     missing = sorted(set(range(1, count + 1)) - set(shown))

@@ -5,7 +5,7 @@ import Testing
 
 extension ClusterTests {
     @Suite("loses nothing for a browser")
-    struct ChromiumResumeTests {
+    struct BrowserResumeTests {
         /// A run worth waiting for only now and then: SLUICE_TEST_LONG=1.
         private static let isLong = ProcessInfo.processInfo.environment["SLUICE_TEST_LONG"] == "1"
         private static let count = isLong ? 1000 : 300
@@ -13,25 +13,26 @@ extension ClusterTests {
 
         @Test(
             "While the nodes are killed in turn, a page shows every event once and in order",
-            .enabled(if: BrowserScript.isPossible, BrowserScript.missing), .timeLimit(.minutes(3)))
-        func storm() async throws {
+            .enabled(if: BrowserScript.isPossible, BrowserScript.missing), .timeLimit(.minutes(3)),
+            arguments: BrowserScript.Engine.allCases)
+        func storm(engine: BrowserScript.Engine) async throws {
             let redis = try await RedisServer()
             let ports = (0..<3).map { _ in freePort() }
             var nodes: [NodeProcess] = []
             for number in ports.indices { nodes.append(try await start(number, ports, redis)) }
             let balancer = try await LoadBalancer(.nginx, nodePorts: ports)
             let browser = try BrowserScript.start(
-                "storm",
+                "storm", engine,
                 [
-                    redis.url, "http://127.0.0.1:\(balancer.port)", "\(ChromiumResumeTests.count)",
-                    "\(ChromiumResumeTests.seconds)",
+                    redis.url, "http://127.0.0.1:\(balancer.port)", "\(BrowserResumeTests.count)",
+                    "\(BrowserResumeTests.seconds)",
                 ])
             let isOpen = await eventually(within: 60) { browser.output.hasPrefix("open\n") || !browser.isRunning }
             #expect(isOpen)
 
             // Every 3 s another one dies; a second later it is back, so that at most one is away.
             let begin = ContinuousClock.now
-            for round in 0..<(ChromiumResumeTests.seconds + 1) / 3 where browser.isRunning {
+            for round in 0..<(BrowserResumeTests.seconds + 1) / 3 where browser.isRunning {
                 let number = round % nodes.count
                 try await Task.sleep(until: begin + .seconds(1 + 3 * round))
                 await nodes[number].kill()
