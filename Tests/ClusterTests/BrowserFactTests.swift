@@ -5,7 +5,7 @@ import Testing
 
 /// What the gateway relies on in browsers, each asked by Browser/facts.py with a scripted server. Not one of the tests of
 /// a cluster: most of its time is a browser that waits.
-@Suite("Browsers are as we think")
+@Suite("Browsers are as we think", .serialized)
 struct BrowserFactTests {
     @Test(
         "Ids, waits, losses, statuses, CORS and events: all that the gateway relies on holds in each engine",

@@ -26,7 +26,7 @@ import subprocess
 import tempfile
 import time
 
-SECONDS = 30
+SECONDS = 60
 SIZE = {"width": 1280, "height": 960}
 
 
@@ -62,7 +62,7 @@ class Chromium:
         try:
             self.browser = self.playwright.chromium.launch(
                 executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-            # A page of its own each would be a profile of its own: tabs share what they know, as a person's do.
+            # All tabs share cookies and connections, as a person's do.
             self.tabs, self.version = self.browser.new_context(viewport=SIZE), self.browser.version
         except BaseException:
             self.playwright.stop()
@@ -178,7 +178,7 @@ class Firefox(WebDriver):
             process = stack.enter_context(child(
                 directory, [program, "--headless", "--no-remote", "--marionette", "--profile", str(directory)]))
             file = directory / "MarionetteActivePort"
-            port = process.wait(lambda: file.exists() and file.read_text().strip())
+            port = process.until(lambda: file.exists() and file.read_text().strip())
             self.connection = stack.enter_context(socket.create_connection(("127.0.0.1", int(port))))
             self.input, self.number = stack.enter_context(self.connection.makefile("rb")), 0
             self.receive()  # it introduces itself
@@ -226,7 +226,7 @@ class WebKit(WebDriver):
             driver = stack.enter_context(child(
                 directory, ["WebKitWebDriver", f"--port={port}", "--host=127.0.0.1"], DISPLAY=f":{display}",
                 GDK_BACKEND="x11", NO_AT_BRIDGE="1", GSETTINGS_BACKEND="memory", DBUS_SESSION_BUS_ADDRESS="disabled:"))
-            driver.wait(lambda: listens(port))
+            driver.until(lambda: listens(port))
             self.connection, self.path = http.client.HTTPConnection("127.0.0.1", port, timeout=2 * SECONDS), "/session"
             self.begin()
             # Its window is a grandchild, which would outlive a driver that is killed.
@@ -255,10 +255,8 @@ def temporary_directory():
 
 
 class Child(subprocess.Popen):
-    def wait(self, condition=None, timeout=None):
-        """For its end, or until it is as far as the condition says."""
-        if condition is None:
-            return super().wait(timeout)
+    def until(self, condition):
+        """Waits until it is as far as the condition says."""
         end = time.monotonic() + SECONDS
         while not (value := condition()):
             assert self.poll() is None and time.monotonic() < end, f"{self.args[0]} has not started"

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 
-SECONDS = 20
+SECONDS = 60
 
 FRAME = """<!doctype html><script>
 const tell = (...entry) => parent.postMessage([NAME, ...entry], '*');
