@@ -179,6 +179,29 @@ struct BatchTests {
         #expect(isBrokenRepaired)
     }
 
+    @Test("what was read from a log is the same as if it had come live, and has no id if it comes late")
+    func fromLog() throws {
+        func entry(_ id: EventID, _ data: String) -> LogEntry {
+            LogEntry(
+                id: id, previous: nil, type: "price", key: "eur", ends: true, data: ByteBuffer(string: data))
+        }
+        let segment = LogSegment(
+            LogPage(marker: nil, entries: [entry(EventID(1, 0), "late"), entry(EventID(3, 0), "a\nb")], isLast: true),
+            after: .zero)
+        var builder = BatchBuilder()
+        builder.raise(clock: EventID(2, 0))
+        for entry in segment.entries { builder.append(entry, of: segment, target: TargetNumber(1)) }
+        let batch = try builder.take()
+        #expect(
+            BatchTests.blocks(batch) == [
+                "event: price\ndata: late\n\n", "id: 3-0\nevent: price\ndata: a\ndata: b\n\n",
+            ])
+        #expect(batch.entries.map(\.isLate) == [true, false] && batch.clock == EventID(3, 0))
+        #expect(batch.entries.map(\.key) == ["eur", "eur"] && batch.groups[0].ends && batch.groups[0].hasLate)
+        let chunk = String(buffer: batch.buffer)
+        #expect(chunk.hasPrefix("1a\r\nevent: price"), "the chunk has the length of what is left")
+    }
+
     @Test("the type goes into the frame")
     func type() throws {
         var builder = BatchBuilder()

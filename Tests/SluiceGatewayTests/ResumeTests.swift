@@ -62,6 +62,21 @@ extension NodeTests {
             #expect(both.data == ["a3", "a4"])
         }
 
+        @Test(
+            "Of a trimmed log earliest tells first that its beginning is gone; available brings what there is",
+            arguments: BrokerKind.allCases)
+        func trimmedBeginning(broker: BrokerKind) async throws {
+            let test = try await TestNode.start(broker)
+            let ids = try await publish(test, "a", 1...6, #","maxlen":2"#)
+            let whole = try await test.stream("/events?topic=a&last_event_id=earliest")
+            #expect(await whole.receives(2))
+            #expect(gaps(whole).map(\.data) == [#"{"from":"","to":"\#(ids[3])","topics":["topic:a"]}"#])
+            #expect(gaps(whole).first?.id == ids[3])
+            let available = try await test.stream("/events?topic=a&last_event_id=available")
+            #expect(await available.receives(2))
+            #expect(available.data == ["a5", "a6"] && whole.data == ["a5", "a6"] && gaps(available).isEmpty)
+        }
+
         @Test("More events than a page are replayed in order", arguments: Stage.all)
         func pages(stage: Stage) async throws {
             let test = try await TestNode.start(stage, ["--log-events", "10000"])

@@ -162,9 +162,10 @@ package final class LogReads {
     private func serve(_ target: Target) {
         answer(target) { [self] one in
             if one.conflates, !learnKeys(of: target, for: one) { return nil }
-            var slice = cache.slice(of: target, after: one.after, through: one.mark, now: eventLoop.now)
-            if one.conflates { slice?.superseded = slice.flatMap { keys[target]?.superseded(in: $0.segment) } }
-            return slice.map { .slice($0) }
+            guard var slice = cache.slice(of: target, after: one.after, through: one.mark, now: eventLoop.now)
+            else { return nil }
+            if one.conflates { slice.superseded = keys[target]?.superseded(in: slice.segment) }
+            return .slice(slice)
         }
     }
 

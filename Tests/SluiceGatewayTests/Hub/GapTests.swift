@@ -61,4 +61,48 @@ struct GapTests {
         #expect(told.contains("event: gap") && told.contains("topic:a") && !told.contains("id:"))
         #expect(try node.output(later.channel).isEmpty)
     }
+
+    @Test("tells that a log can't be read; the other topics' events come, from their logs and live")
+    func unreadable() throws {
+        node.broker.logs[a] = [ScriptedNode.entry(GapTests.id(0), "logged")]
+        node.broker.unreadable = [b]
+        let (_, channel) = try node.open("topic=a&topic=b&last_event_id=earliest")
+        try node.receive("live", of: a)
+        let text = try node.output(channel)
+        #expect(text.contains("event: gap") && text.contains(#""topics":["topic:b"]"#))
+        #expect(text.contains("data: logged\n\n") && text.contains("data: live\n\n"))
+        #expect(node.broker.reads == 1)
+    }
+
+    @Test("of everybody's log is no part of earliest where something else was asked for; a cursor brings it back")
+    func earliestOfAll() throws {
+        node.broker.logs[a] = [ScriptedNode.entry(GapTests.id(0), "of a")]
+        node.broker.logs[.all] = [ScriptedNode.entry(EventID(ScriptedNode.now - 5, 0), "of all")]
+        let earliest = try node.open("topic=a&last_event_id=earliest")
+        let early = try node.output(earliest.channel)
+        #expect(early.contains("of a\n") && !early.contains("of all"))
+        let resumed = try node.open("topic=a&last_event_id=\(EventID(ScriptedNode.now - 10, 0))")
+        let text = try node.output(resumed.channel)
+        #expect(text.contains("of a\n") && text.contains("of all"))
+        let broadcast = try node.open("last_event_id=earliest")
+        #expect(try node.output(broadcast.channel).contains("of all"))
+    }
+
+    @Test("A stream that conflates gets of its logs the newest event of each key: the present state, then its changes")
+    func snapshot() throws {
+        func priced(_ number: UInt64, _ key: String?) -> LogEntry {
+            LogEntry(
+                id: EventID(ScriptedNode.now - 100 + number, 0),
+                previous: number > 1
+                    ? EventID(ScriptedNode.now - 101 + number, 0) : nil, type: nil, key: key, ends: false,
+                data: ByteBuffer(string: "e\(number)"))
+        }
+        node.broker.logs[a] = [priced(1, "eur"), priced(2, "usd"), priced(3, nil), priced(4, "eur"), priced(5, "usd")]
+        let (_, channel) = try node.open("topic=a&last_event_id=available&conflate=1")
+        let text = try node.output(channel)
+        #expect(text.matches(of: /data: (e[0-9])/).map { String($0.1) } == ["e3", "e4", "e5"])
+        #expect(!text.contains("event: gap"))
+        let plain = try node.open("topic=a&last_event_id=available")
+        #expect(try node.output(plain.channel).matches(of: /data: e/).count == 5)
+    }
 }
