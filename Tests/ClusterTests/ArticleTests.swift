@@ -18,6 +18,7 @@ extension ClusterTests {
             let browser = try BrowserScript.start(
                 "articles", engine, [cluster.redis.url, "http://127.0.0.1:\(cluster.port)"])
             #expect(await browser.exitCode(within: 90) == 0, "\(browser.output)")
+            withExtendedLifetime(cluster) {}
         }
 
         @Test(
@@ -34,6 +35,7 @@ extension ClusterTests {
             let browser = try BrowserScript.start(
                 "articles", engine, [cluster.redis.url, "http://127.0.0.1:\(cluster.port)", secret])
             #expect(await browser.exitCode(within: 90) == 0, "\(browser.output)")
+            withExtendedLifetime(cluster) {}
         }
     }
 }

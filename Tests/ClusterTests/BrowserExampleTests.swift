@@ -12,6 +12,7 @@ extension ClusterTests {
             let browser = try BrowserScript.start(script, engine, [redis.url, "http://127.0.0.1:\(node.port)"])
             #expect(await browser.exitCode(within: 100) == 0, "\(browser.output)")
             print(browser.output, terminator: "")
+            withExtendedLifetime(node) {}
         }
 
         @Test(

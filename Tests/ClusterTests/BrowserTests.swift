@@ -26,8 +26,11 @@ extension ClusterTests {
             .enabled(if: BrowserScript.isPossible, BrowserScript.missing),
             .timeLimit(.minutes(3)), arguments: places)
         func page(engine: BrowserScript.Engine, kind: LoadBalancer.Kind) async throws {
-            let browser = try start("page", engine, try await Cluster.start(kind))
+            let cluster = try await Cluster.start(kind)
+            let browser = try start("page", engine, cluster)
             #expect(await browser.exitCode(within: 150) == 0, "\(browser.output)")
+            // It lives as long as it is named.
+            withExtendedLifetime(cluster) {}
         }
 
         @Test(
