@@ -20,7 +20,13 @@ package struct EventID: Hashable, Comparable, Sendable, CustomStringConvertible 
     /// After every id that the clock gives out.
     package static let max = EventID(.max, .max)
 
-    /// Parses the canonical form: two decimal numbers below 2⁶⁴ without leading zeros, a hyphen between.
+    /// Of each number: the Redis function counts in floating point, which is exact up to here.
+    private static let digitsMax = 15
+
+    /// Parses the canonical form: two decimal numbers of at most 15 digits, without leading zeros, a hyphen between.
+    ///
+    /// What the clock can't have given out is no id, wherever it comes from: whoever believed it could not tell the
+    /// clock of it, which would stand still.
     package init?(_ bytes: some Collection<UInt8>) {
         guard let hyphen = bytes.firstIndex(of: UInt8(ascii: "-")),
             let milliseconds = EventID.number(bytes[..<hyphen]),
@@ -34,15 +40,12 @@ package struct EventID: Hashable, Comparable, Sendable, CustomStringConvertible 
     }
 
     private static func number(_ digits: some Collection<UInt8>) -> UInt64? {
-        guard let first = digits.first, digits.count <= 20, digits.count == 1 || first != UInt8(ascii: "0")
+        guard let first = digits.first, digits.count <= digitsMax, digits.count == 1 || first != UInt8(ascii: "0")
         else { return nil }
         var value: UInt64 = 0
         for digit in digits {
             guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
-            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
-            let (sum, carry) = product.addingReportingOverflow(UInt64(digit - UInt8(ascii: "0")))
-            if overflow || carry { return nil }
-            value = sum
+            value = value * 10 + UInt64(digit - UInt8(ascii: "0"))
         }
         return value
     }

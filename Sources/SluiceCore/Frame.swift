@@ -40,10 +40,10 @@ package struct Frame: Equatable, Sendable {
         if let id { fields += "id: \(id)\n" }
         if let type { fields += "event: \(type)\n" }
         let (lines, breaks) = countLines(data)
-        let length = fields.utf8.count + lines * 7 + data.count - breaks + 1
-        return chunk(length: length, in: &buffer) { buffer in
+        let dataLength = lines * 7 + data.count - breaks
+        return chunk(length: fields.utf8.count + dataLength + 1, in: &buffer) { buffer in
             buffer.writeString(fields)
-            writeDataLines(data, to: &buffer)
+            writeDataLines(data, length: dataLength, to: &buffer)
             buffer.writeInteger(UInt8(ascii: "\n"))
         }
     }
@@ -101,17 +101,31 @@ package struct Frame: Equatable, Sendable {
         return (lines, breaks)
     }
 
-    private static func writeDataLines(_ data: UnsafeBufferPointer<UInt8>, to buffer: inout ByteBuffer) {
-        var rest = data[...]
-        while true {
-            let end = rest.firstIndex { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") } ?? rest.endIndex
-            buffer.writeString("data: ")
-            buffer.writeBytes(UnsafeBufferPointer(rebasing: rest[..<end]))
-            buffer.writeInteger(UInt8(ascii: "\n"))
-            if end == rest.endIndex { return }
-            var next = end + 1
-            if data[end] == UInt8(ascii: "\r"), next < data.count, data[next] == UInt8(ascii: "\n") { next += 1 }
-            rest = data[next...]
+    /// One pass over the data, into room that is there already: a line end costs no more than the bytes it becomes.
+    private static func writeDataLines(_ data: UnsafeBufferPointer<UInt8>, length: Int, to buffer: inout ByteBuffer) {
+        let label: StaticString = "data: "
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { room in
+            guard var output = room.baseAddress, let end = room.baseAddress.map({ $0 + length }) else { return 0 }
+            var input = 0
+            while true {
+                output.copyMemory(from: label.utf8Start, byteCount: label.utf8CodeUnitCount)
+                output += label.utf8CodeUnitCount
+                let start = input
+                while input < data.count, data[input] != UInt8(ascii: "\n"), data[input] != UInt8(ascii: "\r") {
+                    input += 1
+                }
+                if input > start, let line = data.baseAddress {
+                    output.copyMemory(from: line + start, byteCount: input - start)
+                    output += input - start
+                }
+                output.storeBytes(of: UInt8(ascii: "\n"), as: UInt8.self)
+                output += 1
+                if input == data.count { break }
+                let isReturn = data[input] == UInt8(ascii: "\r")
+                input += isReturn && input + 1 < data.count && data[input + 1] == UInt8(ascii: "\n") ? 2 : 1
+            }
+            assert(output == end)
+            return length
         }
     }
 }

@@ -33,11 +33,6 @@ package struct Ring {
         }
     }
 
-    /// There is a hole: events up to `id` may be missing, so nobody may resume from before it.
-    package mutating func hole(upTo id: EventID) {
-        dropped = max(dropped, id)
-    }
-
     /// The batch that holds `position`; nil if the position is not in the ring.
     package func batch(at position: UInt64) -> Batch? {
         guard position >= start, position < end else { return nil }

@@ -30,7 +30,7 @@ package enum RedisError: Error, Equatable, CustomStringConvertible {
     /// lost the function.
     package var endsUse: Bool {
         guard case .refused(let message) = self else { return false }
-        return message.hasPrefix("READONLY") || message.hasPrefix("ERR Function not found")
+        return ["READONLY", "MASTERDOWN", "ERR Function not found"].contains(where: message.hasPrefix)
     }
 }
 
@@ -136,9 +136,15 @@ package final class RedisConnection: ChannelInboundHandler {
             commands.append(endpoint.url.user.isEmpty ? ["AUTH", password] : ["AUTH", endpoint.url.user, password])
         }
         if endpoint.url.database != 0 { commands.append(["SELECT", String(endpoint.url.database)]) }
-        commands.append(["CLIENT", "SETNAME", endpoint.clientName])
-        let replies = commands.map { send($0, timeout: RedisConnection.connectTimeout) }
-        return EventLoopFuture.andAllSucceed(replies, on: eventLoop)
+        let replies = commands.map { send($0, timeout: RedisConnection.connectTimeout).map { _ in } }
+        return EventLoopFuture.andAllSucceed(replies + [setName(endpoint.clientName)], on: eventLoop)
+    }
+
+    /// For people who look at `CLIENT LIST`: a Redis that refuses it can be used all the same.
+    private func setName(_ name: String) -> EventLoopFuture<Void> {
+        send(["CLIENT", "SETNAME", name], timeout: RedisConnection.connectTimeout).map { _ in }.flatMapErrorThrowing {
+            guard case RedisError.refused = $0 else { throw $0 }
+        }
     }
 
     /// What waits for a reply, in bytes of commands.

@@ -19,11 +19,14 @@ package final class RedisFeed {
         /// The connection is up and every wanted channel is confirmed.
         package var onUp: () -> Void
         package var onDown: () -> Void
+        /// Which of these channels, which were refused, Redis permits by now.
+        package var permitted: ([String]) -> EventLoopFuture<[String]>
 
         package init(
             onMessage: @escaping (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void,
             onReadComplete: @escaping () -> Void, onConfirmed: @escaping (String) -> Void,
-            onGone: @escaping (String) -> Void, onUp: @escaping () -> Void, onDown: @escaping () -> Void
+            onGone: @escaping (String) -> Void, onUp: @escaping () -> Void, onDown: @escaping () -> Void,
+            permitted: @escaping ([String]) -> EventLoopFuture<[String]>
         ) {
             self.onMessage = onMessage
             self.onReadComplete = onReadComplete
@@ -31,10 +34,14 @@ package final class RedisFeed {
             self.onGone = onGone
             self.onUp = onUp
             self.onDown = onDown
+            self.permitted = permitted
         }
     }
 
-    private static let lingerCheck = TimeAmount.seconds(1)
+    private static let checkInterval = TimeAmount.seconds(1)
+    /// Refused channels that are looked at in one interval: what Redis is asked must not grow with their number.
+    private static let checkedMax = 2048
+    private static let complaintInterval = TimeAmount.minutes(1)
 
     private let endpoint: RedisEndpoint
     private let eventLoop: any EventLoop
@@ -48,7 +55,9 @@ package final class RedisFeed {
     private var isStopped = false
     private var hasComplained = false
     private var isSendScheduled = false
-    private var lingerTimer: RepeatedTask?
+    private var timer: RepeatedTask?
+    private var checksUnanswered = 0
+    private var lastComplaint: NIODeadline?
 
     /// - Parameter silenceMax: how long Redis may say nothing while it is to confirm channels.
     package init(
@@ -65,17 +74,18 @@ package final class RedisFeed {
 
     package func start() {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        lingerTimer = eventLoop.scheduleRepeatedTask(initialDelay: RedisFeed.lingerCheck, delay: RedisFeed.lingerCheck)
-        { _ in
+        timer = eventLoop.scheduleRepeatedTask(initialDelay: RedisFeed.checkInterval, delay: RedisFeed.checkInterval) {
+            _ in
             bound.value.sendCommands()
             bound.value.checkSilence()
+            bound.value.checkRefused()
         }
         connect()
     }
 
     package func stop() {
         isStopped = true
-        lingerTimer?.cancel()
+        timer?.cancel()
         connection?.close()
     }
 
@@ -185,13 +195,35 @@ package final class RedisFeed {
 
     /// An error in subscriber mode, as for a channel that this user may not have.
     private func refused(_ reply: RESPValue) {
-        if let name = subscriptions.refused() {
-            logger.error(
-                "Redis refuses a channel; nothing of it will arrive",
-                metadata: ["channel": "\(name)", "reply": "\(reply)"])
-        }
+        if let name = subscriptions.refused() { complain(name, reply) }
         sendCommands()
         checkSettled()
+    }
+
+    /// Once a minute: there may be very many, and clients choose their names.
+    private func complain(_ name: String, _ reply: RESPValue) {
+        if let lastComplaint, .now() - lastComplaint < RedisFeed.complaintInterval { return }
+        lastComplaint = .now()
+        logger.error(
+            "Redis refuses channels; nothing of them arrives until it permits them",
+            metadata: ["channel": "\(name)", "reply": "\(reply)", "refused": "\(subscriptions.refusedCount)"])
+    }
+
+    /// Rights may have been granted since: some of the refused channels are looked at, in turn.
+    private func checkRefused() {
+        guard connection != nil, checksUnanswered == 0 else { return }
+        var names = subscriptions.nextToCheck(max: RedisFeed.checkedMax)[...]
+        while !names.isEmpty {
+            let some = Array(names.prefix(Subscriptions.namesPerCommandMax))
+            names = names.dropFirst(some.count)
+            checksUnanswered += 1
+            callbacks.permitted(some).assumeIsolated().whenComplete { [self] result in
+                checksUnanswered -= 1
+                guard case .success(let permitted) = result else { return }
+                subscriptions.permitted(permitted)
+                sendCommands()
+            }
+        }
     }
 
     /// Once the feed is up, ticks show that it is alive. Before that a Redis that fell silent, or a proxy in front of

@@ -21,7 +21,7 @@ package struct Subscriptions {
         case subscribing
         case subscribed
         case unsubscribing
-        /// Redis does not let this user have it.
+        /// Redis did not let this user have it; until it is known that it does now, it is not asked for.
         case refused
     }
 
@@ -46,6 +46,9 @@ package struct Subscriptions {
     private var inFlight: Deque<(command: Command, left: Int)> = []
     /// Parts of a command that was refused as a whole.
     private var retries: Deque<[String]> = []
+    private var refusedNames: Set<ExactText> = []
+    /// Of the refused ones, those that are still to be looked at in this round.
+    private var toCheck: Deque<ExactText> = []
     private var isConnected = false
     private var gone: [String] = []
 
@@ -61,6 +64,7 @@ package struct Subscriptions {
 
     private mutating func drop(_ name: String) {
         channels[ExactText(name)] = nil
+        refusedNames.remove(ExactText(name))
         gone.append(name)
     }
 
@@ -134,12 +138,12 @@ package struct Subscriptions {
     ///
     /// The names are tried again in halves, so that one that is refused does not make the node deaf to the others.
     ///
-    /// - Returns: the name that was refused, if it stood alone. It is not asked for again on this connection.
+    /// - Returns: the name that was refused, if it stood alone. It is not asked for again before it is ``permitted(_:)``.
     package mutating func refused() -> String? {
         guard let (command, left) = inFlight.popFirst(), case .subscribe(let names) = command else { return nil }
         unconfirmed -= left
         guard names.count > 1 else {
-            channels[ExactText(names[0])]?.wire = .refused
+            refuse(names[0])
             return names[0]
         }
         for name in names { channels[ExactText(name)]?.wire = .queued }
@@ -148,7 +152,35 @@ package struct Subscriptions {
         return nil
     }
 
-    /// A new connection knows no subscription: all that is wanted is asked for again.
+    private mutating func refuse(_ name: String) {
+        guard let channel = channels[ExactText(name)] else { return }
+        guard channel.isWanted else { return drop(name) }
+        channels[ExactText(name)]?.wire = .refused
+        refusedNames.insert(ExactText(name))
+    }
+
+    /// How many channels Redis does not let this user have.
+    package var refusedCount: Int { refusedNames.count }
+
+    /// Refused channels of which somebody has to find out whether they are permitted by now: each in its turn.
+    package mutating func nextToCheck(max count: Int) -> [String] {
+        if toCheck.isEmpty { toCheck.append(contentsOf: refusedNames) }
+        var names: [String] = []
+        while names.count < count, let name = toCheck.popFirst() {
+            if refusedNames.contains(name) { names.append(name.text) }
+        }
+        return names
+    }
+
+    /// Redis lets this user have these by now: they are asked for again.
+    package mutating func permitted(_ names: [String]) {
+        for name in names where refusedNames.remove(ExactText(name)) != nil {
+            channels[ExactText(name)]?.wire = isConnected ? .queued : .idle
+            if isConnected { toSubscribe.append(name) }
+        }
+    }
+
+    /// A new connection knows no subscription: all that is wanted is asked for again, but for what was refused.
     package mutating func connected() {
         isConnected = true
         unconfirmed = 0
@@ -156,7 +188,7 @@ package struct Subscriptions {
         lingering.removeAll()
         inFlight.removeAll()
         retries.removeAll()
-        for (name, channel) in channels {
+        for (name, channel) in channels where channel.wire != .refused {
             if channel.isWanted {
                 channels[name]?.wire = .queued
                 toSubscribe.append(name.text)
@@ -168,7 +200,7 @@ package struct Subscriptions {
 
     package mutating func disconnected() {
         isConnected = false
-        for name in channels.keys { channels[name]?.wire = .idle }
+        for (name, channel) in channels where channel.wire != .refused { channels[name]?.wire = .idle }
         toSubscribe.removeAll()
         unconfirmed = 0
     }

@@ -22,6 +22,7 @@ local TTL_MAX = 604800
 local DAY = 86400
 local ONCE_MILLISECONDS = 300000
 local REGISTRY_SECONDS = 15
+local NUMBER_MAX = 999999999999999 -- of each part of an id: 15 digits, which floating point counts exactly
 local RESERVED = { checkpoint = true, gap = true, pause = true, error = true, open = true }
 
 local function bytes_are_utf8(s)
@@ -190,6 +191,7 @@ end
 -- The next id after `last`: the time, or the last one with its sequence raised.
 local function next_id(last, now)
   if now > last.ms then return { ms = now, seq = 0 } end
+  if last.seq >= NUMBER_MAX then return { ms = last.ms + 1, seq = 0 } end
   return { ms = last.ms, seq = last.seq + 1 }
 end
 
@@ -248,6 +250,7 @@ local function publish(keys, args)
     -- A clock that was deleted by hand must not give out ids that the log has passed.
     if previous and is_after(previous, clock.last) then clock.last = previous end
     clock.last = next_id(clock.last, now)
+    if clock.last.ms > NUMBER_MAX then return refuse('the clock ' .. clock_key .. ' has no later time to give out') end
     id = id_text(clock.last)
     local p = previous and id_text(previous) or '-'
 
@@ -283,6 +286,7 @@ end
 -- Raises the clock to the time and to what the node remembers (so that ids don't go back after a
 -- failover or a flush), and publishes the reading on the node's own channel: when it arrives there,
 -- every event with an earlier id has arrived before it. The fields become the node's registry entry.
+-- Replies { reading, born, the server's own time in milliseconds }: what nobody can push.
 local function tick(keys, args)
   local key = keys[1]
   local prefix = key and key:match('^(.+):node:[^:]+$')
@@ -309,7 +313,19 @@ local function tick(keys, args)
   local reading = id_text(clock.last)
   local born = string.format('%.0f', clock.born)
   redis.call('PUBLISH', key, 'tick ' .. reading .. ' ' .. born)
-  return { reading, born }
+  return { reading, born, now }
+end
+
+-- FCALL sluice_may_subscribe 0 <channel>...
+--
+-- Replies those of the channels that the caller may SUBSCRIBE to. To try it would fail for all
+-- channels of a command because of one, and leave a line in the ACL log each time.
+local function may_subscribe(_, args)
+  local permitted = {}
+  for _, channel in ipairs(args) do
+    if may_run('SUBSCRIBE', channel) then permitted[#permitted + 1] = channel end
+  end
+  return permitted
 end
 
 -- FCALL sluice_read 2n <log> <marker>... <bytes> <after> <bytes>...
@@ -367,3 +383,4 @@ redis.register_function('sluice_publish', publish)
 redis.register_function('sluice_tick', tick)
 redis.register_function { function_name = 'sluice_read', callback = read, flags = { 'no-writes' } }
 redis.register_function { function_name = 'sluice_version', callback = function() return VERSION end, flags = { 'no-writes' } }
+redis.register_function { function_name = 'sluice_may_subscribe', callback = may_subscribe, flags = { 'no-writes' } }

@@ -102,23 +102,6 @@ struct RingTests {
         #expect(dropped.starts(with: [0, 2, 4]))
     }
 
-    @Test("nobody resumes from before a hole, whatever the ring holds; an older hole changes nothing")
-    func hole() throws {
-        let batches = try RingTests.batches([2, 2])
-        var ring = Ring(sizeMax: 1 << 20)
-        for batch in batches { ring.append(batch) { _ in } }
-        ring.hole(upTo: EventID(3, 0))
-        #expect(ring.start == 0 && ring.end == 4, "what it holds it still holds")
-        #expect(ring.position(after: EventID(2, 9)) == nil)
-        #expect(ring.position(after: EventID(3, 0)) == 2)
-        ring.hole(upTo: EventID(1, 0))
-        #expect(ring.dropped == EventID(3, 0))
-        var small = Ring(sizeMax: 1)
-        small.hole(upTo: EventID(3, 0))
-        for batch in batches { small.append(batch) { _ in } }
-        #expect(small.dropped == EventID(3, 0), "a batch that goes does not mend the hole")
-    }
-
     @Test("a ring that begins late starts where its first batch does")
     func beginsLate() throws {
         let batches = try RingTests.batches([5, 1])

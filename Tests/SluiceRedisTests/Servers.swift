@@ -118,7 +118,8 @@ final class FeedProbe: Sendable {
                     },
                     onReadComplete: {}, onConfirmed: { recorder.note(.confirmed($0)) },
                     onGone: { recorder.note(.gone($0)) },
-                    onUp: { recorder.note(.up) }, onDown: { recorder.note(.down) }))
+                    onUp: { recorder.note(.up) }, onDown: { recorder.note(.down) },
+                    permitted: { eventLoop.makeSucceededFuture($0) }))
             box.value = feed
             for channel in channels { _ = feed.want(channel) }
             feed.start()

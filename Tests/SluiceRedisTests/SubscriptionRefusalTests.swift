@@ -47,6 +47,74 @@ struct SubscriptionRefusalTests {
         #expect(result.commands < 40, "halves, not one by one")
     }
 
+    private let now = NIODeadline.uptimeNanoseconds(1)
+
+    /// Has asked for these, and Redis has refused each.
+    private func refused(_ names: [String]) -> Subscriptions {
+        var subscriptions = Subscriptions(linger: .seconds(5))
+        subscriptions.connected()
+        for name in names {
+            _ = subscriptions.want(name)
+            while subscriptions.next(now: now) != nil { _ = subscriptions.refused() }
+        }
+        return subscriptions
+    }
+
+    @Test("is not asked for again, not on a new connection either, before it is known to be permitted")
+    func permitted() {
+        var subscriptions = refused(["a", "b", "c"])
+        #expect(subscriptions.next(now: now) == nil && subscriptions.isSettled)
+        subscriptions.disconnected()
+        subscriptions.connected()
+        #expect(subscriptions.next(now: now) == nil && subscriptions.isSettled)
+        #expect(subscriptions.refusedCount == 3)
+        subscriptions.permitted(["b", "unknown"])
+        #expect(subscriptions.next(now: now) == .subscribe(["b"]))
+        let isWaitedFor = subscriptions.subscribed("b", now: now)
+        #expect(isWaitedFor, "a stream waits for it")
+        #expect(subscriptions.refusedCount == 2 && subscriptions.next(now: now) == nil)
+    }
+
+    @Test("permitted while there is no connection, is asked for on the next one")
+    func permittedWhileAway() {
+        var subscriptions = refused(["a"])
+        subscriptions.disconnected()
+        subscriptions.permitted(["a"])
+        #expect(subscriptions.next(now: now) == nil)
+        subscriptions.connected()
+        #expect(subscriptions.next(now: now) == .subscribe(["a"]))
+    }
+
+    @Test("is looked at in turn, with no more names at a time than asked for; one that nobody wants is forgotten")
+    func turns() {
+        let names = (0..<1000).map { "c\($0)" }
+        var subscriptions = refused(names)
+        var checked: [String] = []
+        for _ in 0..<4 {
+            let some = subscriptions.nextToCheck(max: 300)
+            #expect(some.count <= 300)
+            checked += some
+        }
+        #expect(checked.sorted() == names.sorted(), "each once in a round")
+        for name in names.dropFirst() { subscriptions.release(name, now: now) }
+        let gone = subscriptions.takeGone()
+        #expect(gone.count == 999 && subscriptions.refusedCount == 1)
+        let left = subscriptions.nextToCheck(max: 300)
+        #expect(left == ["c0"])
+    }
+
+    @Test("that nobody waits for any more when it comes is forgotten")
+    func refusedUnwanted() {
+        var subscriptions = Subscriptions(linger: .seconds(5))
+        subscriptions.connected()
+        _ = subscriptions.want("a")
+        _ = subscriptions.next(now: now)
+        subscriptions.release("a", now: now)
+        _ = subscriptions.refused()
+        let gone = subscriptions.takeGone()
+        #expect(gone == ["a"] && subscriptions.refusedCount == 0)
+    }
+
     @Test("of every name ends, and leaves the feed settled")
     func all() {
         let names = (0..<600).map { "c\($0)" }

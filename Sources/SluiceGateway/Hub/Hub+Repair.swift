@@ -1,147 +1,88 @@
 // SPDX-License-Identifier: Apache-2.0
-import DequeModule
 import Logging
 import NIOCore
 import SluiceCore
 
-/// What the feed has lost, and what has arrived since and must wait until the loss is made good.
-final class Repair {
-    /// Everything up to this id has been delivered.
-    fileprivate(set) var after: EventID
-    /// Of these targets only what came up to an earlier id.
-    fileprivate var earlier: [Target: EventID] = [:]
-    /// Only this target has lost something; nil: the connection was lost, and so perhaps something of each.
-    fileprivate let target: Target?
-    /// What the repair brings; later ids are among what is held.
-    fileprivate var mark = EventID.zero
-    fileprivate var replay: Replay?
-    /// Which replay it is: what an earlier one has asked for is of no use to the next.
-    fileprivate var attempt = 0
-    fileprivate var isToBeginAgain = false
-    fileprivate var held: Deque<(payload: ByteBuffer, number: TargetNumber)> = []
-    fileprivate var heldBytes = 0
-
-    init(after: EventID, target: Target? = nil) {
-        self.after = after
-        self.target = target
-    }
-
-    /// The connection was lost, perhaps in the middle of another repair.
-    init(after: EventID, instead other: Repair?) {
-        self.after = after
-        self.target = nil
-        earlier = other?.earlier ?? [:]
-        if let other, let target = other.target { earlier[target] = other.after }
-    }
-
-    fileprivate func after(_ target: Target) -> EventID {
-        earlier[target].map { min($0, after) } ?? after
-    }
-}
-
-/// The node repairs itself: once for all its streams, from the logs, while what arrives is held back.
+/// After the connection was lost the node repairs itself: once for all its streams, from the logs, while what arrives is
+/// held back.
 extension Hub {
     /// What may be held while the logs are read, in bytes.
-    private static let heldBytesMax = 64 * 1024 * 1024
+    static let heldBytesMax = 64 * 1024 * 1024
     private static let markersPerRead = 512
     private static let retryDelay = TimeAmount.milliseconds(200)
     private static let batchBytes = 64 * 1024
     /// What a repair may hold of the logs that it reads.
-    private static let replayBytes = 8 << 20
+    static let replayBytes = 8 << 20
+    /// What was held and is handed on in one turn of the loop, in bytes.
+    private static let releasedPerTurn = 1024 * 1024
 
-    func hold(_ payload: UnsafeRawBufferPointer, for number: TargetNumber, in repair: Repair) {
-        repair.held.append((ByteBuffer(bytes: payload), number))
-        repair.heldBytes += payload.count
-        if repair.heldBytes > Hub.heldBytesMax {
-            logger.warning("more has arrived than can be held during a repair; the feed begins anew")
-            repair.held.removeAll()
-            repair.heldBytes = 0
-            broker.reconnect()
-        }
+    func hold(_ payload: UnsafeRawBufferPointer, for number: TargetNumber, in repair: FeedRepair) {
+        repair.hold(payload, for: number)
+        guard repair.heldBytes > Hub.heldBytesMax else { return }
+        // Whoever has filled the room pays for it. What was logged is found missing later, and read from its log.
+        let noisy = repair.shed(to: Hub.heldBytesMax / 2)
+        complain("more has arrived than can be held during a repair; live events were dropped", noisy.first ?? number, [:])
+        let targets = noisy.compactMap { byNumber[$0]?.target }
+        if !targets.isEmpty { sendToAll(.gap(Gap(from: nil, to: nil, targets: targets), id: nil)) }
     }
 
     // MARK: Beginning
 
     /// The connection is back, every channel confirmed: find out which logs have news.
-    func begin(_ repair: Repair) {
+    func begin(_ repair: FeedRepair) {
         counters.repairs.add(1)
-        // An attempt that was cut off has brought everything up to here.
-        repair.after = max(repair.after, builder.clock)
         let targets = Array(interests.keys)
         let chunks = stride(from: 0, to: max(targets.count, 1), by: Hub.markersPerRead).map {
             Array(targets[$0..<min($0 + Hub.markersPerRead, targets.count)])
         }
         let readings = chunks.map { broker.mark(markersOf: $0) }
         EventLoopFuture.whenAllSucceed(readings, on: eventLoop).assumeIsolated().whenComplete { [self] result in
-            guard self.repair === repair, isConnected else { return }
+            guard isUnderWay(repair), isConnected else { return }
             switch result {
             case .failure: again(repair)
             case .success(let readings):
                 guard let first = readings.first else { return }
                 born = first.born
-                let markers = readings.flatMap(\.markers)
-                // Markers outlive an outage of less than a day; what has none had no event.
-                let isSuspicious =
-                    first.born > repair.after.milliseconds || Replay.isDayLater(first.clock, than: repair.after)
-                let news = zip(targets, markers).filter { target, marker in
-                    isSuspicious || marker.map { $0.id > repair.after(target) } ?? false
-                }
-                start(repair, targets: news.map(\.0), mark: first.clock)
+                start(repair, zip(targets, readings.flatMap(\.markers)).map { $0 }, through: first.clock)
             }
         }
     }
 
-    /// An event has come whose predecessor has not.
-    func startRepair(before envelope: Envelope, _ payload: UnsafeRawBufferPointer, for number: TargetNumber) {
-        guard let interest = interests.values.first(where: { $0.number == number }), let known = interest.known,
-            let previous = envelope.previous
-        else { return }
-        startRepair(of: interest.target, after: known, through: previous)
-        if let repair { hold(payload, for: number, in: repair) }
-    }
-
-    func startRepair(of target: Target, after known: EventID, through mark: EventID) {
-        flush()
-        logger.warning("an event was lost on its way; reading it from its log", metadata: ["target": "\(target)"])
-        counters.repairs.add(1)
-        let repair = Repair(after: known, target: target)
-        self.repair = repair
-        start(repair, targets: [target], mark: mark)
-    }
-
-    private func start(_ repair: Repair, targets: [Target], mark: EventID) {
-        repair.mark = mark
-        repair.attempt += 1
-        repair.replay = Replay(
-            targets: targets, from: .after(repair.after), earlier: repair.earlier, through: mark, born: born,
-            bytesMax: Hub.replayBytes)
+    private func start(_ repair: FeedRepair, _ markers: [(target: Target, marker: LogMarker?)], through mark: EventID) {
+        // Markers outlive an outage of less than a day; what has none had no event.
+        let isSuspicious = born > repair.after.milliseconds || Replay.isDayLater(mark, than: repair.after)
+        var news: [Interest] = []
+        for (target, marker) in markers {
+            guard let interest = interests[target] else { continue }
+            if isSuspicious || marker.map({ $0.id > repair.after(interest) }) ?? false { news.append(interest) }
+            if let marker, marker.ends { repair.ends[target] = marker.id }
+        }
+        repair.begin(news, through: mark, born: born)
         repairedUpTo = max(repairedUpTo, mark)
         advance(repair)
     }
 
     private func again(_ repair: Repair) {
         guard !repair.isToBeginAgain else { return }
+        if let repair = repair as? TargetRepair { return failed(repair) }
         repair.isToBeginAgain = true
         eventLoop.assumeIsolated().scheduleTask(in: Hub.retryDelay) { [self] in
             repair.isToBeginAgain = false
-            guard self.repair === repair, isConnected else { return }
-            if repair.target == nil {
-                begin(repair)
-            } else {
-                // Its pages may be half read: the whole feed is looked up instead.
-                let whole = Repair(after: builder.clock, instead: repair)
-                whole.held = repair.held
-                whole.heldBytes = repair.heldBytes
-                self.repair = whole
-                begin(whole)
-            }
+            guard isUnderWay(repair), isConnected, let repair = repair as? FeedRepair else { return }
+            begin(repair)
         }
     }
 
     // MARK: Reading
 
-    private func advance(_ repair: Repair) {
-        while self.repair === repair, let step = repair.replay?.next() {
+    /// It has not been cut off, nor has another taken its place.
+    func isUnderWay(_ repair: Repair) -> Bool {
+        if let target = repair as? TargetRepair { return targetRepairs[target.interest.number] === target }
+        return self.repair === repair
+    }
+
+    func advance(_ repair: Repair) {
+        while isUnderWay(repair), let step = repair.replay?.next() {
             switch step {
             case .event(let entry, let segment, let target): deliver(entry, of: segment, target)
             case .gap(let gap, let id):
@@ -168,7 +109,7 @@ extension Hub {
             logReads.read(
                 request.target, after: request.after, through: repair.mark, bytes: request.bytes, isUrgent: true
             ) { [self] outcome in
-                guard self.repair === repair, repair.attempt == attempt, !repair.isToBeginAgain else { return }
+                guard isUnderWay(repair), repair.attempt == attempt, !repair.isToBeginAgain else { return }
                 switch outcome {
                 case .slice(let slice): repair.replay?.received(slice, lane: request.lane)
                 case .unreadable: repair.replay?.unreadable(lane: request.lane)
@@ -188,33 +129,34 @@ extension Hub {
 
     // MARK: Going live
 
-    /// What one target was repaired for has come, or is lost, or never was: it is not looked for again.
-    private func settle(_ target: Target, after repair: Repair) {
-        guard let interest = interests[target] else { return }
-        if max(interest.last, interest.lostUpTo) < repair.mark {
-            flush()
-            let from = interest.known ?? repair.after
-            sendToAll(.gap(Gap(from: from, to: repair.mark, targets: [target]), id: repair.mark))
-        }
-        interest.lostUpTo = max(interest.lostUpTo, repair.mark)
+    private func finish(_ repair: Repair) {
+        if let repair = repair as? TargetRepair { return finish(repair, isRead: true) }
+        guard let repair = repair as? FeedRepair else { return }
+        for (target, id) in repair.ends { tellEnd(of: target, by: id) }
+        feedIsWhole(upTo: repair.mark)
+        release(repair)
     }
 
-    private func finish(_ repair: Repair) {
-        if let target = repair.target {
-            settle(target, after: repair)
-        } else {
-            builder.raise(clock: repair.mark)
-            feedIsWhole()
-        }
-        self.repair = nil
-        while let (payload, number) = repair.held.popFirst() {
-            if let next = self.repair {
-                // Something else is missing before this one; the rest waits on.
-                payload.withUnsafeReadableBytes { hold($0, for: number, in: next) }
-            } else {
-                payload.withUnsafeReadableBytes { receive($0, for: number) }
+    /// An event that closed its topic can't be delivered, but that it was there is known.
+    func tellEnd(of target: Target, by id: EventID) {
+        guard let interest = interests[target], interest.last < id else { return }
+        flush()
+        sendToAll(.ended(target, id))
+    }
+
+    /// Hands on what was held, some of it in each turn: what arrives meanwhile waits behind it.
+    private func release(_ repair: FeedRepair) {
+        guard isUnderWay(repair) else { return }
+        var bytes = 0
+        while bytes < Hub.releasedPerTurn {
+            guard let (payload, number) = repair.next() else {
+                self.repair = nil
+                break
             }
+            bytes += payload.readableBytes + TargetRepair.messageBytes
+            payload.withUnsafeReadableBytes { take($0, for: number) }
         }
-        if self.repair == nil { flush() }
+        flush()
+        if self.repair != nil { eventLoop.assumeIsolated().execute { [self] in release(repair) } }
     }
 }

@@ -9,54 +9,31 @@ import SluiceCore
 /// Knows which targets the shards listen to, and tells the broker. Notices what the feed has lost, and repairs it from
 /// the logs (`Hub+Repair.swift`). Lives on one event loop with the broker.
 package final class Hub {
-    /// One target that some shard of this node listens to.
-    final class Interest {
-        let target: Target
-        let number: TargetNumber
-        var shards: Set<Int> = []
-        var isConfirmed = false
-        /// Every event with a later id has arrived, or will; nil until a reading of the clock has come after the confirmation.
-        var since: EventID?
-        /// The newest event that arrived.
-        var last = EventID.zero
-        /// What is lost up to here was told: it is not looked for again.
-        var lostUpTo = EventID.zero
-
-        init(target: Target, number: TargetNumber) {
-            self.target = target
-            self.number = number
-        }
-
-        /// An event whose predecessor is later than this has come after one that was lost; nil: not known yet.
-        ///
-        /// The newest event that arrived, if there is one: a reading of the clock does not tell whether one before it
-        /// was lost in silence.
-        var known: EventID? {
-            let seen = max(last, lostUpTo)
-            return last > .zero ? seen : since.map { max($0, seen) } ?? (seen > .zero ? seen : nil)
-        }
-    }
-
     /// What a shard is told, in the order of the feed.
     package enum Message: Sendable {
         case batch(Batch)
-        /// Every event with an id up to this one has been delivered; the data set's birth.
+        /// Every event with an id up to this one has been delivered; the data set's birth. Nothing that an event says
+        /// moves it.
         case clock(EventID, born: UInt64)
         case listening(Target, TargetNumber, isConfirmed: Bool, since: EventID?)
         case confirmed(Target)
         /// Lost for good, for everyone who listens to it.
         case gap(Gap, id: EventID?)
+        /// The topic was closed by an event with this id, which can't be delivered any more.
+        case ended(Target, EventID)
         case disconnect(Disconnect)
     }
 
-    /// An id this far ahead of the last reading of the clock is forged or broken, in milliseconds.
-    private static let futureMax: UInt64 = 60_000
+    /// How far an id may be ahead of this machine's clock as long as the broker's own time is not known, in milliseconds.
+    private static let skewMax: UInt64 = 60_000
     private static let tickInterval = TimeAmount.seconds(2)
     /// So many ticks without anything from the feed: it is connected and yet brings nothing.
     private static let silentTicksMax = 2
     private static let orderBytesMax = 4096
     /// Targets whose markers are compared with what has arrived, at each tick.
     private static let auditedPerTick = 512
+    /// Repairs that one audit may begin; what else it has found is found again.
+    private static let repairsPerAudit = 16
 
     let eventLoop: any EventLoop
     let broker: any Broker
@@ -69,7 +46,7 @@ package final class Hub {
     private var complaints = Complaints(interval: .minutes(1))
     private var shards: [Confined<Shard>] = []
     var interests: [Target: Interest] = [:]
-    private var byNumber: [TargetNumber: Interest] = [:]
+    var byNumber: [TargetNumber: Interest] = [:]
     /// Confirmed, and no reading of the clock has come since.
     private var fresh: [Interest] = []
     private var toAudit: Deque<Target> = []
@@ -77,7 +54,12 @@ package final class Hub {
     var builder = BatchBuilder()
     /// When the data set began, in milliseconds since 1970; 0: not known yet.
     var born: UInt64 = 0
-    var repair: Repair?
+    /// The whole feed is being repaired, and everything that arrives is held back.
+    var repair: FeedRepair?
+    /// Single targets that have lost something, and of which everything that arrives is held back.
+    var targetRepairs: [TargetNumber: TargetRepair] = [:]
+    /// What is held back of single targets, in bytes.
+    var heldOfTargets = 0
     /// What repairs have brought: the feed may still bring the same, until a tick from behind them comes.
     var repairedIDs: Set<EventID> = []
     var repairedUpTo = EventID.zero
@@ -87,8 +69,14 @@ package final class Hub {
     private var hasHeard = true
     private var silentTicks = 0
     private var tickSent = NIODeadline.now()
-    /// The last reading of the clock itself. What events carry must not push the limit for the next one.
-    private var lastTick = EventID.zero
+    /// The highest reading of the clock: every event with an id up to this one has arrived. Unlike the builder's clock
+    /// it is nothing that an event could push, so it is what others are told.
+    private(set) var reading = EventID.zero
+    private var serverTime = ServerTime()
+    /// Ids up to this time are not from the future, in milliseconds; what is later is looked at anew.
+    private var latestTime: UInt64 = 0
+    /// Events of these were dropped because they seemed to be from the future: the next reading shows whether they were.
+    private var suspects: Set<Target> = []
     private var ticker: RepeatedTask?
 
     package init(
@@ -136,8 +124,8 @@ package final class Hub {
             broker.reconnect()
         }
         tickSent = .now()
-        broker.tick(known: builder.clock)
-        audit()
+        broker.tick(known: reading)
+        audit(nextToAudit())
     }
 
     // MARK: Shards
@@ -166,7 +154,7 @@ package final class Hub {
             interest.shards.insert(index)
             if interest.isConfirmed, interest.since == nil { fresh.append(interest) }
             send(
-                .listening(target, interest.number, isConfirmed: interest.isConfirmed, since: interest.since),
+                .listening(target, interest.number, isConfirmed: interest.isConfirmed, since: interest.covered),
                 to: shards[index])
         }
     }
@@ -209,19 +197,31 @@ package final class Hub {
         guard let interest = interests[target], interest.shards.isEmpty else { return }
         interests[target] = nil
         byNumber[interest.number] = nil
+        if let repair = targetRepairs.removeValue(forKey: interest.number) { heldOfTargets -= repair.heldBytes }
     }
 
     package func feedIsUp() {
         isConnected = true
         silentTicks = 0
         // Before anything is read: a Redis that came back with older data has to be told.
-        broker.tick(known: builder.clock)
+        broker.tick(known: reading)
         if let repair { begin(repair) } else { status.feedIsUp() }
     }
 
-    /// The feed works and nothing is missing.
-    func feedIsWhole() {
+    /// The feed works, and everything up to this reading of the clock has arrived.
+    func feedIsWhole(upTo mark: EventID) {
+        raise(mark)
         status.feedIsUp()
+    }
+
+    /// The feed brings something, or the broker says why it can't be asked to.
+    package func isAlive() {
+        hasHeard = true
+    }
+
+    private func raise(_ clock: EventID) {
+        reading = max(reading, clock)
+        builder.raise(clock: clock)
     }
 
     package func feedIsDown() {
@@ -232,18 +232,27 @@ package final class Hub {
         for interest in interests.values { interest.isConfirmed = false }
         // Everything up to the clock has arrived; what comes after has to be looked up. Without a clock no stream has
         // begun, or with a reading of its own.
-        let arrived = builder.clock > .zero ? builder.clock : firstMark
-        repair = arrived.map { Repair(after: $0, instead: repair) }
+        let arrived = reading > .zero ? reading : firstMark
+        var earlier = repair?.earlier ?? [:]
+        for repair in targetRepairs.values { earlier[repair.interest.target] = repair.after }
+        targetRepairs = [:]
+        heldOfTargets = 0
+        repair = arrived.map { FeedRepair(after: $0, earlier: earlier) }
     }
 
     /// A message as it came from a channel.
     package func receive(_ payload: UnsafeRawBufferPointer, for number: TargetNumber) {
         hasHeard = true
-        if let repair { return hold(payload, for: number, in: repair) }
+        if let repair { hold(payload, for: number, in: repair) } else { take(payload, for: number) }
+    }
+
+    /// A message whose turn has come.
+    func take(_ payload: UnsafeRawBufferPointer, for number: TargetNumber) {
         do {
             let envelope = try Envelope(decoding: payload)
             // Before its predecessor is believed, and looked for.
             guard !isFromFuture(envelope, number) else { return }
+            if !targetRepairs.isEmpty, let repair = targetRepairs[number] { return hold(payload, envelope, in: repair) }
             guard isInSequence(envelope, number) else { return startRepair(before: envelope, payload, for: number) }
             receive(envelope, data: UnsafeRawBufferPointer(rebasing: payload[envelope.dataOffset...]), for: number)
         } catch {
@@ -252,13 +261,22 @@ package final class Hub {
         }
     }
 
+    /// Whether the clock can't have given out this id by now.
     private func isFromFuture(_ envelope: Envelope, _ number: TargetNumber) -> Bool {
-        guard let id = envelope.id, id.milliseconds > max(wallClock(), lastTick.milliseconds) + Hub.futureMax else {
-            return false
-        }
+        guard let id = envelope.id, id.milliseconds > latestTime else { return false }
+        // A clock that was ahead of the time when it was read goes on from where it was.
+        latestTime = max(serverTime.latest(now: eventLoop.now) ?? wallClock() + Hub.skewMax, reading.milliseconds)
+        guard id.milliseconds > latestTime else { return false }
         counters.eventsMalformed.add(1)
+        if let target = byNumber[number]?.target { suspects.insert(target) }
         complain("an event with an id from the future was dropped", number, ["id": "\(id)"])
         return true
+    }
+
+    /// What the broker's own clock says.
+    package func receive(serverTime time: UInt64, asked: NIODeadline) {
+        serverTime.read(time, asked: asked)
+        latestTime = 0
     }
 
     /// The event before it in its log has arrived, or came before this node listened.
@@ -289,12 +307,12 @@ package final class Hub {
         counters.feedLatency.set(Int((.now() - tickSent).nanoseconds / 1000))
         guard repair == nil else { return }
         self.born = born
-        lastTick = clock
         if clock >= repairedUpTo { repairedIDs = [] }
         flush()
-        builder.raise(clock: clock)
+        raise(clock)
         settleFresh()
-        sendToAll(.clock(builder.clock, born: born))
+        sendToAll(.clock(reading, born: born))
+        auditSuspects()
     }
 
     /// An order as it came from its channel.
@@ -330,13 +348,13 @@ package final class Hub {
 
     /// A tick has come since these were confirmed: from here on nothing of them is missed.
     private func settleFresh() {
-        guard !fresh.isEmpty, builder.clock > .zero else { return }
-        for interest in fresh where interest.isConfirmed && interest.since == nil { interest.since = builder.clock }
+        guard !fresh.isEmpty, reading > .zero else { return }
+        for interest in fresh where interest.isConfirmed && interest.since == nil { interest.since = reading }
         fresh.removeAll()
     }
 
     /// Once a minute for each kind of complaint: a bad publisher must not fill the log.
-    private func complain(_ message: String, _ number: TargetNumber, _ details: Logger.Metadata) {
+    func complain(_ message: String, _ number: TargetNumber, _ details: Logger.Metadata) {
         guard complaints.isDue(message, now: .now()) else { return }
         let target = byNumber[number]?.target.description ?? "?"
         logger.warning("\(message)", metadata: details.merging(["target": "\(target)"]) { old, _ in old })
@@ -344,23 +362,35 @@ package final class Hub {
 
     // MARK: Audit
 
-    /// A message that was lost in silence is noticed at the next one of its target; where there is none, here: the
-    /// newest ids that the broker knows are compared with what has arrived, some targets at a time.
-    private func audit() {
-        guard isConnected, repair == nil else { return }
+    private func nextToAudit() -> [Target] {
         if toAudit.isEmpty { toAudit.append(contentsOf: interests.keys) }
         let audited = Array(toAudit.prefix(Hub.auditedPerTick))
         toAudit.removeFirst(audited.count)
-        guard !audited.isEmpty else { return }
+        return audited
+    }
+
+    /// The clock may have leapt: then an event that seemed to be from the future is in its log.
+    private func auditSuspects() {
+        let audited = Array(suspects.prefix(Hub.auditedPerTick))
+        suspects.subtract(audited)
+        audit(audited)
+    }
+
+    /// A message that was lost in silence is noticed at the next one of its target; where there is none, here: the
+    /// newest ids that the broker knows are compared with what has arrived, some targets at a time.
+    private func audit(_ audited: [Target]) {
+        guard isConnected, repair == nil, !audited.isEmpty else { return }
         // What was published up to here has arrived, or is lost.
-        let arrived = builder.clock
+        let arrived = reading
         broker.mark(markersOf: audited).assumeIsolated().whenSuccess { [self] reading in
             guard repair == nil else { return }
-            for (target, marker) in zip(audited, reading.markers) {
-                guard let marker, let known = interests[target]?.known, marker.id > known, marker.id <= arrived else {
-                    continue
-                }
-                return startRepair(of: target, after: known, through: marker.id)
+            var started = 0
+            for (target, marker) in zip(audited, reading.markers) where started < Hub.repairsPerAudit {
+                guard let marker, let interest = interests[target], let known = interest.known, marker.id > known,
+                    marker.id <= arrived, targetRepairs[interest.number] == nil
+                else { continue }
+                started += 1
+                startRepair(of: interest, after: known, through: marker.id, end: marker.ends ? marker.id : nil)
             }
         }
     }

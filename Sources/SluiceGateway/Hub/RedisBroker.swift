@@ -11,6 +11,8 @@ package final class RedisBroker: Broker {
     private static let timeout = TimeAmount.seconds(5)
     /// In milliseconds: the function gives out times of at most 15 digits, so a later one is forged.
     private static let timeMax: UInt64 = 1_000_000_000_000_000
+    /// Published to the node's own channel where the tick is refused: it needs no write.
+    private static let signOfLife = "alive"
 
     private let endpoint: RedisEndpoint
     private let names: RedisNames
@@ -55,7 +57,8 @@ package final class RedisBroker: Broker {
                     hub.gone(target)
                 },
                 onUp: { [unowned hub] in hub.feedIsUp() },
-                onDown: { [unowned hub] in hub.feedIsDown() }))
+                onDown: { [unowned hub] in hub.feedIsDown() },
+                permitted: { [unowned self] in permitted($0) }))
         self.commands = commands
         self.feed = feed
         _ = feed.want(names.node(nodeID))
@@ -90,7 +93,7 @@ package final class RedisBroker: Broker {
             lastChannel = (Array(channel), number)
             hub?.receive(payload, for: number)
         } else if name == names.node(nodeID) {
-            receivedTick(payload)
+            if payload.elementsEqual(RedisBroker.signOfLife.utf8) { hub?.isAlive() } else { receivedTick(payload) }
         } else if name == names.control {
             hub?.receive(order: payload)
         }
@@ -113,16 +116,24 @@ package final class RedisBroker: Broker {
     private func send(_ command: RESPCommand) -> EventLoopFuture<RESPValue> {
         guard let commands else { return eventLoop.makeFailedFuture(RedisError.unavailable) }
         let reply = commands.send(command)
-        reply.assumeIsolated().whenFailure { [weak self] in self?.complain($0) }
+        reply.assumeIsolated().whenFailure { [weak self] in self?.note($0) }
         return reply
     }
 
-    /// A node that lacks a right is connected and ready, and yet its streams never begin: somebody has to say why.
-    private func complain(_ error: any Error) {
-        guard case RedisError.refused(let reason) = error, reason.hasPrefix("NOPERM"),
-            complaints.isDue("rights", now: .now())
-        else { return }
+    /// Counts what Redis refuses. A node that lacks a right is connected and ready, and yet its streams never begin:
+    /// somebody has to say why.
+    private func note(_ error: any Error) {
+        guard case RedisError.refused(let reason) = error else { return }
+        let refusal = RedisRefusal(reason)
+        hub?.counters.count(refusal)
+        guard refusal == .noperm, complaints.isDue("rights", now: .now()) else { return }
         logger.error("Redis refuses what a node has to do; see deploy/users.acl", metadata: ["reason": "\(reason)"])
+    }
+
+    private func permitted(_ channels: [String]) -> EventLoopFuture<[String]> {
+        send(RESPCommand(["FCALL", "sluice_may_subscribe", "0"] + channels)).map { reply in
+            (reply.array ?? []).compactMap(\.string)
+        }
     }
 
     package func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
@@ -201,14 +212,37 @@ package final class RedisBroker: Broker {
     }
 
     package func tick(known: EventID) {
-        send(["FCALL", "sluice_tick", "1", names.node(nodeID), known.description]).assumeIsolated().whenFailure {
-            [weak self] error in
-            guard let self, let error = error as? RedisError, error.endsUse else { return }
+        let asked = eventLoop.now
+        let tick = send(["FCALL", "sluice_tick", "1", names.node(nodeID), known.description])
+        tick.assumeIsolated().whenComplete { [weak self] result in
+            switch result {
+            case .success(let reply):
+                guard let parts = reply.array, parts.count == 3, case .integer(let time) = parts[2] else { return }
+                self?.hub?.receive(serverTime: UInt64(clamping: time), asked: asked)
+            case .failure(let error):
+                if let error = error as? RedisError { self?.tickFailed(error) }
+            }
+        }
+    }
+
+    private func tickFailed(_ error: RedisError) {
+        guard case .refused(let reason) = error else { return }
+        if error.endsUse {
             if complaints.isDue("use", now: .now()) {
-                logger.warning(
-                    "Redis can't do what a node needs; connecting anew", metadata: ["reason": "\(error)"])
+                logger.warning("Redis can't do what a node needs; connecting anew", metadata: ["reason": "\(reason)"])
             }
             commands?.reconnect()
+            return
+        }
+        if complaints.isDue("tick", now: .now()) {
+            logger.error(
+                "Redis refuses the node's tick, and perhaps events with a log; plain ones still arrive",
+                metadata: ["reason": "\(reason)", "keys": "\(names.clock) \(names.node(nodeID))"])
+        }
+        // A feed that is deaf has to be noticed all the same, and one that works must not be taken for deaf.
+        send(["PUBLISH", names.node(nodeID), RedisBroker.signOfLife]).assumeIsolated().whenFailure {
+            [weak self] error in
+            if case RedisError.refused = error { self?.hub?.isAlive() }
         }
     }
 
@@ -248,10 +282,19 @@ package final class RedisBroker: Broker {
 
     private static func failure(_ error: any Error) -> PublishFailure {
         switch error {
-        case let failure as PublishFailure: failure
-        case RedisError.refused(let message) where message.hasPrefix("SLUICE"): .refused(message)
-        // Everything else, as LOADING, READONLY, OOM or NOPERM, is a state of Redis, not a fault of the request.
-        default: .unavailable("\(error)")
+        case let failure as PublishFailure: return failure
+        case RedisError.refused(let message):
+            switch RedisRefusal(message) {
+            case .function: return .refused(message)
+            // To try again later would help nobody before somebody has put Redis right.
+            case .wrongtype:
+                return .refused("a key of this event in Redis (its log, its marker, the clock) is of another type")
+            case .other where message.contains("XADD"):
+                return .refused("the log in Redis has an entry with a later id, which the clock did not give out")
+            // A state of Redis, as LOADING, READONLY, OOM or NOPERM, not a fault of the request.
+            default: return .unavailable(message)
+            }
+        default: return .unavailable("\(error)")
         }
     }
 }

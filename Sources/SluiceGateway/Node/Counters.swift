@@ -34,6 +34,7 @@ package final class Counters: Sendable {
     package let logReads = Counter()
     package let repairs = Counter()
     package let gaps = Counter()
+    private let redisRefusals = Mutex<[RedisRefusal: Int]>([:])
 
     package init() {}
 
@@ -117,7 +118,24 @@ package final class Counters: Sendable {
                 "accepts_failed_total", "counter",
                 "Connections that could not be accepted, as for want of descriptors.", acceptsFailed.value
             ),
-        ]
+        ] + refusals
+    }
+
+    package func count(_ refusal: RedisRefusal) {
+        redisRefusals.withLock { $0[refusal, default: 0] += 1 }
+    }
+
+    private var refusals: [(name: String, kind: String, help: String, value: Int)] {
+        redisRefusals.withLock { counts in
+            RedisRefusal.allCases.compactMap { refusal in
+                counts[refusal].map {
+                    (
+                        "redis_refusals_total{code=\"\(refusal.rawValue)\"}", "counter",
+                        "Commands that Redis refused, by what it said.", $0
+                    )
+                }
+            }
+        }
     }
 }
 

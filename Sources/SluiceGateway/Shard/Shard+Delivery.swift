@@ -14,7 +14,7 @@ extension Shard {
     func deliver(_ batch: Batch) {
         ring.append(batch) { dropped($0) }
         newestOfKey.note(batch)
-        clock = max(clock, batch.clock)
+        newest = max(newest, batch.clock)
         let hasEnds = mark(batch)
         if !dirty.isEmpty { writeDirty(batch) }
         if hasEnds { endFinished(batch) }
@@ -23,7 +23,10 @@ extension Shard {
     private func writeDirty(_ batch: Batch) {
         let now = NIODeadline.now()
         var delivered = 0
-        if batch.groups.contains(where: \.hasLate) { hadLate.append(contentsOf: dirty) }
+        if batch.groups.contains(where: \.hasLate) {
+            hadLate = true
+            for stream in dirty { stream.hadLate = true }
+        }
         writer.begin(batch)
         for index in dirty.indices {
             let stream = dirty[index]
@@ -64,13 +67,25 @@ extension Shard {
         return hasEnds
     }
 
-    /// Ends the streams for which nothing can come any more.
     private func endFinished(_ batch: Batch) {
         for group in batch.groups where group.ends {
-            for stream in byNumber[group.target]?.streams ?? [] where stream.state.isLive && stream.endOfAll != nil {
-                finish(stream, now: .now())
-            }
+            if let listeners = byNumber[group.target] { endFinished(listeners) }
         }
+    }
+
+    /// Ends the streams for which nothing can come any more.
+    private func endFinished(_ listeners: Subscribers) {
+        for stream in listeners.streams where stream.state.isLive && stream.endOfAll != nil {
+            finish(stream, now: .now())
+        }
+    }
+
+    /// A topic was closed by an event that does not come: its log was gone before anybody could read it.
+    func ended(_ target: Target, by id: EventID) {
+        guard let listeners = subscribers[target] else { return }
+        listeners.end = .ended(id)
+        newest = max(newest, id)
+        endFinished(listeners)
     }
 
     /// A batch has left the ring.
@@ -144,7 +159,7 @@ extension Shard {
             stream.state.wrote(upTo: cursor, now: now)
             send(lines: ControlBlock.checkpoint(Cursor(cursor)), to: stream, now: now)
         }
-        if let end = stream.endOfAll, stream.state.floor >= end || clock >= end { finish(stream, now: now) }
+        if let end = stream.endOfAll, stream.state.floor >= end || newest >= end { finish(stream, now: now) }
     }
 
     /// The ring has passed the stream: it goes on from the logs, like one that comes back.
@@ -164,7 +179,12 @@ extension Shard {
 
     /// The node has found that something is lost for good: everyone concerned is told.
     func tell(_ gap: Gap, id: EventID?) {
-        if let to = gap.to { ring.hole(upTo: to) }
+        // The ring has a hole there: of these targets it has only what is later.
+        if let to = gap.to {
+            for target in gap.targets {
+                if let listeners = subscribers[target] { listeners.since = listeners.since.map { max($0, to) } }
+            }
+        }
         let now = NIODeadline.now()
         let lost = Set(gap.targets)
         var told: [ObjectIdentifier: Stream] = [:]

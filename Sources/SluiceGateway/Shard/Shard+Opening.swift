@@ -66,9 +66,14 @@ extension Shard {
     /// Whether the broker has to be asked, or this shard knows all that the stream needs.
     private func needsReading(_ stream: Stream) -> Bool {
         if clock == .zero || born == 0 { return true }
-        if case .after(let cursor) = stream.resume, cursor.id > clock { return true }
+        switch stream.resume {
+        case .after(let cursor): if cursor.id > clock { return true }
+        // It begins now, and what came since the last reading is before it. What that says of the time is not certain.
+        case .fresh, .malformed: if newest > clock { return true }
+        case .earliest: break
+        }
         return stream.subscriptions.contains { listeners in
-            if listeners.since == nil { return true }
+            guard let since = listeners.since, since <= clock else { return true }
             return !stream.hasClient && listeners.target.kind == .topic && listeners.end == .unknown
         }
     }

@@ -50,8 +50,11 @@ package final class Shard {
     var owned: [Target: [ObjectIdentifier: Stream]] = [:]
     var ring: Ring
     var newestOfKey = NewestOfKey()
-    /// Every event with an id up to this one has been processed.
+    /// The newest reading of the broker's clock: every event with an id up to this one has been processed. No event moves
+    /// it, so it is what streams are told as their place.
     var clock = EventID.zero
+    /// The highest id of the events that came, or the clock.
+    var newest = EventID.zero
     /// When the broker's data set began; 0: not known yet.
     var born: UInt64 = 0
     /// Targets that were confirmed since the last tick.
@@ -80,8 +83,8 @@ package final class Shard {
     var writer = FrameWriter()
     /// Streams to be written in this batch. Kept, so that a batch costs no allocation.
     var dirty: ContiguousArray<Stream> = []
-    /// Streams that were given late events since the last tick.
-    var hadLate: [Stream] = []
+    /// Some stream was given late events since the last tick.
+    var hadLate = false
     private var drain: Drain<Stream>?
 
     package init(
@@ -156,6 +159,7 @@ package final class Shard {
         case .batch(let batch): deliver(batch)
         case .clock(let reading, let born):
             clock = max(clock, reading)
+            newest = max(newest, reading)
             self.born = born
             settleFresh()
             moveCursors()
@@ -171,6 +175,8 @@ package final class Shard {
             confirmed(listeners)
         case .gap(let gap, let id):
             tell(gap, id: id)
+        case .ended(let target, let id):
+            ended(target, by: id)
         case .disconnect(let order):
             disconnect(order)
         }
@@ -194,9 +200,11 @@ package final class Shard {
 
     /// Late events carry no id: without a checkpoint behind them a quiet stream that comes back would get them again.
     private func moveCursors() {
-        let streams = hadLate
-        hadLate.removeAll()
-        for stream in streams where stream.state.isLive && stream.hasCheckpoints && clock > stream.state.floor {
+        guard hadLate else { return }
+        hadLate = false
+        for stream in everyone.streams where stream.hadLate {
+            stream.hadLate = false
+            guard stream.state.isLive, stream.hasCheckpoints, clock > stream.state.floor else { continue }
             let now = NIODeadline.now()
             stream.state.wrote(upTo: clock, now: now)
             send(lines: ControlBlock.checkpoint(Cursor(clock)), to: stream, now: now)

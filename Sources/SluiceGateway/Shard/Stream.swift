@@ -51,6 +51,8 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     package var dirtyBatch: UInt64 = 0
     package var dirtyGroup: Int32 = 0
     package var isDirtyTwice = false
+    /// Was given late events since the last tick.
+    package var hadLate = false
 
     /// Writes that wait in the channel: bytes must not pass them by.
     package var queuedWrites: Int32 = 0
