@@ -140,10 +140,10 @@ package final class RedisConnection: ChannelInboundHandler {
         return EventLoopFuture.andAllSucceed(replies + [setName(endpoint.clientName)], on: eventLoop)
     }
 
-    /// For people who look at `CLIENT LIST`: a Redis that refuses it can be used all the same.
+    /// For people who look at `CLIENT LIST`: a Redis that refuses it can be used all the same, unless it asks for a login.
     private func setName(_ name: String) -> EventLoopFuture<Void> {
         send(["CLIENT", "SETNAME", name], timeout: RedisConnection.connectTimeout).map { _ in }.flatMapErrorThrowing {
-            guard case RedisError.refused = $0 else { throw $0 }
+            guard case RedisError.refused(let reason) = $0, !reason.hasPrefix("NOAUTH") else { throw $0 }
         }
     }
 

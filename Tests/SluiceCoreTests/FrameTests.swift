@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import NIOCore
 import SluiceCore
 import TestSupport
@@ -82,6 +83,30 @@ struct FrameTests {
         let made = FrameTests.make(Array(repeating: 0x0D, count: 1 << 16))
         #expect(made.block.count == ((1 << 16) + 1) * 7 + 1)
         try FrameTests.checkChunk(made)
+    }
+
+    /// Processor time of this thread, in seconds.
+    private static func processorTime() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
+    /// The least of some runs, which is the one that nothing disturbed.
+    private static func cost(_ data: [UInt8]) -> Double {
+        (0..<5).map { _ in
+            var buffer = ByteBuffer()
+            let start = processorTime()
+            _ = data.withUnsafeBytes { Frame.append(id: nil, type: nil, data: $0, to: &buffer) }
+            return processorTime() - start
+        }.min() ?? 0
+    }
+
+    @Test("a line end costs about as much as the bytes that it becomes would as text")
+    func costOfLines() {
+        let lines = FrameTests.cost(Array(repeating: 0x0A, count: 1 << 17))
+        let text = FrameTests.cost(Array(repeating: 0x61, count: 7 << 17))
+        #expect(lines < 3 * text, "\(lines / text)")
     }
 
     @Test("ready-made lines become a chunk as they are")

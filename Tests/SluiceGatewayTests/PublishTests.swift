@@ -44,6 +44,19 @@ extension NodeTests {
             "null", "\"x\"", "{}", "\u{FEFF}{\"topic\":\"t\",\"data\":\"x\"}",
         ]
 
+        @Test("A key of another type under a log's name is a refusal of this target, not a state that passes")
+        func wrongType() async throws {
+            let test = try await TestNode.start(.redis)
+            let redis = try #require(test.redis)
+            try await redis.cli("SET", "sluice:topic:bad", "x")
+            try await redis.cli("XADD", "sluice:topic:later", "99999999999999-0", "d", "x")
+            for topic in ["bad", "later"] {
+                let answer = try await TestSupport.publish(test.port, #"{"topic":"\#(topic)","data":"x"}"#)
+                #expect(answer.status == 400 && answer["Retry-After"] == nil, "\(answer.text)")
+            }
+            #expect(try await TestSupport.publish(test.port, #"{"topic":"good","data":"x"}"#).status == 200)
+        }
+
         @Test(
             "Every form of data arrives as it was meant, byte for byte where it is JSON",
             .timeLimit(.minutes(1)), arguments: BrokerKind.allCases)

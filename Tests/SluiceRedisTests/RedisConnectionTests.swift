@@ -16,6 +16,15 @@ struct RedisConnectionTests {
         }
     }
 
+    @Test("a Redis that refuses the connection's name is used without it; one that refuses the login is not")
+    func name() async throws {
+        let server = try await RedisServer()
+        try await server.cli("ACL", "SETUSER", "n", "on", ">p", "~*", "&*", "+@all", "-client")
+        let client = try await Client(try server.endpoint(login: "n:p@"))
+        #expect(try await client.send("ECHO", "x") == .text("x"))
+        await #expect(throws: RedisError.self) { try await Client(try server.endpoint(login: "n:wrong@")) }
+    }
+
     @Test("commands of one turn are answered in order, errors included, and binary data comes back as it went")
     func pipeline() async throws {
         let server = try await RedisServer()

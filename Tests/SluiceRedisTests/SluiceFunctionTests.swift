@@ -5,6 +5,26 @@ import Testing
 
 @Suite("SluiceFunction")
 struct SluiceFunctionTests {
+    @Test("which channels a user may have is told without trying, and so without a line in the ACL log")
+    func maySubscribe() async throws {
+        let bench = try await FunctionBench()
+        let rule = ["ACL", "SETUSER", "n", "on", ">p", "~*", "resetchannels", "&sluice:topic:a*", "+@all"]
+        _ = try await bench.client.send(RESPCommand(rule))
+        let user = try await Client(try bench.server.endpoint(login: "n:p@"))
+        let names = ["sluice:topic:a", "sluice:topic:b", "sluice:topic:a\u{e9} ", "other"]
+        func permitted() async throws -> [String]? {
+            try await user.send(RESPCommand(["FCALL", "sluice_may_subscribe", "0"] + names)).array?.compactMap(\.string)
+        }
+        #expect(try await permitted() == [names[0], names[2]])
+        _ = try await bench.client.send("ACL", "SETUSER", "n", "&sluice:topic:b")
+        #expect(try await permitted() == [names[0], names[1], names[2]])
+        _ = try await bench.client.send("ACL", "SETUSER", "n", "-subscribe")
+        #expect(try await permitted() == [])
+        _ = try await bench.client.send("CONFIG", "SET", "maxmemory", "1")
+        #expect(try await permitted() == [], "also when Redis is full")
+        #expect(try await bench.client.send("ACL", "LOG") == .array([]))
+    }
+
     /// A library of the same name that tells its version, and that it is not the real one.
     private static func library(version: Int64) -> String {
         """

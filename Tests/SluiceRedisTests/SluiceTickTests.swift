@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import SluiceCore
 import SluiceRedis
 import TestSupport
@@ -29,6 +30,30 @@ struct SluiceTickTests {
         let (later, bornLater) = try await SluiceTickTests.tick(bench, "0-0")
         #expect(later >= id)
         #expect(bornLater == born)
+    }
+
+    @Test("the reply has the server's own time, which what a node remembers does not push")
+    func serverTime() async throws {
+        let bench = try await FunctionBench()
+        let before = UInt64(Date().timeIntervalSince1970 * 1000)
+        let reply = try await bench.client.send("FCALL", "sluice_tick", "1", "sluice:node:n1", "99999999999999-7")
+        guard case .integer(let time) = reply.array?.last else {
+            Issue.record("\(reply)")
+            return
+        }
+        #expect(UInt64(time) >= before - 1 && UInt64(time) <= before + 60_000)
+    }
+
+    @Test("a sequence that is used up ends in the next millisecond: no id has a number of more than 15 digits")
+    func lastSequence() async throws {
+        let bench = try await FunctionBench()
+        _ = try await SluiceTickTests.tick(bench, "99999999999999-999999999999999")
+        #expect(try await bench.publish("sluice:topic:a").id == EventID(100_000_000_000_000, 0))
+        _ = try await SluiceTickTests.tick(bench, "999999999999999-999999999999999")
+        let before = try await bench.text("HGET", "sluice:clock", "last")
+        let refusal = await bench.refusal(nil, ["FCALL", "sluice_publish", "1", "sluice:topic:a", "x"])
+        #expect(refusal?.hasPrefix("SLUICE the clock") == true)
+        #expect(try await bench.text("HGET", "sluice:clock", "last") == before)
     }
 
     @Test("a tick raises the clock to what the node remembers, never lowers it")

@@ -41,6 +41,9 @@ package actor RedisClient {
         try await command(Array("PUBLISH".utf8), Array(channel.utf8), data)
     }
 
+    /// The next thing that Redis says without being asked, as for a channel that was subscribed to.
+    package func message() async throws -> String { try await reply() }
+
     private static func encoded(_ words: [[UInt8]]) -> [UInt8] {
         var bytes = Array("*\(words.count)\r\n".utf8)
         for word in words { bytes += Array("$\(word.count)\r\n".utf8) + word + [13, 10] }

@@ -21,7 +21,8 @@ extension Hub {
         guard repair.heldBytes > Hub.heldBytesMax else { return }
         // Whoever has filled the room pays for it. What was logged is found missing later, and read from its log.
         let noisy = repair.shed(to: Hub.heldBytesMax / 2)
-        complain("more has arrived than can be held during a repair; live events were dropped", noisy.first ?? number, [:])
+        complain(
+            "more has arrived than can be held during a repair; live events were dropped", noisy.first ?? number, [:])
         let targets = noisy.compactMap { byNumber[$0]?.target }
         if !targets.isEmpty { sendToAll(.gap(Gap(from: nil, to: nil, targets: targets), id: nil)) }
     }

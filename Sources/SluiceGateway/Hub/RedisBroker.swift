@@ -180,10 +180,12 @@ package final class RedisBroker: Broker {
             case .integer(let isLast) = parts[3], let entries = parts[4].array
         else { throw RedisError.unavailable }
         guard problem.isEmpty else { return .unreadable(problem) }
+        // Behind an id that the clock can't have given out there is none of ours.
+        let upTo = parts[2].string.flatMap { EventID($0) }
         return .page(
             LogPage(
                 marker: parts[1].string.flatMap { LogMarker($0) }, entries: entries.compactMap { entry($0) },
-                upTo: parts[2].string.flatMap { EventID($0) }, isLast: isLast == 1))
+                upTo: upTo, isLast: isLast == 1 || upTo == nil))
     }
 
     /// `[id, [name, value, …]]`, as the function wrote it; nil for what somebody else has put there.

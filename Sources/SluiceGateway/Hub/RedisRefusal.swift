@@ -20,6 +20,8 @@ package enum RedisRefusal: String, CaseIterable, Sendable {
 
     package init(_ reply: String) {
         let word = reply.prefix { $0 != " " }
-        self = RedisRefusal(rawValue: String(word)) ?? .other
+        // Inside of a function Redis has no word for it.
+        let isRight = reply.hasPrefix("ERR The user executing the script")
+        self = isRight ? .noperm : RedisRefusal(rawValue: String(word)) ?? .other
     }
 }

@@ -15,6 +15,7 @@ struct HubTests {
         a = try .topic("a")
     }
 
+    private static let now = ScriptedNode.now
     private static func id(_ milliseconds: UInt64) -> EventID { ScriptedNode.id(milliseconds) }
 
     /// A stream whose topic the hub listens to for sure.
@@ -56,8 +57,9 @@ struct HubTests {
         "An envelope whose ids can't be true starts no repair; with an id from the future it is dropped and counted",
         arguments: [
             ("\(id(20))", "\(id(20))", false), ("\(id(20))", "\(id(21))", false), ("-", "\(id(10))", false),
-            ("-", "1-0", false), ("\(id(20))", "\(EventID.max)", false),
+            ("-", "1-0", false), ("\(id(20))", "999999999999999-999999999999999", false),
             ("\(id(70_000))", "\(id(69_000))", true), ("\(EventID.max)", "\(EventID(.max, 0))", true),
+            ("\(now)-1000000000000000", "-", true), ("\(id(20))", "\(EventID.max)", true),
         ])
     func impossibleIDs(id: String, previous: String, isDropped: Bool) throws {
         let channel = try listen()

@@ -12,6 +12,35 @@ import Testing
 struct RedisBrokerTests {
     private typealias Held = NIOLoopBoundBox<(broker: RedisBroker, hub: Hub)?>
 
+    private static func start(_ redis: RedisServer, on loop: any EventLoop, counters: Counters) async throws -> Held {
+        let url = try RedisURL("redis://127.0.0.1:\(redis.port)")
+        let box = Held.makeEmptyBox(valueType: (broker: RedisBroker, hub: Hub).self, eventLoop: loop)
+        try await loop.submit {
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let broker = RedisBroker(
+                endpoint: try RedisEndpoint(url: url, clientName: "broker-test"), names: RedisNames(prefix: "sluice"),
+                nodeID: "n", eventLoop: loop, logger: logger)
+            let hub = Hub(
+                eventLoop: loop, broker: broker, eventBytesMax: 1000, replayCacheBytes: 1 << 20, counters: counters,
+                status: NodeStatus(), wallClock: { ScriptedNode.now }, logger: logger)
+            box.value = (broker, hub)
+            broker.start(feeding: hub)
+        }.get()
+        #expect(
+            await eventually {
+                try await loop.submit { box.value?.broker.tick(known: .zero) }.get()
+                return await RedisBrokerTests.reads(box, on: loop) != nil
+            })
+        return box
+    }
+
+    private static func stop(_ box: Held, on loop: any EventLoop) async throws {
+        try await loop.submit {
+            box.value?.broker.stop()
+            box.value = nil
+        }.get()
+    }
+
     private static func reads(_ box: Held, on loop: any EventLoop) async -> ClockReading? {
         try? await loop.flatSubmit {
             box.value?.broker.mark(markersOf: []) ?? loop.makeFailedFuture(RedisError.unavailable)
@@ -23,32 +52,39 @@ struct RedisBrokerTests {
         .timeLimit(.minutes(1)), arguments: [("last", "\(EventID(.max, 0))"), ("born", "\(UInt64.max)")])
     func forgedClock(field: String, value: String) async throws {
         let redis = try await RedisServer()
-        let url = try RedisURL("redis://127.0.0.1:\(redis.port)")
         let loop = MultiThreadedEventLoopGroup.singleton.any()
-        let box = Held.makeEmptyBox(valueType: (broker: RedisBroker, hub: Hub).self, eventLoop: loop)
-        try await loop.submit {
-            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-            let broker = RedisBroker(
-                endpoint: try RedisEndpoint(url: url, clientName: "broker-test"), names: RedisNames(prefix: "sluice"),
-                nodeID: "n", eventLoop: loop, logger: logger)
-            let hub = Hub(
-                eventLoop: loop, broker: broker, eventBytesMax: 1000, replayCacheBytes: 1 << 20, counters: Counters(),
-                status: NodeStatus(),
-                wallClock: { ScriptedNode.now }, logger: logger)
-            box.value = (broker, hub)
-            broker.start(feeding: hub)
-        }.get()
-        #expect(
-            await eventually {
-                try await loop.submit { box.value?.broker.tick(known: .zero) }.get()
-                return await RedisBrokerTests.reads(box, on: loop) != nil
-            })
+        let box = try await RedisBrokerTests.start(redis, on: loop, counters: Counters())
         // All ticks are carried out by now, so that none puts it right.
         try await redis.cli("HSET", "sluice:clock", field, value)
         #expect(await RedisBrokerTests.reads(box, on: loop) == nil)
-        try await loop.submit {
-            box.value?.broker.stop()
-            box.value = nil
-        }.get()
+        try await RedisBrokerTests.stop(box, on: loop)
+    }
+
+    /// A state of Redis in which the tick is refused, and the first word of what it says.
+    private static let refusals: [([String], String)] = [
+        (["CONFIG", "SET", "maxmemory", "1"], "OOM"), (["ACL", "SETUSER", "default", "-fcall"], "NOPERM"),
+        (["ACL", "SETUSER", "default", "-hmget"], "NOPERM"), (["RENAME", "list", "sluice:clock"], "WRONGTYPE"),
+        (["CONFIG", "SET", "min-replicas-to-write", "1"], "NOREPLICAS"),
+    ]
+
+    @Test(
+        "A tick that is refused is counted by what Redis says, and a sign of life comes instead of it",
+        .timeLimit(.minutes(1)), arguments: refusals)
+    func refusedTick(command: [String], code: String) async throws {
+        let redis = try await RedisServer()
+        try await redis.cli("RPUSH", "list", "x")
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        let counters = Counters()
+        let box = try await RedisBrokerTests.start(redis, on: loop, counters: counters)
+        let listener = try await RedisClient(redis)
+        try await listener.command("SUBSCRIBE", "sluice:node:n")
+        let admin = try await RedisClient(redis)
+        let words = command.map { Array($0.utf8) }
+        let isOK = try await admin.pipeline([words]) == ["OK"]
+        #expect(isOK)
+        try await loop.submit { box.value?.broker.tick(known: .zero) }.get()
+        #expect(try await listener.message() == "message sluice:node:n alive")
+        #expect(counters.all.contains { $0.name == "redis_refusals_total{code=\"\(code)\"}" && $0.value > 0 })
+        try await RedisBrokerTests.stop(box, on: loop)
     }
 }

@@ -21,6 +21,11 @@ final class ScriptedBroker: Broker {
     var failsToRead = false
     /// Logs that are none.
     var unreadable: Set<Target> = []
+    /// Markers of logs that are gone.
+    var markers: [Target: LogMarker] = [:]
+    private(set) var reconnects = 0
+    /// What the node knew at each tick.
+    private(set) var ticks: [EventID] = []
     private(set) var reads = 0
     private(set) var numbers: [Target: TargetNumber] = [:]
 
@@ -30,9 +35,9 @@ final class ScriptedBroker: Broker {
 
     func start(feeding hub: Hub) {}
     func stop() {}
-    func reconnect() {}
+    func reconnect() { reconnects += 1 }
     func release(_ target: Target) {}
-    func tick(known: EventID) {}
+    func tick(known: EventID) { ticks.append(known) }
 
     func want(_ target: Target, as number: TargetNumber) -> Bool {
         numbers[target] = number
@@ -40,7 +45,7 @@ final class ScriptedBroker: Broker {
     }
 
     private func marker(_ target: Target) -> LogMarker? {
-        logs[target]?.last.map { LogMarker(id: $0.id, ends: $0.ends) }
+        markers[target] ?? logs[target]?.last.map { LogMarker(id: $0.id, ends: $0.ends) }
     }
 
     func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
@@ -120,10 +125,15 @@ final class ScriptedNode {
 
     /// The feed brings a message.
     func receive(_ payload: String, of target: Target) throws {
-        let number = try #require(broker.numbers[target])
-        Array(payload.utf8).withUnsafeBytes { hub.receive($0, for: number) }
-        hub.flush()
+        try receive(payload.utf8, of: target)
         loop.run()
+    }
+
+    /// The feed brings a message, and the loop has not turned yet.
+    func receive(_ payload: some Collection<UInt8>, of target: Target) throws {
+        let number = try #require(broker.numbers[target])
+        Array(payload).withUnsafeBytes { hub.receive($0, for: number) }
+        hub.flush()
     }
 
     func receive(_ id: String, _ previous: String, of target: Target) throws {
