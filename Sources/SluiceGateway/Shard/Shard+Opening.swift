@@ -70,7 +70,7 @@ extension Shard {
         case .after(let cursor): if cursor.id > clock { return true }
         // It begins now, and what came since the last reading is before it. What that says of the time is not certain.
         case .fresh, .malformed: if newest > clock { return true }
-        case .earliest: break
+        case .earliest, .available: break
         }
         return stream.subscriptions.contains { listeners in
             guard let since = listeners.since, since <= clock else { return true }
