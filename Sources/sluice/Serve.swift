@@ -2,7 +2,9 @@
 import ArgumentParser
 import Glibc
 import Logging
+import NIOCore
 import SluiceGateway
+import SluiceRedis
 import UnixSignals
 
 /// `sluice serve`: one node, until a signal ends it.
@@ -32,6 +34,15 @@ struct Serve: AsyncParsableCommand {
         static let unavailable = ExitCode(69)
     }
 
+    /// Why the node does not start: the last line of its log.
+    private struct Failure: Error {
+        let line: String
+        let code: ExitCode
+    }
+
+    /// How long the end waits for whoever reads the log.
+    private static let lastWords = TimeAmount.seconds(1)
+
     func run() async throws {
         if settings.contains("--help") || settings.contains("-h") { return print(Serve.help) }
         let loaded: Settings
@@ -43,10 +54,21 @@ struct Serve: AsyncParsableCommand {
             Serve.complain("\(error)")
             throw Exit.usage
         }
-        let logger = Logger(label: "sluice") { _ in
-            LineLogHandler(level: loaded.logLevel, format: loaded.logFormat)
+        let counters = Counters()
+        let log = LogOutput(descriptor: STDERR_FILENO, format: loaded.logFormat, counters: counters)
+        let logger = Logger(label: "sluice") { _ in LineLogHandler(level: loaded.logLevel, output: log) }
+        do {
+            try await serve(loaded, counters: counters, logger: logger)
+        } catch {
+            await log.finish(within: Serve.lastWords)
+            if let failure = error as? Failure { Serve.complain(failure.line) }
+            throw (error as? Failure)?.code ?? error
         }
-        let gateway = try await start(loaded, logger: logger)
+        await log.finish(within: Serve.lastWords)
+    }
+
+    private func serve(_ loaded: Settings, counters: Counters, logger: Logger) async throws {
+        let gateway = try await start(loaded, counters: counters, logger: logger)
         // Each has one reader; both see every signal.
         let first = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let second = await UnixSignalsSequence(trapping: .sigterm, .sigint)
@@ -62,32 +84,31 @@ struct Serve: AsyncParsableCommand {
         await gateway.stop()
     }
 
-    /// Until the first signal to end; SIGHUP has the certificate read anew, which is also done when its files change.
+    /// Until the first signal to end; SIGHUP has the certificates read anew, which is also done when their files change.
     private static func serve(_ gateway: Gateway, until first: UnixSignalsSequence) async {
         let reloads = await UnixSignalsSequence(trapping: .sighup)
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { for await _ in reloads { gateway.reloadCertificate() } }
+            group.addTask { for await _ in reloads { gateway.reloadCertificates() } }
             group.addTask { await gateway.housekeep() }
             for await _ in first { break }
             group.cancelAll()
         }
     }
 
-    private func start(_ settings: Settings, logger: Logger) async throws -> Gateway {
+    private func start(_ settings: Settings, counters: Counters, logger: Logger) async throws(Failure) -> Gateway {
         do {
-            return try await Gateway.start(settings, logger: logger)
+            return try await Gateway.start(settings, counters: counters, logger: logger)
         } catch let error as Listener.PortInUse {
-            Serve.complain("port in use: \(error.address) is taken by another process")
-            throw Exit.unavailable
-        } catch let error as ServerCertificate.Unusable {
-            Serve.complain("\(error)")
-            throw Exit.usage
+            throw Failure(
+                line: "port in use: \(error.address) is taken by another process", code: Exit.unavailable)
+        } catch let error as ListenAddress.Unresolved {
+            throw Failure(line: "\(error)", code: Exit.usage)
+        } catch let error as TLSFiles.Unusable {
+            throw Failure(line: "\(error)", code: Exit.usage)
         } catch let error as TokenVerifier.Failure {
-            Serve.complain("\(error)")
-            throw Exit.usage
+            throw Failure(line: "\(error)", code: Exit.usage)
         } catch {
-            Serve.complain("can't start: \(error)")
-            throw ExitCode.failure
+            throw Failure(line: "can't start: \(error)", code: .failure)
         }
     }
 

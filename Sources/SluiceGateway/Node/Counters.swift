@@ -35,6 +35,8 @@ package final class Counters: Sendable {
     package let repairs = Counter()
     package let gaps = Counter()
     private let redisRefusals = Mutex<[RedisRefusal: Int]>([:])
+    package let logLinesDropped = Counter()
+    package let logLinesLimited = Counter()
 
     package init() {}
 
@@ -114,6 +116,14 @@ package final class Counters: Sendable {
                 feedLatency.value
             ),
             ("gaps_total", "counter", "Gaps that streams were told of.", gaps.value),
+            (
+                "log_lines_dropped_total", "counter", "Lines of the log that were dropped, because nobody read it.",
+                logLinesDropped.value
+            ),
+            (
+                "log_lines_limited_total", "counter", "Lines of the log left out: too many of one kind in a minute.",
+                logLinesLimited.value
+            ),
             (
                 "accepts_failed_total", "counter",
                 "Connections that could not be accepted, as for want of descriptors.", acceptsFailed.value

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Logging
+import NIOCore
+import SluiceGateway
+import TestSupport
+import Testing
+
+/// On a pipe, whose other end is the test's.
+@Suite("The log's output")
+struct LogOutputTests {
+    private func pipe() -> (reader: FileHandle, writer: FileHandle) {
+        let pipe = Pipe()
+        return (pipe.fileHandleForReading, pipe.fileHandleForWriting)
+    }
+
+    @Test("never waits for a reader: what is beyond its queue is dropped, counted and said", .timeLimit(.minutes(1)))
+    func unread() async throws {
+        let (reader, writer) = pipe()
+        let counters = Counters()
+        let output = LogOutput(descriptor: writer.fileDescriptor, format: .text, counters: counters)
+        let total = 30_000
+        let filler = String(repeating: "x", count: 80)
+        for number in 0..<total { output.write(LogLine(.info, "line \(number)", [("filler", filler)])) }
+        let dropped = counters.logLinesDropped.value
+        #expect(dropped > 0)
+
+        let reading = Task.detached { () -> String in
+            var text = ""
+            while !text.contains("lines were dropped") {
+                text += String(decoding: reader.availableData, as: UTF8.self)
+            }
+            return text
+        }
+        let lines = await reading.value.split(separator: "\n")
+        let written = lines.filter { $0.contains(" info line ") }
+        #expect(written.count == total - dropped)
+        #expect(written.allSatisfy { $0.hasSuffix("filler=\(filler)") }, "whole lines")
+        let said = lines.compactMap { $0.firstMatch(of: /dropped.* lines=([0-9]+)/).flatMap { Int($0.1) } }
+        #expect(said.reduce(0, +) == dropped)
+        await output.finish(within: .seconds(10))
+    }
+
+    @Test("counts what a reader that has gone does not get, and goes on", .timeLimit(.minutes(1)))
+    func goneReader() async throws {
+        signal(SIGPIPE, SIG_IGN)
+        let (reader, writer) = pipe()
+        try reader.close()
+        let counters = Counters()
+        let output = LogOutput(descriptor: writer.fileDescriptor, format: .json, counters: counters)
+        for _ in 0..<3 {
+            output.write(LogLine(.info, "nobody", []))
+            await output.finish(within: .seconds(10))
+        }
+        #expect(counters.logLinesDropped.value == 3)
+    }
+
+    @Test("takes of each message some lines a minute from whoever logs, and counts the rest", .timeLimit(.minutes(1)))
+    func limited() async throws {
+        let (reader, writer) = pipe()
+        let counters = Counters()
+        let output = LogOutput(descriptor: writer.fileDescriptor, format: .text, counters: counters)
+        let logger = Logger(label: "test") { _ in LineLogHandler(level: .info, output: output) }
+        for number in 0..<1000 {
+            logger.warning("Redis refuses a channel", metadata: ["channel": "\(number)"])
+            logger.debug("not asked for")
+        }
+        logger.notice("draining")
+        await output.finish(within: .seconds(10))
+        try writer.close()
+        let lines = String(decoding: try #require(try reader.readToEnd()), as: UTF8.self).split(separator: "\n")
+        #expect(lines.count == 11)
+        #expect(lines[9].contains("channel=9 more=\"left out for a minute\""))
+        #expect(lines[10].contains("draining"))
+        #expect(counters.logLinesLimited.value == 990)
+    }
+}
