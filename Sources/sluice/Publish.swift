@@ -73,6 +73,10 @@ struct Publish: AsyncParsableCommand {
     var token: String?
     @Option(help: ArgumentHelp("Certificates (PEM) to trust for https:// and rediss://.", valueName: "FILE"))
     var ca: String?
+    @Option(help: ArgumentHelp("A certificate (PEM) for a rediss:// server that asks for one.", valueName: "FILE"))
+    var redisCert: String?
+    @Option(help: ArgumentHelp("That certificate's private key (PEM).", valueName: "FILE"))
+    var redisKey: String?
     @Flag(name: .shortAndLong, help: "No receipts.")
     var quiet = false
 
@@ -97,6 +101,10 @@ struct Publish: AsyncParsableCommand {
             if token != nil { throw ValidationError("--token is for --url; a login to Redis is part of its URL") }
         } else if prefix != "sluice" {
             throw ValidationError("--prefix is for --redis")
+        }
+        if (redisCert == nil) != (redisKey == nil) { throw ValidationError("--redis-cert and --redis-key go together") }
+        if redisCert != nil, redis?.usesTLS != true {
+            throw ValidationError("--redis-cert is for a --redis that begins with rediss://")
         }
         if let problem = RedisNames.problem(prefix: prefix) { throw ValidationError("--prefix \(problem)") }
         if end, isUnlogged { throw ValidationError("--end needs the log") }
@@ -179,7 +187,9 @@ struct Publish: AsyncParsableCommand {
         if let redis {
             let endpoint: RedisEndpoint
             do {
-                endpoint = try RedisEndpoint(url: redis, certificateAuthority: ca, clientName: "sluice-publish")
+                endpoint = try RedisEndpoint(
+                    url: redis, certificateAuthority: ca, certificate: redisCert, key: redisKey,
+                    clientName: "sluice-publish")
             } catch { throw Failure("can't read the certificates", error) }
             return try await RedisRoute.connect(
                 to: endpoint, prefix: prefix, plan: plan, isPlain: plain, on: eventLoop)

@@ -60,7 +60,12 @@ extension NodeTests {
                 (["--auth", "none"], "--auth"), (["--listen", "0.0.0.0:0"], "--open"),
                 (["--log-level", "loud"], "--log-level"), (["--config", "/does/not/exist"], "--config"),
                 (["stray"], "stray"), (["--drain", "1s", "--drain", "2s"], "--drain"),
-                (["--redis-ca", "/tmp/x.pem"], "--redis-ca"),
+                (["--redis-ca", "/tmp/x.pem"], "--redis-ca"), (["--redis-cert", "/tmp/x.pem"], "--redis-cert"),
+                (["--redis", "redis://a", "--redis-key", "/tmp/x"], "--redis-key"),
+                (["--redis", "rediss://a", "--redis-key", "/tmp/x"], "--redis-cert"),
+                (["--redis", "rediss://a", "--redis-cert", "/no", "--redis-key", "/no"], "--redis-cert: /no"),
+                (["--redis", "rediss://a", "--redis-ca", "/no"], "--redis-ca"),
+                (["--listen", "nowhere.invalid:0", "--open"], "nowhere.invalid"),
             ])
         func badSettings(arguments: [String], name: String) async throws {
             let process = try ChildProcess(Repository.binary, ["serve"] + arguments)
@@ -117,6 +122,75 @@ extension NodeTests {
                 expectOneLine(process.output, naming: "127.0.0.1:\(port)")
             }
             #expect(try await request(sluice.port, "GET", "/healthz").status == 200)
+        }
+
+        /// Whether this machine has the IPv6 loopback address.
+        private var hasIPv6: Bool {
+            (try? String(contentsOfFile: "/proc/net/if_inet6", encoding: .utf8))?
+                .contains("00000000000000000000000000000001") == true
+        }
+
+        private func isHealthy(_ authority: String) async throws -> Bool {
+            let curl = try ChildProcess(
+                "curl", ["-sS", "--noproxy", "*", "-m", "10", "http://\(authority)/healthz", "-o", "/dev/null"])
+            return await curl.exitCode() == 0
+        }
+
+        @Test(
+            "localhost is both loopback addresses, on one port, and the ready line has them", .timeLimit(.minutes(1)))
+        func localhost() async throws {
+            let node = try await NodeProcess(["--listen", "localhost:0", "--admin-listen", "localhost:0"])
+            let hosts = hasIPv6 ? ["127.0.0.1", "[::1]"] : ["127.0.0.1"]
+            for (name, port) in [("listen", node.port), ("admin", node.adminPort)] {
+                let expected = hosts.map { "\($0):\(port)" }
+                #expect(node.output.contains(" \(name)=\(expected.joined(separator: ",")) "), "\(node.output)")
+                for authority in expected { #expect(try await isHealthy(authority), "\(authority)") }
+            }
+        }
+
+        @Test("A port that is in use on one of a name's addresses is in use", .timeLimit(.minutes(1)))
+        func portInUseOnOneAddress() async throws {
+            guard hasIPv6 else { return }
+            let first = try await NodeProcess(["--listen", "[::1]:0"])
+            #expect(first.output.contains("listen=[::1]:\(first.port) "))
+            let process = try ChildProcess(
+                Repository.binary, ["serve", "--listen", "localhost:\(first.port)", "--admin-listen", "off"])
+            #expect(await process.exitCode() == 69)
+            expectOneLine(process.output, naming: "[::1]:\(first.port)")
+        }
+
+        @Test("[::] takes IPv4, too", .timeLimit(.minutes(1)))
+        func anyAddress() async throws {
+            guard hasIPv6 else { return }
+            let node = try await NodeProcess(["--listen", "[::]:0", "--open"])
+            #expect(try await isHealthy("127.0.0.1:\(node.port)"))
+            #expect(try await isHealthy("[::1]:\(node.port)"))
+        }
+
+        @Test(
+            "A node whose log nobody reads serves, and ends in time", .timeLimit(.minutes(1)),
+            arguments: ["text", "json"])
+        func unreadLog(format: String) async throws {
+            let directory = try Repository.temporaryDirectory()
+            defer { try? FileManager.default.removeItem(atPath: directory) }
+            let path = "\(directory)/log"
+            #expect(mkfifo(path, 0o600) == 0)
+            let pipe = open(path, O_RDWR | O_NONBLOCK)
+            defer { close(pipe) }
+            // Full before the node's first line.
+            let filler = [UInt8](repeating: UInt8(ascii: "."), count: 4096)
+            while write(pipe, filler, filler.count) > 0 {}
+            let node = try await NodeProcess(
+                ["--log-format", format, "--log-level", "trace", "--max-streams", "1", "--drain", "0s"],
+                wrapper: ["bash", "-c", "exec \"$@\" 2> '\(path)'", "node"])
+            let stream = try await EventStreamClient.opened(port: node.port, "/events?topic=a")
+            #expect(await stream.waits { !$0.events.isEmpty })
+            // Each is turned away, which is worth a line.
+            for _ in 0..<20 { _ = try await request(node.port, "GET", "/events?topic=a") }
+            #expect(try await request(node.port, "GET", "/healthz").status == 200)
+            #expect(try await node.metric("log_lines_dropped_total") == 0, "they wait")
+            node.signal(SIGTERM)
+            #expect(await node.exitCode() == 0)
         }
 
         @Test("The ready line says where the node listens and what it stands on", .timeLimit(.minutes(1)))

@@ -14,7 +14,8 @@ private struct TLSServer {
     let server: RedisServer
     let port: Int
 
-    init(names: String) async throws {
+    /// - Parameter asksClients: each needs a certificate of the authority, too.
+    init(names: String, asksClients: Bool = false) async throws {
         directory = NSTemporaryDirectory() + "sluice-tls-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         try "subjectAltName=\(names)\n".write(toFile: directory + "/names", atomically: true, encoding: .utf8)
@@ -34,8 +35,25 @@ private struct TLSServer {
         server = try await RedisServer(arguments: [
             "--tls-port", "\(port)", "--tls-cert-file", directory + "/server.pem", "--tls-key-file",
             directory + "/server.key",
-            "--tls-ca-cert-file", directory + "/ca.pem", "--tls-auth-clients", "no",
+            "--tls-ca-cert-file", directory + "/ca.pem", "--tls-auth-clients", asksClients ? "yes" : "no",
         ])
+    }
+
+    /// A certificate that a client may show, and its key. A second one takes the place of the first.
+    func makeClientCertificate(days: Int = 2) async throws -> (certificate: String, key: String) {
+        try await TLSServer.openssl(
+            [
+                "req", "-subj", "/CN=node", "-keyout", "new.key", "-out", "client.csr", "-newkey", "ec", "-pkeyopt",
+                "ec_paramgen_curve:prime256v1", "-nodes",
+            ], directory)
+        try await TLSServer.openssl(
+            [
+                "x509", "-req", "-days", "\(days)", "-in", "client.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+                "-CAcreateserial", "-out", "new.pem",
+            ], directory)
+        rename(directory + "/new.key", directory + "/client.key")
+        rename(directory + "/new.pem", directory + "/client.pem")
+        return (directory + "/client.pem", directory + "/client.key")
     }
 
     func remove() { try? FileManager.default.removeItem(atPath: directory) }
@@ -82,6 +100,69 @@ struct RedisTLSTests {
         defer { tls.remove() }
         let endpoint = try tls.endpoint(host: "localhost", authority: nil)
         await #expect(throws: (any Error).self) { _ = try await Client(endpoint) }
+    }
+
+    @Test("a server that asks its clients for a certificate gets the one that is set, and lets nobody in without")
+    func clientCertificate() async throws {
+        let tls = try await TLSServer(names: "DNS:localhost", asksClients: true)
+        defer { tls.remove() }
+        let url = try RedisURL("rediss://localhost:\(tls.port)")
+        let pair = try await tls.makeClientCertificate()
+        let endpoint = try RedisEndpoint(
+            url: url, certificateAuthority: tls.authority, certificate: pair.certificate, key: pair.key,
+            clientName: "tls-test")
+        let client = try await Client(endpoint)
+        #expect(try await client.send("PING") == .status("PONG"))
+        let bare = try tls.endpoint(host: "localhost", authority: tls.authority)
+        await #expect(throws: (any Error).self) { _ = try await Client(bare).send("PING") }
+
+        // A renewal is for the next connection; what can't be used changes nothing.
+        _ = try await tls.makeClientCertificate(days: 3)
+        let files = try #require(endpoint.tls)
+        #expect(try files.reload())
+        #expect(try await Client(endpoint).send("PING") == .status("PONG"))
+        #expect(try await client.send("PING") == .status("PONG"))
+        try "half written".write(toFile: pair.certificate, atomically: true, encoding: .utf8)
+        let failure = #expect(throws: TLSFiles.Unusable.self) { try files.reload() }
+        #expect(failure?.description.hasPrefix("--redis-cert: ") == true)
+        #expect(try await Client(endpoint).send("PING") == .status("PONG"))
+    }
+
+    @Test("a node shows it, and takes a renewed one on SIGHUP", .timeLimit(.minutes(1)))
+    func node() async throws {
+        let tls = try await TLSServer(names: "DNS:localhost", asksClients: true)
+        defer { tls.remove() }
+        let pair = try await tls.makeClientCertificate()
+        let node = try await NodeProcess([
+            "--redis", "rediss://localhost:\(tls.port)", "--redis-ca", tls.authority, "--redis-cert", pair.certificate,
+            "--redis-key", pair.key,
+        ])
+        #expect(await eventually { try await request(node.port, "GET", "/readyz").status == 200 })
+        _ = try await tls.makeClientCertificate(days: 3)
+        node.signal(SIGHUP)
+        #expect(await eventually { node.output.contains("setting=--redis-cert") })
+        let publish = try ChildProcess(
+            Repository.binary,
+            [
+                "publish", "--redis", "rediss://localhost:\(tls.port)", "--ca", tls.authority, "--redis-cert",
+                pair.certificate, "--redis-key", pair.key, "--topic", "a", "x",
+            ])
+        #expect(await publish.exitCode() == 0, "\(publish.output)")
+        try await tls.server.cli("CLIENT", "KILL", "TYPE", "normal")
+        #expect(await eventually { try await request(node.port, "GET", "/readyz").status == 200 })
+    }
+
+    @Test("a key of another certificate fails at the start, and the line names the settings")
+    func otherKey() async throws {
+        let tls = try await TLSServer(names: "DNS:localhost", asksClients: true)
+        defer { tls.remove() }
+        let pair = try await tls.makeClientCertificate()
+        let failure = #expect(throws: TLSFiles.Unusable.self) {
+            try RedisEndpoint(
+                url: RedisURL("rediss://localhost"), certificate: pair.certificate,
+                key: tls.directory + "/server.key", clientName: "x")
+        }
+        #expect(failure?.description.contains("--redis-key") == true)
     }
 
     @Test("an authority's file that can't be read fails at the start")

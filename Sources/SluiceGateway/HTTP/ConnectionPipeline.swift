@@ -4,6 +4,7 @@ import NIOCore
 import NIOHTTP1
 import NIOHTTP2
 import NIOSSL
+import SluiceRedis
 
 /// The handlers of one accepted connection, from the socket to the requests:
 ///
@@ -21,11 +22,11 @@ package struct ConnectionPipeline: Sendable {
 
     let router: Router
     let node: Node
-    let certificate: ServerCertificate?
+    let certificate: TLSFiles?
     let expectsProxyHeader: Bool
 
     /// - Parameter certificate: nil: plaintext.
-    package init(router: Router, node: Node, certificate: ServerCertificate?, expectsProxyHeader: Bool) {
+    package init(router: Router, node: Node, certificate: TLSFiles?, expectsProxyHeader: Bool) {
         self.router = router
         self.node = node
         self.certificate = certificate

@@ -21,6 +21,9 @@ package enum Listener {
     /// What a connection may have waiting in NIO, in bytes, before its streams are slow readers.
     private static let bufferMax = 32 << 10
 
+    /// For a port that several addresses have free.
+    private static let portAttempts = 10
+
     package struct PortInUse: Error {
         package let address: ListenAddress
     }
@@ -31,23 +34,55 @@ package enum Listener {
         for channel in channels { try await channel.setOption(.autoRead, value: true).get() }
     }
 
-    /// Binds `address` on each shard's loop, and takes no connection yet.
+    /// Binds all addresses of `address` on each shard's loop, and takes no connection yet.
     ///
-    /// - Returns: the channels, and the address with the port that was chosen if it was 0.
-    /// - Throws: ``PortInUse``, or what the kernel says.
+    /// An address that this machine lacks, as `::1` where there is no IPv6, is left out if there is another.
+    ///
+    /// - Returns: the channels, and the addresses with the port that was chosen if it was 0, the same for all.
+    /// - Throws: ``PortInUse``, ``ListenAddress/Unresolved``, or what the kernel says.
     package static func bind(
         _ address: ListenAddress, pipeline: ConnectionPipeline, shards: [Confined<Shard>]
-    ) async throws -> (channels: [any Channel], address: ListenAddress) {
-        var address = address
-        // SO_REUSEPORT would share the port with another Sluice without a word: first see that it is free.
-        let probe = try await channel(address, isShared: false, pipeline: pipeline, shard: shards[0])
-        address.port = probe.localAddress?.port ?? address.port
-        try await probe.close()
-        var channels: [any Channel] = []
-        for shard in shards {
-            channels.append(try await channel(address, isShared: true, pipeline: pipeline, shard: shard))
+    ) async throws -> (channels: [any Channel], addresses: [ListenAddress]) {
+        let addresses = try address.resolved()
+        for _ in 1..<portAttempts where address.port == 0 && addresses.count > 1 {
+            // The port that one address has free may be taken on another.
+            do { return try await bind(addresses, pipeline: pipeline, shards: shards) } catch is PortInUse {}
         }
-        return (channels, address)
+        return try await bind(addresses, pipeline: pipeline, shards: shards)
+    }
+
+    private static func bind(
+        _ addresses: [SocketAddress], pipeline: ConnectionPipeline, shards: [Confined<Shard>]
+    ) async throws -> (channels: [any Channel], addresses: [ListenAddress]) {
+        var channels: [any Channel] = []
+        var bound: [ListenAddress] = []
+        var missing: (any Error)?
+        do {
+            for var address in addresses {
+                if let port = bound.first?.port { address.port = port }
+                do {
+                    // SO_REUSEPORT would share the port with another Sluice without a word: first see that it is free.
+                    let probe = try await channel(address, isShared: false, pipeline: pipeline, shard: shards[0])
+                    address.port = probe.localAddress?.port ?? address.port
+                    try await probe.close()
+                } catch let error as IOError where [EADDRNOTAVAIL, EAFNOSUPPORT].contains(error.errnoCode) {
+                    missing = error
+                    pipeline.node.logger.notice(
+                        "this machine has not every address of the listener's host",
+                        metadata: ["missing": "\(ListenAddress(address))"])
+                    continue
+                }
+                for shard in shards {
+                    channels.append(try await channel(address, isShared: true, pipeline: pipeline, shard: shard))
+                }
+                bound.append(ListenAddress(address))
+            }
+            if bound.isEmpty, let missing { throw missing }
+        } catch {
+            for channel in channels { try? await channel.close() }
+            throw error
+        }
+        return (channels, bound)
     }
 
     /// In milliseconds. A client that reads nothing acknowledges all the same, but the kernel gives it up after this
@@ -57,14 +92,21 @@ package enum Listener {
     }
 
     private static func channel(
-        _ address: ListenAddress, isShared: Bool, pipeline: ConnectionPipeline, shard: Confined<Shard>
+        _ address: SocketAddress, isShared: Bool, pipeline: ConnectionPipeline, shard: Confined<Shard>
     ) async throws -> any Channel {
         let reusePort = ChannelOptions.Types.SocketOption(
             level: .socket, name: NIOBSDSocket.Option(rawValue: SO_REUSEPORT))
         let failures = AcceptFailures(counters: pipeline.node.counters, logger: pipeline.node.logger)
         let patience = patience(pipeline.node.settings)
         do {
-            return try await ServerBootstrap(group: shard.eventLoop, childGroup: shard.eventLoop)
+            var bootstrap = ServerBootstrap(group: shard.eventLoop, childGroup: shard.eventLoop)
+            // [::] takes IPv4 as well, also where the system's default is another.
+            if address.protocol == .inet6 {
+                bootstrap = bootstrap.serverChannelOption(
+                    ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 0)
+            }
+            return
+                try await bootstrap
                 .serverChannelOption(.backlog, value: backlog)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .serverChannelOption(.autoRead, value: false)
@@ -94,9 +136,9 @@ package enum Listener {
                         try pipeline.add(to: channel, shard: shard.value)
                     }
                 }
-                .bind(host: address.host, port: address.port).get()
+                .bind(to: address).get()
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
-            throw PortInUse(address: address)
+            throw PortInUse(address: ListenAddress(address))
         }
     }
 }

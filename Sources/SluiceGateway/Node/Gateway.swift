@@ -21,29 +21,32 @@ package final class Gateway: Sendable {
     private let shards: [Confined<Shard>]
     private let listeners: [any Channel]
     private let brokerName: String
-    private let certificate: ServerCertificate?
+    /// What may change while the node runs, by the setting that names it.
+    private let certificates: [(setting: String, files: TLSFiles)]
     /// Where it listens, with the ports that were chosen.
-    package let address: ListenAddress
-    package let adminAddress: ListenAddress?
+    package let addresses: [ListenAddress]
+    /// Empty: off.
+    package let adminAddresses: [ListenAddress]
 
     private init(
         group: MultiThreadedEventLoopGroup, node: Node, shards: [Confined<Shard>], listeners: [any Channel],
-        brokerName: String, certificate: ServerCertificate?, address: ListenAddress, adminAddress: ListenAddress?
+        brokerName: String, certificates: [(setting: String, files: TLSFiles)], addresses: [ListenAddress],
+        adminAddresses: [ListenAddress]
     ) {
         self.group = group
         self.node = node
         self.shards = shards
         self.listeners = listeners
         self.brokerName = brokerName
-        self.certificate = certificate
-        self.address = address
-        self.adminAddress = adminAddress
+        self.certificates = certificates
+        self.addresses = addresses
+        self.adminAddresses = adminAddresses
     }
 
     /// Starts a node; when this returns it takes requests.
     ///
-    /// - Throws: ``Listener/PortInUse``, or what the kernel or the certificates' file say.
-    package static func start(_ settings: Settings, logger: Logger) async throws -> Gateway {
+    /// - Throws: ``Listener/PortInUse``, ``ListenAddress/Unresolved``, ``TLSFiles/Unusable``, or what the kernel says.
+    package static func start(_ settings: Settings, counters: Counters, logger: Logger) async throws -> Gateway {
         let descriptors = raiseDescriptorLimit()
         if settings.streamsMax == 0, descriptors < 1024 {
             logger.warning("few streams fit: raise the limit of descriptors", metadata: ["limit": "\(descriptors)"])
@@ -51,7 +54,8 @@ package final class Gateway: Sendable {
         let group = MultiThreadedEventLoopGroup(
             numberOfThreads: settings.threads > 0 ? settings.threads : System.coreCount)
         do {
-            return try await start(settings, logger: logger, descriptors: descriptors, group: group)
+            return try await start(
+                settings, counters: counters, logger: logger, descriptors: descriptors, group: group)
         } catch {
             try? await group.shutdownGracefully()
             throw error
@@ -59,14 +63,13 @@ package final class Gateway: Sendable {
     }
 
     private static func start(
-        _ settings: Settings, logger: Logger, descriptors: Int, group: MultiThreadedEventLoopGroup
+        _ settings: Settings, counters: Counters, logger: Logger, descriptors: Int, group: MultiThreadedEventLoopGroup
     ) async throws -> Gateway {
-        let counters = Counters()
         let status = NodeStatus()
         let loops = Array(group.makeIterator())
-        let certificate: ServerCertificate? =
+        let certificate: TLSFiles? =
             if let file = settings.tlsCertificate, let key = settings.tlsKey {
-                try ServerCertificate(certificateFile: file, keyFile: key)
+                try .server(certificate: file, key: key)
             } else { nil }
         let tokens: TokenVerifier? =
             settings.auth == .jwt
@@ -75,6 +78,7 @@ package final class Gateway: Sendable {
         let endpoint = try settings.redis.map {
             try RedisEndpoint(
                 url: $0, certificateAuthority: settings.redisCertificateAuthority,
+                certificate: settings.redisCertificate, key: settings.redisKey,
                 clientName: "sluice-\(settings.nodeID)")
         }
         let (hub, brokerName) = try await loops[0].submit {
@@ -106,12 +110,12 @@ package final class Gateway: Sendable {
             retry: limits.retry, streamQuotas: quotas, tokens: tokens, logger: logger)
 
         // Ports first: a second node on the same one must fail before it touches Redis.
-        let (listeners, address) = try await Listener.bind(
+        let (listeners, addresses) = try await Listener.bind(
             settings.listen,
             pipeline: ConnectionPipeline(
                 router: .public, node: node, certificate: certificate, expectsProxyHeader: settings.expectsProxyHeader),
             shards: shards)
-        var admin: (channels: [any Channel], address: ListenAddress)?
+        var admin: (channels: [any Channel], addresses: [ListenAddress]) = ([], [])
         if let adminListen = settings.adminListen {
             admin = try await Listener.bind(
                 adminListen,
@@ -123,11 +127,14 @@ package final class Gateway: Sendable {
         for shard in shards { shard.run { $0.start(hub: hub) } }
         // Who comes before the keys are there would be refused for good.
         await tokens?.start()
-        try await Listener.accept(listeners + (admin?.channels ?? []))
+        try await Listener.accept(listeners + admin.channels)
         await waitForBroker(status)
         return Gateway(
-            group: group, node: node, shards: shards, listeners: listeners + (admin?.channels ?? []),
-            brokerName: brokerName, certificate: certificate, address: address, adminAddress: admin?.address)
+            group: group, node: node, shards: shards, listeners: listeners + admin.channels, brokerName: brokerName,
+            certificates: [("--tls-cert", certificate), ("--redis-cert", endpoint?.tls)].compactMap { name, files in
+                files.map { (setting: name, files: $0) }
+            },
+            addresses: addresses, adminAddresses: admin.addresses)
     }
 
     private static func broker(
@@ -152,15 +159,17 @@ package final class Gateway: Sendable {
         while status.problem != nil, NIODeadline.now() < end { try? await Task.sleep(for: .milliseconds(5)) }
     }
 
-    /// Reads the certificate's files if they have changed.
-    package func reloadCertificate() {
-        guard let certificate else { return }
-        do {
-            guard try certificate.reload() else { return }
-            node.counters.certificatesLoaded.add(1)
-            node.logger.notice("a new certificate is used from now on")
-        } catch {
-            node.logger.error("the certificate can't be read anew; the old one stays", metadata: ["reason": "\(error)"])
+    /// Reads the certificates' files that have changed.
+    package func reloadCertificates() {
+        for (setting, files) in certificates {
+            do {
+                guard try files.reload() else { continue }
+                node.counters.certificatesLoaded.add(1)
+                node.logger.notice("a new certificate is used from now on", metadata: ["setting": "\(setting)"])
+            } catch {
+                node.logger.error(
+                    "the certificate can't be read anew; the old one stays", metadata: ["reason": "\(error)"])
+            }
         }
     }
 
@@ -170,7 +179,7 @@ package final class Gateway: Sendable {
         var rounds = 0
         while !Task.isCancelled {
             try? await Task.sleep(for: Gateway.housekeepingInterval)
-            reloadCertificate()
+            reloadCertificates()
             rounds += 1
             if rounds.isMultiple(of: Gateway.trimRounds) { MemoryTrim.trim() }
         }
@@ -178,7 +187,13 @@ package final class Gateway: Sendable {
 
     /// What a script waits for.
     package var readyLine: String {
-        "sluice ready listen=\(address) admin=\(adminAddress.map { "\($0)" } ?? "off") node=\(node.settings.nodeID) broker=\(brokerName)"
+        let admin = adminAddresses.isEmpty ? "off" : Gateway.shown(adminAddresses)
+        return
+            "sluice ready listen=\(Gateway.shown(addresses)) admin=\(admin) node=\(node.settings.nodeID) broker=\(brokerName)"
+    }
+
+    private static func shown(_ addresses: [ListenAddress]) -> String {
+        addresses.map(\.description).joined(separator: ",")
     }
 
     /// Sends the streams away over the drain time. New ones are sent away at once; everything else is still answered.

@@ -23,6 +23,9 @@ package struct Settings: Sendable {
     /// nil: the in-memory broker.
     package var redis: RedisURL?
     package var redisCertificateAuthority: String?
+    /// Files, PEM; both or none.
+    package var redisCertificate: String?
+    package var redisKey: String?
     package var prefix = "sluice"
     /// Empty: made up at the start.
     package var nodeID = ""
@@ -107,13 +110,15 @@ package struct Settings: Sendable {
             return "--listen: \(listen) can be reached from outside and anybody could subscribe and publish; "
                 + "give --open if that is wanted, or listen on a loopback address"
         }
-        if redisCertificateAuthority != nil, redis?.usesTLS != true {
-            return "--redis-ca: is for a --redis that begins with rediss://"
+        let ofRedis = [("ca", redisCertificateAuthority), ("cert", redisCertificate), ("key", redisKey)]
+        if redis?.usesTLS != true, let given = ofRedis.first(where: { $0.1 != nil }) {
+            return "--redis-\(given.0): is for a --redis that begins with rediss://"
         }
-        if (tlsCertificate == nil) != (tlsKey == nil) {
-            return tlsKey == nil
-                ? "--tls-cert: needs the certificate's key, --tls-key"
-                : "--tls-key: needs the key's certificate, --tls-cert"
+        for (name, certificate, key) in [("tls", tlsCertificate, tlsKey), ("redis", redisCertificate, redisKey)]
+        where (certificate == nil) != (key == nil) {
+            return key == nil
+                ? "--\(name)-cert: needs the certificate's key, --\(name)-key"
+                : "--\(name)-key: needs the key's certificate, --\(name)-cert"
         }
         if headerBytesMax > headerListBytesMax {
             return "--max-header: one field can't be larger than all of them may be together, --max-headers"
@@ -137,38 +142,5 @@ package struct Settings: Sendable {
             }
             return nil
         }
-    }
-}
-
-/// `HOST:PORT`; an IPv6 address in brackets.
-package struct ListenAddress: Equatable, Sendable, CustomStringConvertible {
-    package var host: String
-    package var port: Int
-
-    package init(host: String, port: Int) {
-        self.host = host
-        self.port = port
-    }
-
-    package init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
-            (0...65535).contains(port)
-        else { return nil }
-        var host = text[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            host = host.dropFirst().dropLast()
-        } else if host.contains(":") {
-            return nil
-        }
-        guard !host.isEmpty else { return nil }
-        self.init(host: String(host), port: port)
-    }
-
-    package var isLoopback: Bool {
-        host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.split(separator: ".").count == 4)
-    }
-
-    package var description: String {
-        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 }
