@@ -79,18 +79,120 @@ struct SettingsTests {
         #expect(throws: SettingsSource.Failure.self) { try load(["--listen", "::1:80"]) }
         #expect(throws: SettingsSource.Failure.self) { try load(["--listen", ":80"]) }
         #expect(throws: SettingsSource.Failure.self) { try load(["--listen", "0.0.0.0:80"]) }
-        #expect(throws: SettingsSource.Failure.self) { try load(["--listen", "127.0.0.1.example.org:80"]) }
+        // Names that look like loopback addresses.
+        for host in ["127.0.0.1.example.org", "127.keys.example.com", "127.0.0.example", "127.0.0.256", "localhost.a"] {
+            #expect(throws: SettingsSource.Failure.self, "\(host)") { try load(["--listen", "\(host):80"]) }
+        }
+        #expect(try load(["--listen", "127.8.9.10:1"]).listen.isLoopback)
         #expect(try load(["--listen", "0.0.0.0:80", "--open"]).isOpen)
         #expect(throws: SettingsSource.Failure.self) { try load(["--listen", "0.0.0.0:80", "--open=false"]) }
     }
 
-    @Test("Variables of Kubernetes' service links are not settings")
-    func serviceLinks() throws {
+    @Test(
+        "What Kubernetes sets for any service named so is no setting",
+        arguments: ["SLUICE", "SLUICE_REDIS", "SLUICE_LB", "SLUICE_MAX", "SLUICE_LISTEN", "SLUICE_42_B"])
+    func serviceLinks(service: String) throws {
         let settings = try load(environment: [
-            "SLUICE_SERVICE_HOST": "10.0.0.1", "SLUICE_PORT": "tcp://10.0.0.1:80", "SLUICE_PORT_80_TCP": "x",
+            "\(service)_SERVICE_HOST": "10.0.0.1", "\(service)_SERVICE_PORT": "80",
+            "\(service)_SERVICE_PORT_WEB": "80", "\(service)_PORT": "tcp://10.0.0.1:80",
+            "\(service)_PORT_80_TCP": "tcp://10.0.0.1:80", "\(service)_PORT_80_TCP_PROTO": "tcp",
+            "\(service)_PORT_80_TCP_PORT": "80", "\(service)_PORT_80_TCP_ADDR": "10.0.0.1",
+            "\(service)_PORT_53_UDP_ADDR": "10.0.0.1", "\(service)_PORT_9_SCTP": "sctp://10.0.0.1:9",
         ])
         #expect(settings.listen.port == 8080)
-        #expect(throws: SettingsSource.Failure.self) { try load(environment: ["SLUICE_HEART": "1s"]) }
+    }
+
+    @Test(
+        "A misspelt setting in the environment stops the start and is named, also when it is empty",
+        arguments: [
+            ("SLUICE_HEART", "1s"), ("SLUICE_HEARTBEET", ""), ("SLUICE_REDIS_TYPO", "1s"), ("SLUICE_PORT", "8080"),
+            ("SLUICE_LISTEN_PORT", "8080"), ("SLUICE_SERVICE", "a"), ("SLUICE_PORT_80", "a"), ("SLUICE_", "a"),
+            ("SLUICE_TOKENS", "a"), ("SLUICE_REDIS_SERVICE_PORTS", "1"), ("SLUICE_AUTH_", "jwt"),
+        ])
+    func misspelt(name: String, value: String) {
+        let failure = #expect(throws: SettingsSource.Failure.self) { try load(environment: [name: value]) }
+        #expect(failure?.description.hasPrefix("\(name): ") == true, "\(failure?.description ?? "")")
+    }
+
+    @Test("No setting's variable can be taken for a service link")
+    func linksAreNoSettings() {
+        for setting in Setting.all {
+            #expect(!ForeignVariable.isKnown(setting.environmentName, value: "tcp://10.0.0.1:80"), "\(setting.name)")
+        }
+    }
+
+    @Test("Every variable that the project's own files set beside the settings is known to a node")
+    func ownVariables() throws {
+        let folders = ["deploy", "scripts", "Tests/TestSupport", "Tests/ClusterTests/Browser"]
+        let files = try folders.flatMap { folder in
+            try FileManager.default.contentsOfDirectory(atPath: "\(Repository.root)/\(folder)").map {
+                "\(folder)/\($0)"
+            }
+        }
+        var names: Set<String> = []
+        for file in files + ["Package.swift", "README.md"] {
+            guard let text = try? String(contentsOfFile: "\(Repository.root)/\(file)", encoding: .utf8) else {
+                continue
+            }
+            for match in text.matches(of: /SLUICE_[A-Z0-9_]*[A-Z0-9]/) { names.insert(String(match.output)) }
+        }
+        try #require(names.contains("SLUICE_NODE_PASSWORD"))
+        let settings = Set(Setting.all.map(\.environmentName) + ["SLUICE_CONFIG"])
+        for name in names.subtracting(settings) {
+            #expect(ForeignVariable.isKnown(name, value: "tcp://10.0.0.1:80") || name == "SLUICE_TEST", "\(name)")
+        }
+    }
+
+    @Test("An empty variable is as none, for every setting", arguments: ["", " ", "\t"])
+    func emptyVariables(blank: String) throws {
+        var environment = ["SLUICE_CONFIG": blank]
+        for setting in Setting.all { environment[setting.environmentName] = blank }
+        let standard = try load(["--node-id", "n"])
+        #expect("\(try load(["--node-id", "n"], environment: environment))" == "\(standard)")
+        for setting in Setting.all where setting.isRepeatable {
+            for text in [",", " , ", ",,"] {
+                let settings = try load(["--node-id", "n"], environment: [setting.environmentName: text])
+                #expect("\(settings)" == "\(standard)", "\(setting.name)")
+            }
+        }
+    }
+
+    @Test("An empty variable does not switch off what the file has switched on")
+    func emptyVariableAndFile() throws {
+        let file = """
+            auth: jwt
+            jwt-key: a.pem
+            jwt-audience: me
+            jwt-issuer: us
+            host: [a.example]
+            origin: [https://a.example]
+            anonymous: [t]
+            heartbeat: 3s
+            """
+        var environment: [String: String] = [:]
+        for setting in Setting.all { environment[setting.environmentName] = "" }
+        let settings = try load(["--config", "a.yaml", "--node-id", "n"], environment: environment, file: file)
+        #expect("\(settings)" == "\(try load(["--config", "a.yaml", "--node-id", "n"], file: file))")
+        #expect(settings.jwtAudiences == ["me"] && settings.hosts.count == 1 && settings.auth == .jwt)
+        let some = try load(["--config", "a.yaml"], environment: ["SLUICE_JWT_AUDIENCE": "a,, b ,"], file: file)
+        #expect(some.jwtAudiences == ["a", "b "], "what is between the commas is taken")
+    }
+
+    @Test("An empty flag or an empty value in the file is refused, for every setting: it may stand for a check")
+    func emptyFlagsAndFiles() {
+        for setting in Setting.all {
+            for text in ["", " "] {
+                let flag = #expect(throws: SettingsSource.Failure.self) { try load(["--\(setting.name)=\(text)"]) }
+                #expect(flag?.description.hasPrefix("--\(setting.name): ") == true, "\(flag?.description ?? "")")
+            }
+            let files = ["", "\"\"", "' '", "~"] + (setting.isRepeatable ? ["[\"\"]", "[a, \"\"]"] : ["[]"])
+            for text in files where text != "~" || setting.placeholder == nil {
+                #expect(throws: SettingsSource.Failure.self, "\(setting.name): \(text)") {
+                    try load(["--config", "a.yaml"], file: "\(setting.name): \(text)\n")
+                }
+            }
+        }
+        #expect(throws: SettingsSource.Failure.self) { try load(["--config", ""]) }
     }
 
     @Test("Every default can be written down and gives the default", arguments: Setting.all.map(\.name))

@@ -3,7 +3,9 @@ import Yams
 
 /// Where settings come from: flag, then environment, then YAML file, then default; the first that is set wins.
 ///
-/// A key that nobody knows or a value that can't be read stops the start with one line that names it.
+/// A key that nobody knows or a value that can't be read stops the start with one line that names it. An empty variable
+/// counts as not set, because `${NAME:-}` in a compose file makes one of each that nobody has given. An empty flag or an
+/// empty value in the file is refused: somebody wrote it, and it may stand for a check that they want.
 package struct SettingsSource {
     package struct Failure: Error, Equatable, CustomStringConvertible {
         package let description: String
@@ -27,6 +29,9 @@ package struct SettingsSource {
         var flags = try flags()
         let variables = try variables()
         let config = (flags.removeValue(forKey: "config") ?? variables["config"])?.first
+        if let config, SettingsSource.isBlank(config) {
+            throw Failure(description: "--config: is empty; leave it out if there is no file")
+        }
         let file = try config.map { (path) throws(Failure) in try values(ofFile: path) } ?? [:]
         for setting in Setting.all {
             if let values = flags[setting.name] {
@@ -46,6 +51,9 @@ package struct SettingsSource {
         _ setting: Setting, _ values: [String], as name: String, to settings: inout Settings
     ) throws(Failure) {
         for text in values {
+            guard !SettingsSource.isBlank(text) else {
+                throw Failure(description: "\(name): is empty; leave it out for the default")
+            }
             do {
                 try setting.apply(&settings, text)
             } catch {
@@ -58,6 +66,10 @@ package struct SettingsSource {
 
     private static func oneLine(_ text: String) -> String {
         String(text.prefix(80).map { $0.isNewline ? " " : $0 })
+    }
+
+    private static func isBlank(_ text: some StringProtocol) -> Bool {
+        text.allSatisfy(\.isWhitespace)
     }
 
     /// `--name value`, `--name=value`, `--switch`; a setting that takes several values may be there as often.
@@ -95,23 +107,16 @@ package struct SettingsSource {
     private func variables() throws(Failure) -> [String: [String]] {
         var values: [String: [String]] = [:]
         for (variable, text) in environment where variable.hasPrefix("SLUICE_") {
-            if variable == "SLUICE_CONFIG" {
-                values["config"] = [text]
-            } else if let setting = Setting.all.first(where: { $0.environmentName == variable }) {
-                values[setting.name] =
-                    setting.isRepeatable ? text.split(separator: ",").map { String($0.drop { $0 == " " }) } : [text]
-            } else if !SettingsSource.isServiceLink(variable) {
+            let setting = Setting.all.first { $0.environmentName == variable }
+            guard setting != nil || variable == "SLUICE_CONFIG" else {
+                if ForeignVariable.isKnown(variable, value: text) { continue }
                 throw Failure(description: "\(SettingsSource.oneLine(variable)): unknown setting in the environment")
             }
+            let parts = setting?.isRepeatable == true ? text.split(separator: ",") : [Substring(text)]
+            let given = parts.filter { !SettingsSource.isBlank($0) }.map { String($0.drop { $0 == " " }) }
+            if !given.isEmpty { values[setting?.name ?? "config"] = given }
         }
         return values
-    }
-
-    /// Kubernetes gives every container of a namespace variables for each service; one named `sluice` has these.
-    private static func isServiceLink(_ variable: String) -> Bool {
-        let rest = variable.dropFirst("SLUICE_".count)
-        // The project's own tests and scripts talk to each other so.
-        return rest.hasPrefix("SERVICE_") || rest == "PORT" || rest.hasPrefix("PORT_") || rest.hasPrefix("TEST_")
     }
 
     private func values(ofFile path: String) throws(Failure) -> [String: [String]] {

@@ -53,6 +53,7 @@ struct AuthSettingsTests {
             ["--jwt-issuer", "i"], ["--jwt-audience", "i"], ["--jwt-cookie", "i"], ["--jwt-leeway", "1s"],
             ["--anonymous", "*"], ["--jwt-key", ""], ["--jwt-key", "=a"], ["--jwt-key", "a="],
             ["--jwks", "http://example.org/keys"], ["--jwks", "http://127.0.0.1.example.org/"],
+            ["--jwks", "http://127.keys.example.com/"], ["--jwks", "http://127.0.0.example/jwks.json"],
             ["--jwks", "ftp://x/y"],
             ["--jwks", "https://user@example.org/"], ["--anonymous", "client:*"], ["--anonymous", "a b"],
             ["--jwt-cookie", "a b"], ["--jwt-cookie", "a=b"], ["--jwt-cookie", ""], ["--jwt-leeway", "6m"],
