@@ -109,6 +109,8 @@ extension NodeTests {
             PUBLISH foreign x|SPUBLISH sluice:topic:news x|PSUBSCRIBE *|PSUBSCRIBE sluice:*|SSUBSCRIBE sluice:topic:news|SUBSCRIBE foreign
             FCALL sluice_publish 1 foreign x|FCALL sluice_publish 1 other:topic:news x|FCALL sluice_tick 1 other:node:a 0-1
             DEL sluice:topic:news|UNLINK sluice:topic:news|XTRIM sluice:topic:news MAXLEN 0|XDEL sluice:topic:news 1-1
+            CLIENT TRACKING ON BCAST|CLIENT TRACKING ON|CLIENT CACHING YES|CLIENT TRACKINGINFO|CLIENT GETREDIR|CLIENT NO-EVICT ON
+            CLIENT INFO|CLIENT ID|CLIENT GETNAME|CLIENT UNPAUSE|CLIENT UNBLOCK 1|CLIENT HELP|COMMAND|COMMAND DOCS|RESET|READONLY
             RENAME sluice:topic:news sluice:topic:b|EXPIREAT sluice:topic:news 1|PERSIST sluice:topic:news|XREAD STREAMS sluice:topic:news 0
             """
 
@@ -160,6 +162,23 @@ extension NodeTests {
         }
 
         @Test(
+            "No user is told the names of others' keys", .timeLimit(.minutes(1)),
+            arguments: ["sluice-node", "sluice-publisher", "sluice-admin"])
+        func tracking(user: String) async throws {
+            let redis = try await RedisRightsTests.start()
+            // What Redis itself would allow each user, over all commands that a connection has: a newer Redis has more.
+            let text = try await redis.cli("COMMAND", "LIST", "FILTERBY", "ACLCAT", "connection")
+            let needed: Set = ["auth", "hello", "ping", "echo", "select", "quit", "client|setname"]
+            let commands = text.split(separator: "\n").map(String.init)
+            try #require(commands.contains("client|tracking"))
+            for command in commands where command != "client" {
+                let verdict = try await redis.cli("ACL", "DRYRUN", user, command, "a", "b", "c", "d")
+                #expect(
+                    verdict.contains("no permissions") != needed.contains(command), "\(user) \(command): \(verdict)")
+            }
+        }
+
+        @Test(
             "A publisher publishes to topics, clients and everybody, by PUBLISH and by FCALL with every option",
             .timeLimit(.minutes(1)))
         func publisherWorks() async throws {
@@ -179,6 +198,10 @@ extension NodeTests {
                 }
             }
             #expect(await stream.receives(18))
+            // What a client library does before.
+            #expect(try await client.pipeline([["HELLO", "3"].map { Array($0.utf8) }])[0].first != "-")
+            #expect(try await client.command("CLIENT", "SETNAME", "a") == "OK")
+            #expect(try await client.command("PING") == "PONG")
             #expect(try await redis.cli("ACL", "LOG") == "")
         }
 
