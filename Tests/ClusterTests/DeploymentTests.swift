@@ -62,6 +62,26 @@ extension ClusterTests {
             #expect(!node.output.contains(DeploymentTests.secret))
         }
 
+        @Test(
+            "A load balancer keeps no body back: the node refuses a stranger's while it is still to come",
+            .timeLimit(.minutes(1)), arguments: LoadBalancer.Kind.allCases,
+            [("/publish", "application/json"), ("/push?client_id=a&message=m", "application/x-www-form-urlencoded")])
+        func body(kind: LoadBalancer.Kind, route: (path: String, type: String)) async throws {
+            let directory = try Repository.temporaryDirectory()
+            defer { try? FileManager.default.removeItem(atPath: directory) }
+            let maker = try ChildProcess(Repository.binary, ["token", "--new-key", "\(directory)/key"])
+            #expect(await maker.exitCode() == 0, "\(maker.output)")
+            let node = try await NodeProcess(
+                ["--threads", "1", "--auth", "jwt", "--jwt-key", "\(directory)/key"])
+            let balancer = try await LoadBalancer(kind, nodePorts: [node.port])
+            let stranger = try await RawSocket(port: balancer.port)
+            try await stranger.send(
+                "POST \(route.path) HTTP/1.1\r\nHost: a\r\nContent-Type: \(route.type)\r\nContent-Length: 100000\r\n\r\n{"
+            )
+            let answer = try await stranger.receive(within: 15) ?? []
+            #expect(String(decoding: answer, as: UTF8.self).hasPrefix("HTTP/1.1 401 "))
+        }
+
         @Test("A node starts with the deployed settings, and then serves its own host to those with a token")
         func settings() async throws {
             let directory = try Repository.temporaryDirectory()
