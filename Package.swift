@@ -14,22 +14,43 @@ let settings: [SwiftSetting] =
     // Optimised, but with every check of a debug build.
     + (fuzzSanitizers.map { [.unsafeFlags([$0, "-assert-config", "Debug"])] } ?? [])
 
+// Every dependency has one version, so that a build is made of what was tested. There is no Package.resolved beside it: it
+// also holds the commits, and where packages come from a mirror these are others, with which nobody else can build.
+
+/// What the dependencies below depend on in turn. SwiftPM pins only what a target names, so one does, for a platform that
+/// we don't build for.
+let indirect: [(url: String, version: Version, product: Target.Dependency)] = [
+    ("https://github.com/apple/swift-asn1.git", "1.7.4", pinned("SwiftASN1", "swift-asn1")),
+    (
+        "https://github.com/apple/swift-async-algorithms.git", "1.1.4",
+        pinned("AsyncAlgorithms", "swift-async-algorithms")
+    ),
+    ("https://github.com/apple/swift-atomics.git", "1.3.0", pinned("Atomics", "swift-atomics")),
+    ("https://github.com/apple/swift-certificates.git", "1.21.1", pinned("X509", "swift-certificates")),
+    ("https://github.com/apple/swift-numerics", "1.1.1", pinned("Numerics", "swift-numerics")),
+    ("https://github.com/apple/swift-system.git", "1.8.1", pinned("SystemPackage", "swift-system")),
+]
+
+func pinned(_ product: String, _ package: String) -> Target.Dependency {
+    .product(name: product, package: package, condition: .when(platforms: [.wasi]))
+}
+
 let package = Package(
     name: "sluice",
     products: [.executable(name: "sluice", targets: ["sluice"])],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
-        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.0"),
-        .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
-        .package(url: "https://github.com/apple/swift-crypto.git", "4.0.0"..<"6.0.0"),
-        .package(url: "https://github.com/vapor/jwt-kit.git", from: "5.7.0"),
-        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
-        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
-        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
-        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.0"),
-        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
-    ],
+        .package(url: "https://github.com/apple/swift-nio.git", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", exact: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-nio-http2.git", exact: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-crypto.git", exact: "4.5.2"),
+        .package(url: "https://github.com/vapor/jwt-kit.git", exact: "5.7.1"),
+        .package(url: "https://github.com/apple/swift-collections.git", exact: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log.git", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", exact: "2.13.0"),
+        .package(url: "https://github.com/jpsim/Yams.git", exact: "6.2.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", exact: "0.2.0"),
+    ] + indirect.map { .package(url: $0.url, exact: $0.version) },
     targets: [
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .target(
@@ -89,7 +110,7 @@ let package = Package(
                 .product(name: "NIOHPACK", package: "swift-nio-http2"),
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
-            ],
+            ] + indirect.map(\.product),
             swiftSettings: settings
         ),
         // What the tests have in common: real servers as child processes, and a client of event streams.
