@@ -70,7 +70,7 @@ extension NodeTests {
                 body: "message=" + String(repeating: "x", count: 4097)),
             Refusal(
                 status: 414, code: "uri_too_long", method: "GET",
-                target: "/events?topic=a&x=\(String(repeating: "x", count: 8192))"),
+                target: "/events?topic=a&x=\(String(repeating: "x", count: 32768))"),
             Refusal(
                 status: 431, code: "headers_too_large", method: "GET", target: "/",
                 headers: ["X-Long": String(repeating: "x", count: 17000)]),

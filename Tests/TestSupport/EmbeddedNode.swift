@@ -11,11 +11,15 @@ package final class EmbeddedNode {
     private let hub: Confined<Hub>
     private let shard: Confined<Shard>
 
-    package init() {
+    /// - Parameters:
+    ///   - tokens: nil: in open mode.
+    ///   - configure: changes settings that are looked at for each request.
+    package init(tokens: TokenVerifier? = nil, configure: (inout Settings) -> Void = { _ in }) {
         var settings = Settings()
         settings.nodeID = "embedded"
         settings.headTimeout = .hours(1)
         settings.ringBytes = 4096
+        configure(&settings)
         let counters = Counters()
         let status = NodeStatus()
         let logger = Logger(label: "embedded") { _ in SwiftLogNoOpLogHandler() }
@@ -33,7 +37,7 @@ package final class EmbeddedNode {
                 counters: counters, quotas: quotas), on: loop)
         node = Node(
             settings: settings, counters: counters, status: status, hub: hub, streamsMax: 10, connectionsMax: 10,
-            retry: limits.retry, streamQuotas: quotas, tokens: nil, logger: logger)
+            retry: limits.retry, streamQuotas: quotas, tokens: tokens, logger: logger)
         hub.value.start(shards: [shard])
         shard.value.start(hub: hub)
         loop.run()

@@ -78,6 +78,27 @@ package struct HTTP2Frame: Sendable {
         HTTP2Frame(.headers, flags: endStream ? [.endHeaders, .endStream] : .endHeaders, stream: stream, block(fields))
     }
 
+    /// The same for a block that is larger than a frame: what does not fit follows in CONTINUATION.
+    package static func longHeaders(stream: Int, _ block: [UInt8]) -> [UInt8] {
+        var rest = block[...]
+        var bytes: [UInt8] = []
+        var kind = Kind.headers
+        repeat {
+            let part = rest.prefix(16384)
+            rest = rest.dropFirst(part.count)
+            var flags: Flags = kind == .headers ? .endStream : []
+            if rest.isEmpty { flags.formUnion(.endHeaders) }
+            bytes += HTTP2Frame(kind, flags: flags, stream: stream, Array(part)).bytes
+            kind = .continuation
+        } while !rest.isEmpty
+        return bytes
+    }
+
+    /// A literal field that is put into the table, where its index is 62 then (RFC 7541 §6.2.1).
+    package static func indexed(_ name: String, _ value: String) -> [UInt8] {
+        [0x40] + literal(name) + literal(value)
+    }
+
     /// Literal fields that are not put into the table, without Huffman's code (RFC 7541 §6.2.2).
     package static func block(_ fields: [(String, String)]) -> [UInt8] {
         fields.flatMap { name, value in [0] + literal(name) + literal(value) }

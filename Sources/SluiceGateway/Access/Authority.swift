@@ -7,48 +7,52 @@ package struct Authority: Hashable, Sendable {
     package let host: String
     package let port: Int?
 
+    /// A name of 253 bytes, the dot at its end, and a port.
+    private static let bytesMax = 260
+
     /// - Returns: nil if it is empty or has anything else than a name of letters, digits, hyphens, underscores and dots
     ///   or an address, and a port.
     package init?(_ text: some StringProtocol) {
+        guard text.utf8.count <= Authority.bytesMax else { return nil }
         // Outside of ASCII there are characters whose lower case is inside: K, the sign for kelvin.
-        guard text.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
-        var name = text.lowercased()[...]
+        var name = ArraySlice(text.utf8.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 })
+        guard name.allSatisfy({ $0 < 0x80 }) else { return nil }
         var port: Int?
-        if let colon = name.lastIndex(of: ":"), !name.hasSuffix("]") {
-            let digits = name[name.index(after: colon)...]
-            guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        if let colon = name.lastIndex(of: UInt8(ascii: ":")), name.last != UInt8(ascii: "]") {
+            let digits = name[(colon + 1)...]
+            guard digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
             if !digits.isEmpty {
-                guard let number = Int(digits), number <= 65535 else { return nil }
+                guard let number = Int(String(decoding: digits, as: UTF8.self)), number <= 65535 else { return nil }
                 port = number
             }
             name = name[..<colon]
         }
         self.port = port
-        if name.hasPrefix("["), name.hasSuffix("]") {
-            let address = name.dropFirst().dropLast()
-            guard address.contains(":"), let address = NetworkAddress(address) else { return nil }
+        if name.first == UInt8(ascii: "["), name.last == UInt8(ascii: "]") {
+            let address = String(decoding: name.dropFirst().dropLast(), as: UTF8.self)
+            guard address.utf8.contains(UInt8(ascii: ":")), let address = NetworkAddress(address) else { return nil }
             host = "[\(address)]"
         } else {
-            if name.hasSuffix(".") { name.removeLast() }
+            if name.last == UInt8(ascii: ".") { name.removeLast() }
             guard Authority.isName(name) else { return nil }
-            host = String(name)
+            host = String(decoding: name, as: UTF8.self)
         }
     }
 
     /// A `Host` may hold 253 bytes of name; every label at least one.
-    private static func isName(_ name: Substring) -> Bool {
-        guard (1...253).contains(name.utf8.count) else { return false }
-        return name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy { label in
-            !label.isEmpty
-                && label.allSatisfy { byte in
-                    switch byte {
-                    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-                        UInt8(ascii: "-"), UInt8(ascii: "_"):
-                        true
-                    default: false
-                    }
-                }
+    private static func isName(_ name: ArraySlice<UInt8>) -> Bool {
+        guard (1...253).contains(name.count) else { return false }
+        var isLabelEmpty = true
+        for byte in name {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"),
+                UInt8(ascii: "_"):
+                isLabelEmpty = false
+            case UInt8(ascii: ".") where !isLabelEmpty: isLabelEmpty = true
+            default: return false
+            }
         }
+        return !isLabelEmpty
     }
 
     /// Whom a request is for (RFC 9112 §3.2): the authority of an absolute target, or else the header `Host`, into
@@ -73,11 +77,9 @@ package struct Authority: Hashable, Sendable {
     }
 
     private static func inTarget(_ uri: String) throws(HTTPProblem) -> Authority? {
-        if uri.hasPrefix("/") { return nil }
-        let start = uri.prefix(8).lowercased()
-        guard let scheme = ["http://", "https://"].first(where: { start.hasPrefix($0) }) else { return nil }
-        let rest = uri.dropFirst(scheme.count)
-        guard let authority = Authority(rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }) else {
+        guard let rest = RequestTarget.afterScheme(of: uri) else { return nil }
+        let text = rest.utf8.prefix { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
+        guard let authority = Authority(Substring(text)) else {
             throw .badRequest("the request's target names no host")
         }
         return authority

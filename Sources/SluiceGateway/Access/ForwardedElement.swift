@@ -18,7 +18,7 @@ package struct ForwardedElement: Equatable {
             else { return nil }
             rest = rest.drop { $0 == 0x20 || $0 == 0x09 }
             guard rest.isEmpty || rest.first == UInt8(ascii: ";") else { return nil }
-            guard Substring(name).lowercased() == "for" else { continue }
+            guard name.count == 3, Substring(name).lowercased() == "for" else { continue }
             guard source == nil else { return nil }
             source = value
         }

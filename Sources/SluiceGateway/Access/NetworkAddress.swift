@@ -12,6 +12,8 @@ package struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
     private static let mappedPrefix: UInt64 = 0xFFFF
     /// The longest text there is: eight groups, or six and a dotted IPv4 address (INET6_ADDRSTRLEN).
     private static let textBytesMax = 45
+    /// The same with brackets, a port and a zone, or a made-up name for either.
+    private static let nodeBytesMax = 128
 
     package init(high: UInt64, low: UInt64) {
         self.high = high
@@ -45,6 +47,7 @@ package struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
     /// As proxies write it (RFC 7239 §6): also `192.0.2.1:80`, `[2001:db8::1]`, `[2001:db8::1]:80`, a zone
     /// (`fe80::1%eth0`), which says nothing outside of its host, and a port that is hidden (`:_x`).
     package init?(node text: some StringProtocol) {
+        guard text.utf8.count <= NetworkAddress.nodeBytesMax else { return nil }
         var host = Substring(text)
         var port: Substring?
         if host.hasPrefix("[") {

@@ -5,6 +5,9 @@ package struct Origin: Hashable, Sendable {
     package let scheme: String
     package let authority: Authority
 
+    /// A name has 253 bytes at most; what is longer is not looked at.
+    private static let bytesMax = 300
+
     /// - Returns: nil for `null`, a path or anything else that names no page's host.
     package init?(_ text: some StringProtocol) {
         guard let (scheme, rest) = Origin.split(text), let authority = Authority(rest) else { return nil }
@@ -15,6 +18,7 @@ package struct Origin: Hashable, Sendable {
     /// The scheme, in lower case, and what follows `://`.
     package static func split(_ text: some StringProtocol) -> (scheme: String, rest: Substring)? {
         let text = Substring(text)
+        guard text.utf8.count <= bytesMax else { return nil }
         guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://"),
             text[..<colon].utf8.allSatisfy({ $0 < 0x80 })
         else { return nil }

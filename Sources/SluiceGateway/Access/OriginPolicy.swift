@@ -2,10 +2,6 @@
 import NIOHTTP1
 
 /// Which web pages may use this node, and with whose cookies: CORS by an allow-list.
-///
-/// A browser that sends `Sec-Fetch-Site` says better than `Host` does whether a request stays on its site, also behind a
-/// proxy that changes `Host`; no script can set it. It is believed where it is there. A program that is no browser
-/// sends what it likes, but then there is no other's cookie that it could abuse.
 package struct OriginPolicy: Sendable {
     package enum Verdict: Equatable, Sendable {
         /// It names no page that it comes from: no browser, an address that somebody typed, or a link.
@@ -33,19 +29,14 @@ package struct OriginPolicy: Sendable {
         self.origins = origins.filter { $0 != .any }
     }
 
-    /// - Parameter host: whom the request is for; nil where HTTP/1.0 does not say.
-    package func verdict(_ headers: HTTPHeaders, host: Authority?) -> Verdict {
+    package func verdict(on sender: Sender) -> Verdict {
         if welcomesAll { return .any }
-        let sender = Sender(headers)
-        guard let text = sender.origin else {
+        guard let text = sender.originText else {
             return hasAny ? .any : sender.isForeignSubresource ? .refused : .none
         }
-        if let origin = Origin(text) {
-            if names(origin) { return .allowed(text) }
-            if hasAny { return .any }
-            if sender.isSameOrigin(origin, host: host) { return .sameOrigin }
-        }
-        return hasAny ? .any : .refused
+        if let origin = sender.origin, names(origin) { return .allowed(text) }
+        if hasAny { return .any }
+        return sender.isOfOwnPage ? .sameOrigin : .refused
     }
 
     /// The CORS fields of an answer, also of an error: a page may only read what they allow.
@@ -62,63 +53,38 @@ package struct OriginPolicy: Sendable {
         }
     }
 
-    /// Whether a token that came as a cookie counts. The browser adds cookies to requests that any page makes, so it
-    /// does not if the page is not known to be one of ours: of the same origin, or of the list; `*` is not enough.
-    package func permitsCookie(_ headers: HTTPHeaders, host: Authority?) -> Bool {
-        let sender = Sender(headers)
+    /// Whether a stream may be opened with a token that came as a cookie. The browser adds cookies to requests that any page
+    /// makes, so it may not if the request names a page that is not known to be one of ours: of the same origin, or of the
+    /// list; `*` is not enough. One that names no page is of the same origin, over plain http, or of no page at all; another
+    /// page could not read what comes.
+    package func permitsReadingByCookie(_ sender: Sender) -> Bool {
         switch sender.site {
-        case .sameOrigin, .byUser: return true
-        case nil where sender.origin == nil: return true
-        case nil, .foreign: break
+        case .sameOrigin, .byUser: true
+        case nil where sender.originText == nil: true
+        case nil, .foreign: isKnown(sender)
         }
-        guard let origin = sender.origin.flatMap({ Origin($0) }) else { return false }
-        return names(origin) || sender.isSameOrigin(origin, host: host)
+    }
+
+    /// Whether something may be published with a token that came as a cookie, with POST: only for a page that is named in
+    /// `Origin`, as every browser does, and known.
+    package func permitsPublishingByCookie(_ sender: Sender) -> Bool {
+        isKnown(sender)
+    }
+
+    /// Whether a GET may publish although it shows no token, in open mode. Any page, mail or chat program can make a browser
+    /// send one, and over plain http it says nothing about where it comes from. So with a list it may not, unless what it
+    /// says is that it comes from a page that may.
+    package func permitsPublishingByGet(_ sender: Sender) -> Bool {
+        hasAny || isKnown(sender) || sender.site == .sameOrigin && sender.originText == nil
+    }
+
+    private func isKnown(_ sender: Sender) -> Bool {
+        sender.origin.map(names) == true || sender.isOfOwnPage
     }
 
     private var welcomesAll: Bool { hasAny && origins.isEmpty }
 
     private func names(_ origin: Origin) -> Bool {
         origins.contains { $0.names(origin) }
-    }
-}
-
-/// What a browser says of the page that makes a request.
-private struct Sender {
-    /// `Sec-Fetch-Site` (W3C Fetch Metadata).
-    enum Site {
-        case sameOrigin
-        /// `none`: typed, or a bookmark.
-        case byUser
-        /// `same-site`, `cross-site`, or what nobody has thought of yet.
-        case foreign
-    }
-
-    let site: Site?
-    /// As it was given; two of them are nobody's origin.
-    let origin: String?
-    private let isNavigation: Bool
-
-    init(_ headers: HTTPHeaders) {
-        site =
-            switch headers["sec-fetch-site"] {
-            case []: nil
-            case ["same-origin"]: .sameOrigin
-            case ["none"]: .byUser
-            default: .foreign
-            }
-        let origins = headers["origin"]
-        origin = origins.count > 1 ? "null" : origins.first
-        isNavigation = headers["sec-fetch-mode"] == ["navigate"]
-    }
-
-    /// An image, a script or the like of a page elsewhere: it can't read the answer, but it would keep a stream open.
-    var isForeignSubresource: Bool { site == .foreign && !isNavigation }
-
-    func isSameOrigin(_ origin: Origin, host: Authority?) -> Bool {
-        switch site {
-        case .sameOrigin: true
-        case .foreign: false
-        case .byUser, nil: host.map { origin.isHost($0) } ?? false
-        }
     }
 }

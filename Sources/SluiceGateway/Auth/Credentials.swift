@@ -3,67 +3,97 @@ import NIOHTTP1
 
 /// The token of a request, and where it was.
 package struct Credentials: Equatable, Sendable {
-    /// A browser sends a cookie by itself, whoever's page asks for it: such a request needs a look at its origin.
     package enum Source: Sendable {
         case header
-        case cookie
+        /// Of a URL, which ends up in logs and histories: good enough for what an `EventSource` can do.
         case query
+        /// A browser sends it by itself, whoever's page asks for it: such a request needs a look at its origin.
+        case cookie
     }
+
+    /// A browser keeps some hundreds of bytes for a site; no proxy passes on much more than this.
+    package static let cookieBytesMax = 8 << 10
 
     package let token: String
     package let source: Source
 
-    /// Looks for `Authorization: Bearer` (RFC 6750 §2.1), then for the cookie, then for `access_token` or `token` in the
-    /// query, for an `EventSource` elsewhere, which can send neither. nil: the request has no token.
+    /// Looks for `Authorization: Bearer` (RFC 6750 §2.1), then for `access_token` or `token` in the query, for an
+    /// `EventSource` elsewhere, which sends no header of its own, then for the cookie. What a page has chosen comes before
+    /// what a browser sends by itself: an old cookie, which no script may see or remove, hides no good token.
     ///
-    /// - Throws: 400 if it isn't clear which token is meant.
+    /// - Parameters:
+    ///   - query: nil where a token in a URL does not count.
+    ///   - cookieName: nil where a cookie does not count.
+    /// - Returns: nil: the request has no token.
+    /// - Throws: 400 if it isn't clear which token is meant, 431 if there are too many cookies to look through.
     package static func find(
-        headers: HTTPHeaders, query: Query, cookieName: String
+        headers: HTTPHeaders, query: Query?, cookieName: String?
     ) throws(HTTPProblem) -> Credentials? {
         let authorizations = headers["authorization"]
         guard authorizations.count < 2 else {
             throw .badRequest("Authorization is there \(authorizations.count) times")
         }
-        if let token = authorizations.first.flatMap({ bearer($0[...]) }) {
+        if let token = authorizations.first.flatMap({ bearer($0) }) {
             return Credentials(token: token, source: .header)
         }
-        if let token = cookie(cookieName, headers: headers) { return Credentials(token: token, source: .cookie) }
-        for name: Query.Name in ["access_token", "token"] {
-            if let token = try query.one(name) { return Credentials(token: token, source: .query) }
+        if let query {
+            for name: Query.Name in ["access_token", "token"] {
+                if let token = try query.one(name) { return Credentials(token: token, source: .query) }
+            }
+        }
+        if let cookieName, let token = try cookie(cookieName, headers: headers) {
+            return Credentials(token: token, source: .cookie)
         }
         return nil
     }
 
     /// nil: another scheme, as a proxy's Basic, which is none of our business. Schemes have no case (RFC 9110 §11.1).
-    private static func bearer(_ value: Substring) -> String? {
-        let scheme = value.prefix { $0 != " " }
-        guard scheme.lowercased() == "bearer" else { return nil }
-        return value.dropFirst(scheme.count).trimmed
+    private static func bearer(_ value: String) -> String? {
+        let scheme = "bearer".utf8
+        let bytes = value.utf8
+        guard bytes.count >= scheme.count, zip(bytes, scheme).allSatisfy({ $0 | 0x20 == $1 }) else { return nil }
+        let rest = bytes.dropFirst(scheme.count)
+        guard rest.isEmpty || rest.first == UInt8(ascii: " ") else { return nil }
+        return String(Substring(trimmed(rest)))
     }
 
     /// The first of that name, which has the longest path (RFC 6265 §5.4); an empty one is what a logout left.
-    private static func cookie(_ name: String, headers: HTTPHeaders) -> String? {
-        for field in headers["cookie"] {
-            for pair in field.split(separator: ";") {
-                let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                guard parts.count == 2, parts[0].trimmed == name else { continue }
-                var value = parts[1].trimmed[...]
-                if value.count > 1, value.first == "\"", value.last == "\"" { value = value.dropFirst().dropLast() }
-                if !value.isEmpty { return String(value) }
+    private static func cookie(_ name: String, headers: HTTPHeaders) throws(HTTPProblem) -> String? {
+        let fields = headers["cookie"]
+        guard fields.reduce(0, { $0 + $1.utf8.count }) <= cookieBytesMax else {
+            throw HTTPProblem(
+                status: .requestHeaderFieldsTooLarge, code: "headers_too_large",
+                message: "the request's cookies have more than \(cookieBytesMax) bytes; a token may also be in a header"
+            )
+        }
+        for field in fields {
+            var rest = Substring(field).utf8
+            while !rest.isEmpty {
+                let pair = rest.prefix { $0 != UInt8(ascii: ";") }
+                rest = rest.dropFirst(pair.count + 1)
+                if let value = value(of: pair, named: name), !value.isEmpty { return String(Substring(value)) }
             }
         }
         return nil
     }
-}
 
-extension Substring {
+    /// nil: it has another name.
+    private static func value(of pair: Substring.UTF8View, named name: String) -> Substring.UTF8View? {
+        let pair = trimmed(pair)
+        guard pair.starts(with: name.utf8) else { return nil }
+        let rest = pair.dropFirst(name.utf8.count).drop(while: isSpace)
+        guard rest.first == UInt8(ascii: "=") else { return nil }
+        let value = trimmed(rest.dropFirst())
+        let quote = UInt8(ascii: "\"")
+        return value.count > 1 && value.first == quote && value.last == quote ? value.dropFirst().dropLast() : value
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+
     /// Without spaces and tabs around it.
-    fileprivate var trimmed: String {
-        func isSpace(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
-        // By bytes, as by characters it takes an eighth of the time in which a connection is opened.
-        guard let first = utf8.firstIndex(where: { !isSpace($0) }),
-            let last = utf8.lastIndex(where: { !isSpace($0) })
-        else { return "" }
-        return String(self[first...last])
+    private static func trimmed(_ bytes: Substring.UTF8View) -> Substring.UTF8View {
+        let bytes = bytes.drop(while: isSpace)
+        guard let last = bytes.lastIndex(where: { !isSpace($0) }) else { return bytes }
+        return bytes[...last]
     }
 }

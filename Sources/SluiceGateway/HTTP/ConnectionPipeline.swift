@@ -80,7 +80,8 @@ package struct ConnectionPipeline: Sendable {
     /// HTTP/1 as NIO has it, with limits that suit strangers.
     private func addHTTP1(to channel: any Channel, watch: ConnectionGuard, shard: Shard) throws {
         var limits = NIOHTTPDecoderLimitConfiguration()
-        limits.maxHeaderFieldSize = node.settings.headerBytesMax
+        // To the decoder the target is a field, too.
+        limits.maxHeaderFieldSize = max(node.settings.headerBytesMax, node.settings.targetBytesMax)
         limits.maxHeaderListSize = node.settings.headerListBytesMax
         limits.maxHeaderFieldCount = node.settings.headerCountMax
         let encoder = HTTPResponseEncoder()
@@ -125,7 +126,7 @@ package struct ConnectionPipeline: Sendable {
                 let handler = RequestHandler(
                     node: node, shard: shard, router: router, transport: .http2, watch: watch)
                 try child.pipeline.syncOperations.addHandlers([
-                    AuthorityHandler(), HTTP2FramePayloadToHTTP1ServerCodec(), handler,
+                    FieldUnifier(), HTTP2FramePayloadToHTTP1ServerCodec(), handler,
                 ])
             }
         }

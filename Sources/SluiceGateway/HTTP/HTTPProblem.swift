@@ -58,7 +58,12 @@ package struct HTTPProblem: Error, Equatable {
     }
 
     package static let tokenNeeded = unauthorized(
-        "a token is needed: as Authorization: Bearer, as a cookie, or as access_token= in the query")
+        "a token is needed: as Authorization: Bearer, as access_token= in the query, or as a cookie")
+
+    /// For what is no stream: a token in a URL ends up in logs, and a browser sends a cookie for any page.
+    package static let headerTokenNeeded = unauthorized(
+        "a token is needed as Authorization: Bearer; here one in the URL does not count, and one in a cookie only with POST"
+    )
 
     package static func forbidden(_ message: String) -> HTTPProblem {
         HTTPProblem(status: .forbidden, code: "forbidden", message: message)

@@ -41,8 +41,11 @@ package struct Query: Sendable {
     /// Fields that a query may have beside those that may be repeated.
     package static let fieldsMax = 64
 
-    private var bytes: [UInt8]
+    private var bytes: [UInt8] = []
     private var fields: [Field] = []
+
+    /// Without any field.
+    package init() {}
 
     /// - Throws: ``HTTPProblem`` if there are too many fields.
     package init(_ text: some StringProtocol, fieldsMax: Int = Query.fieldsMax) throws(HTTPProblem) {

@@ -18,7 +18,7 @@ package struct Request {
     package let node: Node
 
     package func carryOut() throws(HTTPProblem) -> Outcome {
-        if head.method == .OPTIONS { return .answer(preflight) }
+        if head.method == .OPTIONS { return .answer(Preflight.answer(to: head, methods: visit.route.methods)) }
         return switch visit.route {
         case .health: .answer(Answer(text: "ok\n"))
         case .readiness: .answer(readiness)
@@ -30,18 +30,6 @@ package struct Request {
         case .push: .later(try push())
         case .client(let id): .later(try disconnect(id))
         }
-    }
-
-    /// OPTIONS is a CORS preflight, or harmless.
-    private var preflight: Answer {
-        let allowed = visit.route.methods.map(\.rawValue).joined(separator: ", ")
-        var answer = Answer(status: .noContent)
-        answer.headers = [
-            ("Allow", allowed), ("Access-Control-Allow-Methods", allowed),
-            ("Access-Control-Allow-Headers", "last-event-id, authorization, content-type, cache-control"),
-            ("Access-Control-Max-Age", "86400"),
-        ]
-        return answer
     }
 
     // MARK: Streams

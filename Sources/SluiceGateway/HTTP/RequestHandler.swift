@@ -72,12 +72,16 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     private func received(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
         guard case .idle = state else { return }
         watch.requestBegan()
-        corsHeaders = Visit.corsHeaders(head: head, node: node)
+        let sender = Sender(head)
+        corsHeaders = node.origins.headers(for: node.origins.verdict(on: sender))
         if head.uri.utf8.count > node.settings.targetBytesMax {
             return refuse(.targetTooLong(node.settings.targetBytesMax), head: head, context: context)
         }
-        // HTTP/2's decoder limits their bytes only.
-        if head.headers.count > node.settings.headerCountMax {
+        // NIO's decoders see to it where they can: HTTP/2's limits the sum of their bytes, HTTP/1's takes the target for one.
+        let fieldBytesMax = node.settings.headerBytesMax
+        if head.headers.count > node.settings.headerCountMax
+            || head.headers.contains(where: { $0.name.utf8.count + $0.value.utf8.count > fieldBytesMax })
+        {
             return refuse(.headersTooLarge, head: head, context: context)
         }
         if !isHTTP2, let problem = MessageFraming.problem(head) {
@@ -89,7 +93,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         {
             return refuse(.bodyTooLarge(node.settings.bodyBytesMax), head: head, context: context)
         }
-        var incoming = admit(head, context: context)
+        var incoming = admit(head, from: sender, context: context)
         incoming.awaitsContinue =
             head.version != .http1_0 && head.headers.first(name: "expect")?.lowercased() == "100-continue"
         state = .reading(incoming)
@@ -104,10 +108,11 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     /// Decides by its head what a request may do. A body is not read for whoever may not send one.
-    private func admit(_ head: HTTPRequestHead, context: ChannelHandlerContext) -> IncomingRequest {
+    private func admit(_ head: HTTPRequestHead, from sender: Sender, context: ChannelHandlerContext) -> IncomingRequest
+    {
         let visit: Visit
         do throws(HTTPProblem) {
-            visit = try Visit(head: head, router: router, peer: watch.peer, node: node)
+            visit = try Visit(head: head, sender: sender, router: router, peer: watch.peer, node: node)
         } catch {
             return IncomingRequest(head: head, visit: nil, grant: .failure(error))
         }
@@ -392,7 +397,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
                 default: .badRequest("this is not HTTP: \(error)")
                 }
             let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/")
-            corsHeaders = Visit.corsHeaders(head: head, node: node)
+            corsHeaders = node.origins.headers(for: node.origins.verdict(on: Sender(head)))
             refuse(problem, head: head, context: context)
         case .discarding, .answering, .flushing, .closed:
             context.close(promise: nil)

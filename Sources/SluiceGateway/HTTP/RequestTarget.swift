@@ -25,11 +25,11 @@ package struct RequestTarget: Equatable {
 
     /// What follows `http://` or `https://`, in any case; nil: it is no absolute form.
     package static func afterScheme(of uri: String) -> Substring? {
-        for scheme in ["http://", "https://"] {
-            let isScheme = zip(uri.utf8, scheme.utf8).allSatisfy { $0 == $1 || $0 | 0x20 == $1 }
-            if isScheme, uri.utf8.count >= scheme.utf8.count {
-                return Substring(uri.utf8.dropFirst(scheme.utf8.count))
+        for scheme in ["http://", "https://"] where uri.utf8.count >= scheme.utf8.count {
+            let isScheme = zip(uri.utf8, scheme.utf8).allSatisfy { byte, expected in
+                byte == expected || (0x41...0x5A).contains(byte) && byte | 0x20 == expected
             }
+            if isScheme { return Substring(uri.utf8.dropFirst(scheme.utf8.count)) }
         }
         return nil
     }

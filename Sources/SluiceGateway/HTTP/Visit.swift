@@ -14,44 +14,71 @@ package struct Visit: Sendable {
     }
 
     package let route: Route
+    /// Of routes that look at it.
     package let query: Query
     /// nil: a trusted proxy that does not say for whom it asks.
     package let address: NetworkAddress?
     package let permission: Permission
     private let method: HTTPMethod
 
-    /// - Throws: ``HTTPProblem``, of which the answer's reader may be a page: see ``corsHeaders(head:node:)``.
-    package init(head: HTTPRequestHead, router: Router, peer: NetworkAddress?, node: Node) throws(HTTPProblem) {
-        let authority = try Authority.of(uri: head.uri, headers: head.headers, version: head.version)
+    package init(
+        head: HTTPRequestHead, sender: Sender, router: Router, peer: NetworkAddress?, node: Node
+    ) throws(HTTPProblem) {
+        let authority = try sender.authority.get()
         let target = try RequestTarget(head.uri)
         route = try router.route(head.method, path: target.path)
         if !route.isForEveryHost {
             guard node.hosts.permits(authority) else { throw HostPolicy.refusal }
-            guard node.origins.verdict(head.headers, host: authority) != .refused else { throw OriginPolicy.refusal }
+            guard node.origins.verdict(on: sender) != .refused else { throw OriginPolicy.refusal }
         }
-        query = try Query(target.query, fieldsMax: node.settings.topicsMax + Query.fieldsMax)
         let client = peer.map { node.proxies.client(peer: $0, headers: head.headers) }
         address = client.flatMap { node.proxies.isTrusted($0) ? nil : $0 }
-        permission = try Visit.permission(route, head, query, authority, node)
         method = head.method
+        guard route.needsGrant, head.method != .OPTIONS else {
+            query = Query()
+            permission = .open(node.anonymous)
+            return
+        }
+        let fieldsMax = node.settings.topicsMax + Query.fieldsMax
+        if route.isStream {
+            query = try Query(target.query, fieldsMax: fieldsMax)
+            permission = try Visit.permission(toOpenStream: query, head, sender, node)
+        } else {
+            permission = try Visit.permission(toAct: route, head, sender, node)
+            query = try Query(target.query, fieldsMax: fieldsMax)
+        }
     }
 
+    /// Who opens a stream may be an `EventSource`, which sends no header of its own.
     private static func permission(
-        _ route: Route, _ head: HTTPRequestHead, _ query: Query, _ authority: Authority?, _ node: Node
+        toOpenStream query: Query, _ head: HTTPRequestHead, _ sender: Sender, _ node: Node
     ) throws(HTTPProblem) -> Permission {
-        guard let tokens = node.tokens, route.needsGrant, head.method != .OPTIONS else {
+        guard let tokens = node.tokens,
+            let credentials = try Credentials.find(
+                headers: head.headers, query: query, cookieName: node.settings.jwtCookie)
+        else { return .open(node.anonymous) }
+        if credentials.source == .cookie, !node.origins.permitsReadingByCookie(sender) { throw OriginPolicy.refusal }
+        return permission(of: credentials.token, tokens)
+    }
+
+    /// Who publishes or disconnects shows a token in the header, or as a cookie with the POST of a page that is known.
+    private static func permission(
+        toAct route: Route, _ head: HTTPRequestHead, _ sender: Sender, _ node: Node
+    ) throws(HTTPProblem) -> Permission {
+        let isPost = head.method == .POST
+        guard let tokens = node.tokens else {
+            if route.publishes, !isPost, !node.origins.permitsPublishingByGet(sender) { throw OriginPolicy.refusal }
             return .open(node.anonymous)
         }
         let credentials = try Credentials.find(
-            headers: head.headers, query: query, cookieName: node.settings.jwtCookie)
-        guard let credentials else {
-            if route.isStream { return .open(node.anonymous) }
-            throw .tokenNeeded
-        }
-        if credentials.source == .cookie, !node.origins.permitsCookie(head.headers, host: authority) {
-            throw OriginPolicy.refusal
-        }
-        return tokens.remembered(credentials.token).map { .verified($0) } ?? .unchecked(token: credentials.token)
+            headers: head.headers, query: nil, cookieName: isPost ? node.settings.jwtCookie : nil)
+        guard let credentials else { throw .headerTokenNeeded }
+        if credentials.source == .cookie, !node.origins.permitsPublishingByCookie(sender) { throw OriginPolicy.refusal }
+        return permission(of: credentials.token, tokens)
+    }
+
+    private static func permission(of token: String, _ tokens: TokenVerifier) -> Permission {
+        tokens.remembered(token).map { .verified($0) } ?? .unchecked(token: token)
     }
 
     /// Its answer is read by an `EventSource`.
@@ -66,11 +93,5 @@ package struct Visit: Sendable {
     /// Without a token it is for the client to bring one; with one there is nothing that it could do.
     package func refused(_ message: String) -> HTTPProblem {
         if case .open = permission { .tokenNeeded } else { .forbidden(message) }
-    }
-
-    /// What the answer, also an error, tells the page that asked.
-    package static func corsHeaders(head: HTTPRequestHead, node: Node) -> [(String, String)] {
-        let authority = try? Authority.of(uri: head.uri, headers: head.headers, version: head.version)
-        return node.origins.headers(for: node.origins.verdict(head.headers, host: authority))
     }
 }

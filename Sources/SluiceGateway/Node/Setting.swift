@@ -157,13 +157,14 @@ package struct Setting: Sendable {
         ) { settings, text throws(Invalid) in
             settings.userTimeout = try duration(text, .seconds(1) ... .hours(1))
         },
-        Setting("max-target", "SIZE", "8KiB", "target of a request") { settings, text throws(Invalid) in
+        Setting("max-target", "SIZE", "32KiB", "target of a request") { settings, text throws(Invalid) in
             settings.targetBytesMax = try size(text, 256...1 << 20)
         },
         Setting("max-header", "SIZE", "16KiB", "one header field") { settings, text throws(Invalid) in
             settings.headerBytesMax = try size(text, 256...1 << 20)
         },
-        Setting("max-headers", "SIZE", "32KiB", "all header fields of a request") { settings, text throws(Invalid) in
+        Setting("max-headers", "SIZE", "48KiB", "target and header fields of a request together") {
+            settings, text throws(Invalid) in
             settings.headerListBytesMax = try size(text, 256...1 << 20)
         },
         Setting("max-header-count", "N", "100", "header fields of a request") { settings, text throws(Invalid) in

@@ -66,10 +66,10 @@ package struct Settings: Sendable {
     /// TCP_USER_TIMEOUT (RFC 5482).
     package var userTimeout = TimeAmount.seconds(30)
     /// Of a request's target, in bytes.
-    package var targetBytesMax = 8 << 10
+    package var targetBytesMax = 32 << 10
     /// Of one header field, and of all of them.
     package var headerBytesMax = 16 << 10
-    package var headerListBytesMax = 32 << 10
+    package var headerListBytesMax = 48 << 10
     package var headerCountMax = 100
     /// Of one NDJSON request.
     package var linesMax = 10_000
@@ -122,6 +122,9 @@ package struct Settings: Sendable {
         }
         if headerBytesMax > headerListBytesMax {
             return "--max-header: one field can't be larger than all of them may be together, --max-headers"
+        }
+        if targetBytesMax > headerListBytesMax {
+            return "--max-target: the target can't be larger than it may be with all header fields, --max-headers"
         }
         return nil
     }

@@ -34,7 +34,8 @@ struct AccessSettingsTests {
             (["--host", "https://a"], "takes a host"), (["--trusted-proxy", "10.1.0.0/8"], "write 10.0.0.0/8"),
             (["--max-streams-per-address", "-1"], "whole number"), (["--head-timeout", "0s"], "from 100ms to 1h"),
             (["--tls-cert", "a.pem"], "--tls-key"), (["--tls-key", "a.pem"], "--tls-cert"),
-            (["--max-header", "64KiB"], "--max-headers"), (["--proxy-protocol=2"], "true or false"),
+            (["--max-header", "64KiB"], "--max-headers"), (["--max-target", "64KiB"], "--max-headers"),
+            (["--proxy-protocol=2"], "true or false"),
         ])
     func wrong(arguments: [String], reason: String) {
         let failure = #expect(throws: SettingsSource.Failure.self) { try load(arguments) }

@@ -11,12 +11,24 @@ struct OriginPolicyTests {
         OriginPolicy(origins: try origins.map { try #require(OriginPattern($0)) }, isOpen: isOpen)
     }
 
-    private func headers(_ origin: String?, site: String? = nil, mode: String? = nil) -> HTTPHeaders {
-        var headers = HTTPHeaders()
-        if let origin { headers.add(name: "Origin", value: origin) }
-        if let site { headers.add(name: "Sec-Fetch-Site", value: site) }
-        if let mode { headers.add(name: "Sec-Fetch-Mode", value: mode) }
-        return headers
+    /// - Parameter host: nil: HTTP/1.0, which need not say.
+    private func sender(
+        _ origins: [String], sites: [String] = [], mode: String? = nil, host: String? = "node.example"
+    ) -> Sender {
+        var head = HTTPRequestHead(version: host == nil ? .http1_0 : .http1_1, method: .GET, uri: "/events")
+        if let host { head.headers.add(name: "Host", value: host) }
+        for origin in origins { head.headers.add(name: "Origin", value: origin) }
+        for site in sites { head.headers.add(name: "Sec-Fetch-Site", value: site) }
+        if let mode { head.headers.add(name: "Sec-Fetch-Mode", value: mode) }
+        return Sender(head)
+    }
+
+    private func sender(
+        _ origin: String?, site: String? = nil, mode: String? = nil, host: String? = "node.example"
+    )
+        -> Sender
+    {
+        sender([origin].compactMap(\.self), sites: [site].compactMap(\.self), mode: mode, host: host)
     }
 
     @Test(
@@ -34,7 +46,7 @@ struct OriginPolicyTests {
             ("https://*.sub.example", false), ("https://.sub.example", false), ("app://other", false),
         ])
     func list(origin: String, isAllowed: Bool) throws {
-        let verdict = try policy(Self.list).verdict(headers(origin, site: "cross-site"), host: Authority("node"))
+        let verdict = try policy(Self.list).verdict(on: sender(origin, site: "cross-site"))
         #expect(verdict == (isAllowed ? .allowed(origin) : .refused))
     }
 
@@ -52,7 +64,7 @@ struct OriginPolicyTests {
     func open() throws {
         let policy = try policy([], isOpen: true)
         for origin in [nil, "https://evil.example", "null", "\u{1}"] {
-            #expect(policy.verdict(headers(origin, site: "cross-site"), host: nil) == .any)
+            #expect(policy.verdict(on: sender(origin, site: "cross-site", host: nil)) == .any)
         }
         #expect(policy.headers(for: .any).contains { $0 == ("Access-Control-Allow-Origin", "*") })
         #expect(!policy.headers(for: .any).contains { $0.0 == "Access-Control-Allow-Credentials" || $0.0 == "Vary" })
@@ -62,11 +74,11 @@ struct OriginPolicyTests {
     func star() throws {
         let policy = try policy(["*", "https://a.example"])
         let cross = "cross-site"
-        #expect(policy.verdict(headers("https://a.example", site: cross), host: nil) == .allowed("https://a.example"))
-        #expect(policy.verdict(headers("https://b.example", site: cross), host: nil) == .any)
-        #expect(policy.verdict(headers("null", site: cross), host: nil) == .any)
-        #expect(policy.permitsCookie(headers("https://a.example", site: cross), host: nil))
-        #expect(!policy.permitsCookie(headers("https://b.example", site: cross), host: nil))
+        #expect(policy.verdict(on: sender("https://a.example", site: cross)) == .allowed("https://a.example"))
+        #expect(policy.verdict(on: sender("https://b.example", site: cross)) == .any)
+        #expect(policy.verdict(on: sender("null", site: cross)) == .any)
+        #expect(policy.permitsReadingByCookie(sender("https://a.example", site: cross)))
+        #expect(!policy.permitsReadingByCookie(sender("https://b.example", site: cross)))
         #expect(policy.headers(for: .any).contains { $0 == ("Vary", "Origin") }, "it depends on the origin")
     }
 
@@ -83,9 +95,9 @@ struct OriginPolicyTests {
         ])
     func sameHost(origin: String, host: String, isSame: Bool) throws {
         let policy = try policy([])
-        #expect(policy.verdict(headers(origin), host: Authority(host)) == (isSame ? .sameOrigin : .refused))
-        #expect(policy.permitsCookie(headers(origin), host: Authority(host)) == isSame)
-        #expect(policy.verdict(headers(origin), host: nil) == .refused)
+        #expect(policy.verdict(on: sender(origin, host: host)) == (isSame ? .sameOrigin : .refused))
+        #expect(policy.permitsReadingByCookie(sender(origin, host: host)) == isSame)
+        #expect(policy.verdict(on: sender(origin, host: nil)) == .refused)
     }
 
     private enum Case {
@@ -94,51 +106,87 @@ struct OriginPolicyTests {
         static let other = "https://evil.example"
     }
 
+    struct Row: Sendable, CustomTestStringConvertible {
+        let site: String?
+        let origin: String?
+        let verdict: OriginPolicy.Verdict
+        /// With a cookie: to open a stream, and to publish with POST.
+        let reads: Bool
+        let publishes: Bool
+        /// In open mode with the list, by a GET.
+        let publishesByGet: Bool
+
+        init(_ site: String?, _ origin: String?, _ verdict: OriginPolicy.Verdict, _ may: String) {
+            self.site = site
+            self.origin = origin
+            self.verdict = verdict
+            reads = may.contains("r")
+            publishes = may.contains("p")
+            publishesByGet = may.contains("g")
+        }
+
+        var testDescription: String { "\(site ?? "-") \(origin ?? "-")" }
+    }
+
+    private static let rows = [
+        Row(nil, nil, .none, "r"),
+        Row(nil, Case.own, .sameOrigin, "rpg"),
+        Row(nil, Case.listed, .allowed(Case.listed), "rpg"),
+        Row(nil, Case.other, .refused, ""),
+        Row(nil, "null", .refused, ""),
+        Row("same-origin", nil, .none, "rg"),
+        Row("same-origin", Case.own, .sameOrigin, "rpg"),
+        Row("same-origin", "https://public.example", .sameOrigin, "rpg"),  // a proxy has changed Host
+        Row("same-origin", "null", .refused, "r"),
+        Row("none", nil, .none, "r"),  // a link in a mail
+        Row("same-site", nil, .refused, ""),
+        Row("same-site", Case.listed, .allowed(Case.listed), "rpg"),
+        Row("same-site", Case.other, .refused, ""),
+        Row("cross-site", nil, .refused, ""),
+        Row("cross-site", Case.listed, .allowed(Case.listed), "rpg"),
+        Row("cross-site", Case.other, .refused, ""),
+        Row("cross-site", Case.own, .refused, ""),  // http, where the node is https
+        Row("cross-site", "null", .refused, ""),
+        Row("something-new", nil, .refused, ""),
+    ]
+
     @Test(
-        "and their cookies: what counts for each Sec-Fetch-Site",
-        arguments: [
-            (nil, nil, .none, true),
-            (nil, Case.own, .sameOrigin, true),
-            (nil, Case.listed, .allowed(Case.listed), true),
-            (nil, Case.other, .refused, false),
-            (nil, "null", .refused, false),
-            ("same-origin", nil, .none, true),
-            ("same-origin", Case.own, .sameOrigin, true),
-            ("same-origin", "https://public.example", .sameOrigin, true),  // a proxy has changed Host
-            ("none", nil, .none, true),
-            ("same-site", nil, .refused, false),
-            ("same-site", Case.listed, .allowed(Case.listed), true),
-            ("same-site", Case.other, .refused, false),
-            ("cross-site", nil, .refused, false),
-            ("cross-site", Case.listed, .allowed(Case.listed), true),
-            ("cross-site", Case.other, .refused, false),
-            ("cross-site", Case.own, .refused, false),  // http, where the node is https
-            ("cross-site", "null", .refused, false),
-            ("something-new", nil, .refused, false),
-        ] as [(String?, String?, OriginPolicy.Verdict, Bool)])
-    func sites(site: String?, origin: String?, verdict: OriginPolicy.Verdict, cookie: Bool) throws {
+        "and what counts of them for each Sec-Fetch-Site: the page, its cookies, a GET that publishes", arguments: rows)
+    func sites(row: Row) throws {
+        let sender = sender(row.origin, site: row.site)
         let policy = try policy(Self.list)
-        let host = Authority("node.example")
-        #expect(policy.verdict(headers(origin, site: site), host: host) == verdict)
-        #expect(policy.permitsCookie(headers(origin, site: site), host: host) == cookie)
+        #expect(policy.verdict(on: sender) == row.verdict)
+        #expect(policy.permitsReadingByCookie(sender) == row.reads)
+        #expect(policy.permitsPublishingByCookie(sender) == row.publishes)
+        #expect(try self.policy(Self.list, isOpen: true).permitsPublishingByGet(sender) == row.publishesByGet)
+        #expect(try self.policy([], isOpen: true).permitsPublishingByGet(sender))
     }
 
     @Test("may link to the node; a cookie does not count on the way")
     func navigation() throws {
-        let headers = headers(nil, site: "cross-site", mode: "navigate")
-        #expect(try policy([]).verdict(headers, host: nil) == .none)
-        #expect(try policy([]).permitsCookie(headers, host: nil) == false)
+        let sender = sender(nil, site: "cross-site", mode: "navigate", host: nil)
+        #expect(try policy([]).verdict(on: sender) == .none)
+        #expect(try policy([]).permitsReadingByCookie(sender) == false)
+        #expect(try policy(Self.list, isOpen: true).permitsPublishingByGet(sender) == false)
     }
 
     @Test("that give two origins or two sites are believed neither")
     func doubled() throws {
-        var twice = headers("https://a.example", site: "cross-site")
-        twice.add(name: "Origin", value: "https://a.example")
-        #expect(try policy(Self.list).verdict(twice, host: nil) == .refused)
-        #expect(try policy(Self.list).permitsCookie(twice, host: nil) == false)
-        var sites = headers(nil, site: "same-origin")
-        sites.add(name: "Sec-Fetch-Site", value: "cross-site")
-        #expect(try policy(Self.list).permitsCookie(sites, host: nil) == false)
+        let twice = sender(["https://a.example", "https://a.example"], sites: ["cross-site"])
+        #expect(try policy(Self.list).verdict(on: twice) == .refused)
+        #expect(try policy(Self.list).permitsReadingByCookie(twice) == false)
+        let sites = sender([], sites: ["same-origin", "cross-site"])
+        #expect(try policy(Self.list).permitsReadingByCookie(sites) == false)
+        #expect(try policy(Self.list, isOpen: true).permitsPublishingByGet(sites) == false)
+    }
+
+    @Test("are not looked at where they are longer than any name")
+    func long() {
+        let label = String(repeating: "a", count: 60)
+        let name = [label, label, label, label].joined(separator: ".")
+        #expect(Origin("https://\(name)") != nil)
+        #expect(Origin("https://\(name).\(label)") == nil)
+        #expect(Authority(String(repeating: "a.", count: 10_000)) == nil)
     }
 
     @Test("may read what the CORS headers allow, and never get credentials together with *")

@@ -44,15 +44,42 @@ struct CredentialsTests {
         Row("token", query: "token=q", ("q", .query)),
         Row("access_token before token", query: "token=b&access_token=a", ("a", .query)),
         Row("header before cookie", [("Cookie", "t=c"), ("Authorization", "Bearer h")], ("h", .header)),
-        Row("cookie before query", [("Cookie", "t=c")], query: "access_token=q", ("c", .cookie)),
+        Row("query before cookie", [("Cookie", "t=c")], query: "access_token=q", ("q", .query)),
+        Row("an empty one in the query is one", [("Cookie", "t=c")], query: "token=", ("", .query)),
+        Row("a name that begins alike", [("Cookie", "tt=x; t =c")], ("c", .cookie)),
+        Row("semicolons", [("Cookie", ";;; ; t=c;")], ("c", .cookie)),
     ]
 
-    @Test("A token is found in the header, then the cookie, then the query", arguments: rows)
+    @Test("A token is found in the header, then the query, then the cookie", arguments: rows)
     func finds(_ row: Row) throws {
         let found = try Credentials.find(
             headers: HTTPHeaders(row.headers), query: try Query(row.query), cookieName: "t")
         #expect(found?.token == row.expected?.token)
         #expect(found?.source == row.expected?.source)
+    }
+
+    @Test("What does not count is not looked at")
+    func notAsked() throws {
+        let headers: HTTPHeaders = ["Cookie": "t=c"]
+        #expect(try Credentials.find(headers: headers, query: nil, cookieName: nil) == nil)
+        #expect(try Credentials.find(headers: headers, query: nil, cookieName: "t")?.source == .cookie)
+        #expect(try Credentials.find(headers: headers, query: Query("token=q"), cookieName: nil)?.source == .query)
+    }
+
+    @Test("More cookies than a site has are refused, but only where one could be the token")
+    func cookieLimit() throws {
+        func cookies(_ bytes: Int) -> String { "t=c; other=" + String(repeating: "x", count: bytes - 11) }
+        let most: HTTPHeaders = ["Cookie": cookies(8192)]
+        #expect(try Credentials.find(headers: most, query: nil, cookieName: "t")?.token == "c")
+        for fields in [[cookies(8193)], [cookies(4100), cookies(4100)]] {
+            var headers = HTTPHeaders(fields.map { ("Cookie", $0) })
+            let error = #expect(throws: HTTPProblem.self) {
+                try Credentials.find(headers: headers, query: nil, cookieName: "t")
+            }
+            #expect(error?.status == .requestHeaderFieldsTooLarge)
+            headers.add(name: "Authorization", value: "Bearer h")
+            #expect(try Credentials.find(headers: headers, query: nil, cookieName: "t")?.token == "h")
+        }
     }
 
     @Test("Two headers, or two in the query, are a bad request: it isn't clear which is meant")

@@ -45,7 +45,7 @@ extension NodeTests {
                     + (0..<1000).flatMap { _ in HTTP2Frame(.data, stream: 1).bytes }
             },
             Attack(name: "header fields over --max-headers", codes: [.protocolError, .compressionError]) { client in
-                let fields = (0..<8).map { ("x-\($0)", String(repeating: "y", count: 5000)) }
+                let fields = (0..<9).map { ("x-\($0)", String(repeating: "y", count: 5400)) }
                 let block = HTTP2Frame.block(client.fields("GET", "/") + fields)
                 return HTTP2Frame(.headers, flags: .endStream, stream: 1, Array(block.prefix(16384))).bytes
                     + HTTP2Frame(.continuation, stream: 1, Array(block.dropFirst(16384).prefix(16384))).bytes
@@ -187,7 +187,7 @@ extension NodeTests {
             "A malformed request is reset or refused, and the connection's other streams go on",
             .timeLimit(.minutes(1)))
         func malformed() async throws {
-            let test = try await TestNode.start(.memory)
+            let test = try await TestNode.start(.memory, ["--max-target", "8KiB"])
             let client = try await HTTP2Client(port: test.port)
             var options = test.over()
             options.connection = client

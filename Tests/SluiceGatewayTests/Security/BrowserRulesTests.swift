@@ -87,6 +87,36 @@ extension NodeTests {
         }
 
         @Test(
+            "A page that may come may send what header fields and with what method it likes; another may send nothing",
+            .timeLimit(.minutes(1)))
+        func tracingHeaders() async throws {
+            let guarded = try await GuardedNode(BrowserRulesTests.origins)
+            let open = try await NodeProcess()
+            let asked = "authorization,baggage,content-type,sentry-trace,traceparent,x-requested-with"
+            for (port, origin, isAllowed) in [
+                (guarded.port, "https://a.example", true), (guarded.port, "https://evil.example", false),
+                (guarded.port, "http://127.0.0.1:\(guarded.port)", true), (open.port, "https://evil.example", true),
+            ] {
+                for (target, method) in [("/events?topic=a", "GET"), ("/publish", "PUT"), ("/clients/a", "DELETE")] {
+                    let answer = try await request(
+                        port, "OPTIONS", target,
+                        headers: [
+                            "Origin": origin, "Access-Control-Request-Method": method,
+                            "Access-Control-Request-Headers": asked,
+                        ])
+                    #expect(answer.status == (isAllowed ? 204 : 403), "\(origin)")
+                    #expect(answer["Access-Control-Allow-Headers"] == (isAllowed ? asked : nil), "\(origin)")
+                    #expect(answer["Access-Control-Max-Age"] == (isAllowed ? "86400" : nil), "\(origin)")
+                    #expect(answer["Access-Control-Allow-Methods"]?.contains(method) == (isAllowed ? true : nil))
+                }
+            }
+            // What is no list of names does not come back.
+            let answer = try await request(
+                open.port, "OPTIONS", "/publish", headers: ["Access-Control-Request-Headers": "a\"b, <c>"])
+            #expect(answer["Access-Control-Allow-Headers"]?.contains("authorization") == true)
+        }
+
+        @Test(
             "Without a list a guarded node serves its own pages only, and an open one all of them without credentials",
             .timeLimit(.minutes(1)))
         func noList() async throws {
@@ -106,23 +136,24 @@ extension NodeTests {
             }
         }
 
-        /// What a browser says of the page, and whether a token in a cookie counts.
-        private static let cookieCases: [(headers: [(String, String)], isTaken: Bool)] = [
-            ([], true), ([("Sec-Fetch-Site", "none")], true), ([("Sec-Fetch-Site", "same-origin")], true),
-            ([("Sec-Fetch-Site", "same-site")], false), ([("Sec-Fetch-Site", "cross-site")], false),
-            ([("Sec-Fetch-Site", "something-new")], false),
-            ([("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")], false),
-            ([("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")], false),
-            ([("Origin", "https://a.example"), ("Sec-Fetch-Site", "same-site")], true),
-            ([("Origin", "https://a.example"), ("Sec-Fetch-Site", "cross-site")], true),
-            ([("Origin", "https://a.example")], true), ([("Origin", "https://evil.example")], false),
-            ([("Origin", "null")], false), ([("Origin", "null"), ("Sec-Fetch-Site", "cross-site")], false),
-            ([("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")], false),
-            ([("Origin", "https://a.example"), ("Origin", "https://a.example")], false),
+        /// What a browser says of the page, and whether a token in a cookie counts: for a stream, and for a POST.
+        private static let cookieCases: [(headers: [(String, String)], reads: Bool, publishes: Bool)] = [
+            ([], true, false), ([("Sec-Fetch-Site", "none")], true, false),
+            ([("Sec-Fetch-Site", "same-origin")], true, false), ([("Sec-Fetch-Site", "same-site")], false, false),
+            ([("Sec-Fetch-Site", "cross-site")], false, false), ([("Sec-Fetch-Site", "something-new")], false, false),
+            ([("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")], false, false),
+            ([("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")], false, false),
+            ([("Origin", "https://a.example"), ("Sec-Fetch-Site", "same-site")], true, true),
+            ([("Origin", "https://a.example"), ("Sec-Fetch-Site", "cross-site")], true, true),
+            ([("Origin", "https://a.example")], true, true), ([("Origin", "https://evil.example")], false, false),
+            ([("Origin", "null")], false, false),
+            ([("Origin", "null"), ("Sec-Fetch-Site", "cross-site")], false, false),
+            ([("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")], false, false),
+            ([("Origin", "https://a.example"), ("Origin", "https://a.example")], false, false),
         ]
 
         @Test(
-            "A token in a cookie counts only where no page of a stranger can have made the request",
+            "A token in a cookie opens a stream where no stranger's page can have asked, and publishes only by the POST of a page that is named",
             .timeLimit(.minutes(1)))
         func cookies() async throws {
             let guarded = try await GuardedNode(BrowserRulesTests.origins)
@@ -131,14 +162,43 @@ extension NodeTests {
             for test in BrowserRulesTests.cookieCases {
                 let stream = try await Knock(guarded.port, "/events?topic=secret", headers: test.headers + json)
                 stream.close()
-                #expect(stream.fate == (test.isTaken ? .stream : .answered(403)), "\(test.headers)")
+                #expect(stream.fate == (test.reads ? .stream : .answered(403)), "\(test.headers)")
                 let publish = try await Knock(
                     guarded.port, "/publish", method: "POST", headers: test.headers + json,
                     body: Array(#"{"topic":"a","data":"x"}"#.utf8))
-                #expect(publish.fate == .answered(test.isTaken ? 200 : 403), "\(test.headers)")
-                let push = try await Knock(
-                    guarded.port, "/push?client_id=a&message=m", headers: test.headers + json)
-                #expect(push.fate == .answered(test.isTaken ? 200 : 403), "\(test.headers)")
+                #expect(publish.fate == .answered(test.publishes ? 200 : 403), "\(test.headers)")
+                let form = try await Knock(
+                    guarded.port, "/push?client_id=a&message=m", method: "POST", headers: test.headers + json, body: [])
+                #expect(form.fate == .answered(test.publishes ? 200 : 403), "\(test.headers)")
+                // Whatever the browser says: a link or a redirect is a GET.
+                let push = try await Knock(guarded.port, "/push?client_id=a&message=m", headers: test.headers + json)
+                #expect([401, 403].contains(push.answer?.status), "\(test.headers)")
+                let disconnect = try await Knock(
+                    guarded.port, "/clients/a", method: "DELETE", headers: test.headers + json)
+                #expect([401, 403].contains(disconnect.answer?.status), "\(test.headers)")
+            }
+        }
+
+        @Test(
+            "In open mode with a list a link, an image or a mail publishes nothing; a page of the list and a POST do",
+            .timeLimit(.minutes(1)))
+        func openWithList() async throws {
+            let node = try await NodeProcess(["--origin", "https://a.example"])
+            let cases: [(headers: [(String, String)], get: Int, post: Int)] = [
+                ([], 403, 200), ([("Referer", "http://evil.example/")], 403, 200),
+                ([("Sec-Fetch-Site", "none"), ("Sec-Fetch-Mode", "navigate")], 403, 200),
+                ([("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")], 403, 200),
+                ([("Sec-Fetch-Site", "cross-site")], 403, 403), ([("Sec-Fetch-Site", "same-origin")], 200, 200),
+                ([("Origin", "https://a.example")], 200, 200), ([("Origin", "https://evil.example")], 403, 403),
+                ([("Origin", "http://127.0.0.1:\(node.port)")], 200, 200),
+            ]
+            for test in cases {
+                for (method, status) in [("GET", test.get), ("POST", test.post)] {
+                    let knock = try await Knock(
+                        node.port, "/push?client_id=a&message=m", method: method, headers: test.headers,
+                        body: method == "POST" ? [] : nil)
+                    #expect(knock.fate == .answered(status), "\(method) \(test.headers)")
+                }
             }
         }
 
@@ -245,6 +305,8 @@ extension NodeTests {
             // What the hashes don't cover the browser would not run.
             #expect(!answer.text.contains(/<[a-z][^>]* (on[a-z]+|style)=/.ignoresCase()))
             #expect(!answer.text.contains(/(src|href)="?(https?:)?\/\//.ignoresCase()))
+            // A proxy may have put the page below a path: it asks for nothing by an absolute one.
+            #expect(!answer.text.contains(/["'`(=]\/[a-z]/))
             #expect(answer["X-Frame-Options"] == "DENY")
         }
 

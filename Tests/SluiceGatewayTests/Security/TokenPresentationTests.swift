@@ -5,7 +5,7 @@ import Testing
 extension NodeTests {
     @Suite("finds a request's token")
     struct TokenPresentationTests {
-        /// What is given where, `+` a good token and `-` one that isn't; the first in the order header, cookie, query
+        /// What is given where, `+` a good token and `-` one that isn't; the first in the order header, query, cookie
         /// decides.
         private struct Presentation {
             let header: String?
@@ -33,7 +33,7 @@ extension NodeTests {
             Presentation(nil, nil, "access_token=+&access_token=+", 400),
             Presentation("Bearer +", "sluice_token=-", "token=-", 200),
             Presentation("Bearer -", "sluice_token=+", "token=+", 401),
-            Presentation(nil, "sluice_token=+", "token=-", 200), Presentation(nil, "sluice_token=-", "token=+", 401),
+            Presentation(nil, "sluice_token=+", "token=-", 401), Presentation(nil, "sluice_token=-", "token=+", 200),
             Presentation(nil, "sluice_token=", "token=+", 200),
             Presentation(nil, nil, "access_token=+&token=-", 200),
             Presentation(nil, nil, "access_token=-&token=+", 401),
@@ -42,7 +42,7 @@ extension NodeTests {
         ]
 
         @Test(
-            "The header comes before the cookie and that before the query; a bad token is not made good by another",
+            "The header comes before the query and that before the cookie; a bad token is not made good by another",
             .timeLimit(.minutes(1)))
         func precedence() async throws {
             let guarded = try await GuardedNode()
@@ -60,6 +60,41 @@ extension NodeTests {
                 knock.close()
                 #expect((knock.answer?.status ?? 0) == presentation.status, "\(presentation)")
                 #expect((knock.fate == .stream) == (presentation.status == 200), "\(presentation)")
+            }
+        }
+
+        @Test(
+            "A token in a URL is for streams: what publishes or disconnects wants it in the header, or a page's POST in the cookie",
+            .timeLimit(.minutes(1)))
+        func places() async throws {
+            let guarded = try await GuardedNode()
+            let token = try #require(try await Visitor.admin.token())
+            let origin = ("Origin", "http://127.0.0.1:\(guarded.port)")
+            let json = #"{"topic":"news","data":"x"}"#
+            // Statuses with the token in the header, the query, the cookie, and the cookie with the page's origin.
+            let routes: [(method: String, target: String, body: String?, statuses: [Int])] = [
+                ("GET", "/events?topic=secret", nil, [200, 200, 200, 200]),
+                ("HEAD", "/sse?client_id=bob", nil, [200, 200, 200, 200]),
+                ("GET", "/stream?user_id=bob", nil, [200, 200, 200, 200]),
+                ("POST", "/publish?", json, [200, 401, 403, 200]),
+                ("POST", "/push?client_id=bob&message=m", "", [200, 401, 403, 200]),
+                ("GET", "/push?client_id=bob&message=m", nil, [200, 401, 401, 401]),
+                ("DELETE", "/clients/bob?seconds=1", nil, [200, 401, 401, 401]),
+            ]
+            for route in routes {
+                let places: [(String, [(String, String)])] = [
+                    ("", [("Authorization", "Bearer \(token)")]), ("&access_token=\(token)", []),
+                    ("", [("Cookie", "sluice_token=\(token)")]), ("", [("Cookie", "sluice_token=\(token)"), origin]),
+                ]
+                var statuses: [Int] = []
+                for (query, headers) in places {
+                    let knock = try await Knock(
+                        guarded.port, route.target + query, method: route.method, headers: headers,
+                        body: route.body.map { Array($0.utf8) })
+                    knock.close()
+                    statuses.append(knock.answer?.status ?? 0)
+                }
+                #expect(statuses == route.statuses, "\(route.method) \(route.target)")
             }
         }
 
