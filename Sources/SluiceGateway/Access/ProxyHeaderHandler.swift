@@ -41,6 +41,11 @@ package final class ProxyHeaderHandler: ChannelInboundHandler, RemovableChannelH
         case .complete(let length, let source):
             state = .done
             if let source { context.fireUserInboundEventTriggered(ProxyHeader.Source(address: source)) }
+            // Its address may have no room for it, and what it has sent already is not to be carried out.
+            guard context.channel.isActive else {
+                state = .refused
+                return
+            }
             buffer.moveReaderIndex(forwardBy: length)
             if buffer.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(buffer)) }
             context.pipeline.syncOperations.removeHandler(self, promise: nil)

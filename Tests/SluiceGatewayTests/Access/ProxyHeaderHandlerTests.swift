@@ -26,9 +26,11 @@ struct ProxyHeaderHandlerTests {
         typealias InboundIn = ByteBuffer
 
         private let seen: Seen
+        private let refuses: Bool
 
-        init(seen: Seen) {
+        init(seen: Seen, refuses: Bool) {
             self.seen = seen
+            self.refuses = refuses
         }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -42,6 +44,7 @@ struct ProxyHeaderHandlerTests {
                 $0.sources.append(source.address)
                 $0.textBefore = $0.text
             }
+            if refuses { context.close(promise: nil) }
         }
 
         func channelInactive(context: ChannelHandlerContext) {
@@ -49,7 +52,9 @@ struct ProxyHeaderHandlerTests {
         }
     }
 
-    private func connected(_ body: (RawSocket, Seen, any Channel) async throws -> Void) async throws {
+    private func connected(
+        refuses: Bool = false, _ body: (RawSocket, Seen, any Channel) async throws -> Void
+    ) async throws {
         let seen = Seen()
         let accepted = Mutex<(any Channel)?>(nil)
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -58,7 +63,7 @@ struct ProxyHeaderHandlerTests {
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([
                         ProxyHeaderHandler(onRefusal: { _ in seen.record.withLock { $0.refusals += 1 } }),
-                        Witness(seen: seen),
+                        Witness(seen: seen, refuses: refuses),
                     ])
                 }
             }
@@ -118,6 +123,20 @@ struct ProxyHeaderHandlerTests {
                     #expect($0.refusals == 1)
                     #expect($0.text == "")
                     #expect($0.sources.isEmpty)
+                }
+            }
+        }
+    }
+
+    @Test("whose address is refused is closed, and nobody sees what it has sent behind the header")
+    func refusedAddress() async throws {
+        for header in [line, ProxyHeaderTests.block(0x21, 0x11, ProxyHeaderTests.addresses4)] {
+            try await connected(refuses: true) { socket, seen, _ in
+                try await socket.send(header + Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8))
+                #expect(await eventually { seen.record.withLock { $0.isClosed } })
+                seen.record.withLock {
+                    #expect($0.sources.count == 1)
+                    #expect($0.text == "")
                 }
             }
         }
