@@ -90,7 +90,7 @@ extension ClusterTests {
             #expect(
                 await stream.waits { $0.events.first?.type == "checkpoint" && $0.comments > 0 && $0.retries.count == 1 }
             )
-            #expect(stream.now.answer?["Content-Type"] == "text/event-stream")
+            #expect(stream.now.answer?["Content-Type"] == "text/event-stream; charset=utf-8")
             #expect(stream.now.answer?["Cache-Control"] == "no-cache, no-store, no-transform")
             for (method, target, status) in [
                 ("GET", "/events", 400), ("GET", "/nothing", 404), ("DELETE", "/publish", 405),

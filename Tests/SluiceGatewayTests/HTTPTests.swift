@@ -18,7 +18,7 @@ extension NodeTests {
             }
             let stream = try await request(test.port, "HEAD", "/events?topic=a")
             #expect(stream.status == 200)
-            #expect(stream["Content-Type"] == "text/event-stream")
+            #expect(stream["Content-Type"] == "text/event-stream; charset=utf-8")
             #expect(try await request(test.port, "HEAD", "/events").status == 400)
         }
 
@@ -63,7 +63,8 @@ extension NodeTests {
             try await connection.send("GET /events?topic=a&checkpoints=0 HTTP/1.1\r\nHost: a\r\n\r\n")
             let bytes = try #require(try await connection.socket.receive())
             #expect(
-                String(decoding: bytes, as: UTF8.self).hasPrefix("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream"))
+                String(decoding: bytes, as: UTF8.self)
+                    .hasPrefix("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"))
         }
 
         @Test("A request is understood however its bytes are cut", .timeLimit(.minutes(1)))

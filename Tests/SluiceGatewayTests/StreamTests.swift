@@ -23,7 +23,7 @@ extension NodeTests {
             let head = try #require(now.answer)
             #expect(head.version == (stage.transport.isHTTP2 ? "HTTP/2" : "HTTP/1.1"))
             #expect(head.status == 200)
-            #expect(head["Content-Type"] == "text/event-stream")
+            #expect(head["Content-Type"] == "text/event-stream; charset=utf-8")
             #expect(head["Cache-Control"] == "no-cache, no-store, no-transform")
             #expect(head["X-Accel-Buffering"] == "no")
             #expect(head["X-Content-Type-Options"] == "nosniff")
@@ -178,7 +178,7 @@ extension NodeTests {
             for _ in 0..<3 { open.append(try await test.stream("/events?topic=a")) }
             let answer = try await request(test.port, "GET", "/events?topic=a")
             #expect(answer.status == 200)
-            #expect(answer["Content-Type"] == "text/event-stream")
+            #expect(answer["Content-Type"] == "text/event-stream; charset=utf-8")
             #expect(answer.text.wholeMatch(of: /retry: \d+\n:\n/) != nil, "\(answer.text)")
             #expect(try await test.node.metric("streams_shed_total") == 1)
             try await test.publish(#"{"all":true,"data":"x"}"#)

@@ -9,6 +9,8 @@ package struct Answer: Sendable {
     package var contentType: String?
     package var body = ByteBuffer()
     package var isProblem = false
+    /// It stands for one whose length nobody knows, as the answer to HEAD does for a stream.
+    package var isOpenEnded = false
 
     package init(status: HTTPResponseStatus = .ok, contentType: String? = nil, body: String = "") {
         self.status = status
@@ -32,7 +34,22 @@ package struct Answer: Sendable {
 
     /// A stream that is over at once: what an `EventSource` is sent away with, because any status but 200 ends it for good.
     package init(stream lines: String) {
-        self.init(contentType: "text/event-stream", body: lines)
+        self.init(contentType: StreamHead.contentType, body: lines)
         headers = [("Cache-Control", "no-cache, no-store, no-transform"), ("X-Accel-Buffering", "no")]
+    }
+
+    /// - Parameters:
+    ///   - common: the fields that all answers have, and those for the page that asked.
+    ///   - closes: this is the last answer of an HTTP/1 connection.
+    package func head(_ version: HTTPVersion, common: [(String, String)], closes: Bool) -> HTTPResponseHead {
+        var head = HTTPResponseHead(version: version, status: status)
+        for (name, value) in common + headers { head.headers.add(name: name, value: value) }
+        head.headers.add(name: "Date", value: HTTPDate.now())
+        if let contentType { head.headers.add(name: "Content-Type", value: contentType) }
+        if status != .noContent, !isOpenEnded {
+            head.headers.add(name: "Content-Length", value: String(body.readableBytes))
+        }
+        if closes { head.headers.add(name: "Connection", value: "close") }
+        return head
     }
 }

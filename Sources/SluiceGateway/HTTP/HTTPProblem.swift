@@ -54,7 +54,8 @@ package struct HTTPProblem: Error, Equatable {
         message: "the request's header is larger than this gateway takes")
 
     package static func unauthorized(_ message: String) -> HTTPProblem {
-        HTTPProblem(status: .unauthorized, code: "unauthorized", message: message)
+        HTTPProblem(
+            status: .unauthorized, code: "unauthorized", message: message, headers: [("WWW-Authenticate", "Bearer")])
     }
 
     package static let tokenNeeded = unauthorized(

@@ -20,7 +20,7 @@ package struct Request {
     package func carryOut() throws(HTTPProblem) -> Outcome {
         if head.method == .OPTIONS { return .answer(Preflight.answer(to: head, methods: visit.route.methods)) }
         return switch visit.route {
-        case .health: .answer(Answer(text: "ok\n"))
+        case .server, .health: .answer(Answer(text: "ok\n"))
         case .readiness: .answer(readiness)
         case .metrics: .answer(metrics)
         case .page: .answer(Page.answer)
@@ -46,7 +46,11 @@ package struct Request {
         if request.targets.isEmpty, !grant.maySubscribeToSomething, !anonymous.maySubscribeToSomething {
             throw visit.refused("the token does not subscribe to anything")
         }
-        if head.method == .HEAD { return .answer(Answer(stream: "")) }
+        if head.method == .HEAD {
+            var answer = Answer(stream: "")
+            answer.isOpenEnded = true
+            return .answer(answer)
+        }
         var request = request
         request.timeLeft = grant.expiry.map { .milliseconds($0 - Int64(clamping: WallClock.milliseconds())) }
         let owner = grant.client.flatMap { try? Target.client($0) }

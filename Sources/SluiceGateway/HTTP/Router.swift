@@ -20,6 +20,7 @@ package enum Router: Sendable {
 
     private func route(_ path: Substring) throws(HTTPProblem) -> Route {
         switch (self, path) {
+        case (_, "*"): .server
         case (_, "/healthz"): .health
         case (_, "/readyz"): .readiness
         case (.admin, "/metrics"): .metrics
@@ -49,6 +50,8 @@ package enum Router: Sendable {
 
 /// One thing that can be asked of a node.
 package enum Route: Equatable, Sendable {
+    /// `OPTIONS *`: the node as a whole (RFC 9110 §9.3.7).
+    case server
     case health
     case readiness
     case metrics
@@ -63,6 +66,7 @@ package enum Route: Equatable, Sendable {
 
     package var methods: [HTTPMethod] {
         switch self {
+        case .server: [.OPTIONS]
         case .health, .readiness, .metrics, .page, .stream: [.GET, .HEAD, .OPTIONS]
         case .publish: [.POST, .OPTIONS]
         case .push: [.GET, .POST, .OPTIONS]
@@ -73,7 +77,7 @@ package enum Route: Equatable, Sendable {
     /// Whether it matters who asks. The others say the same to everybody.
     package var needsGrant: Bool {
         switch self {
-        case .health, .readiness, .metrics, .page: false
+        case .server, .health, .readiness, .metrics, .page: false
         case .stream, .publish, .push, .client: true
         }
     }
@@ -92,7 +96,7 @@ package enum Route: Equatable, Sendable {
     /// Load balancers ask for these by address, and no page has a use for them.
     package var isForEveryHost: Bool {
         switch self {
-        case .health, .readiness, .metrics: true
+        case .server, .health, .readiness, .metrics: true
         default: false
         }
     }

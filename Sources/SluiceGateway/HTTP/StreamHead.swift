@@ -4,8 +4,11 @@ import NIOHTTP1
 /// The response head of a stream: as the bytes that go out on HTTP/1, and as fields for HTTP/2.
 ///
 /// The bytes are written by hand, because by then NIO's HTTP handlers have left the pipeline. What each line is for: no
-/// cache and no transformation on the way; nginx must not buffer; the type is taken literally.
+/// cache and no transformation on the way; nginx must not buffer; some clients decode as Latin-1 what names no charset; and
+/// the connection ends with the stream, so that nobody sends another request on it.
 package struct StreamHead: Sendable {
+    package static let contentType = "text/event-stream; charset=utf-8"
+
     private let chunked: String
     private let plain: String
     private let noContent: String
@@ -16,11 +19,11 @@ package struct StreamHead: Sendable {
         let common = ResponseHeaders.common(nodeID: nodeID)
         let stream =
             [
-                ("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache, no-store, no-transform"),
+                ("Content-Type", StreamHead.contentType), ("Cache-Control", "no-cache, no-store, no-transform"),
                 ("X-Accel-Buffering", "no"),
             ] + common
         let lines = stream.map { "\($0.0): \($0.1)\r\n" }.joined()
-        chunked = "HTTP/1.1 200 OK\r\n\(lines)Transfer-Encoding: chunked\r\n"
+        chunked = "HTTP/1.1 200 OK\r\n\(lines)Transfer-Encoding: chunked\r\nConnection: close\r\n"
         plain = "HTTP/1.1 200 OK\r\n\(lines)Connection: close\r\n"
         let every = common.map { "\($0.0): \($0.1)\r\n" }.joined()
         noContent = "HTTP/1.1 204 No Content\r\n\(every)Cache-Control: no-store\r\nConnection: close\r\n"
@@ -39,13 +42,14 @@ package struct StreamHead: Sendable {
     }
 
     private static func finished(_ lines: String, _ extra: [(String, String)]) -> String {
-        lines + extra.map { "\($0.0): \($0.1)\r\n" }.joined() + "\r\n"
+        lines + extra.map { "\($0.0): \($0.1)\r\n" }.joined() + "Date: \(HTTPDate.now())\r\n\r\n"
     }
 
     /// The same for HTTP/2.
     package func head(_ status: HTTPResponseStatus, extra: [(String, String)]) -> HTTPResponseHead {
         var headers = status == .noContent ? noContentFields : fields
         for (name, value) in extra { headers.add(name: name, value: value) }
+        headers.add(name: "Date", value: HTTPDate.now())
         return HTTPResponseHead(version: .http2, status: status, headers: headers)
     }
 }

@@ -110,23 +110,73 @@ extension NodeTests {
                 let isReadable = get.status != 405
                 #expect(head.status == get.status, "\(target)")
                 #expect(
-                    head.fields.map { "\($0.name): \($0.value)" }.sorted()
-                        == get.fields.map { "\($0.name): \($0.value)" }.sorted() || !isReadable, "\(target)")
+                    RequestHygieneTests.lines(head) == RequestHygieneTests.lines(get) || !isReadable, "\(target)")
             }
+        }
+
+        /// All but the time.
+        private static func lines(_ answer: HTTPAnswer) -> [String] {
+            answer.fields.filter { $0.name != "Date" }.map { "\($0.name): \($0.value)" }.sorted()
+        }
+
+        @Test(
+            "HEAD of a stream names the stream's type and no length, and leaves the connection open",
+            .timeLimit(.minutes(1)))
+        func headOfStream() async throws {
+            let test = try await TestNode.start(.memory)
+            let stream = try await test.stream("/events?topic=a")
+            let connection = try await HTTPConnection(port: test.port)
+            for _ in 0..<2 {
+                try await connection.send("HEAD /events?topic=a HTTP/1.1\r\nHost: a\r\n\r\n")
+                let head = try await connection.receive(method: "HEAD")
+                #expect(head.status == 200)
+                #expect(head["Content-Type"] == stream.now.answer?["Content-Type"])
+                #expect(head["Cache-Control"] == stream.now.answer?["Cache-Control"])
+                #expect(head["Content-Length"] == nil && head["Transfer-Encoding"] == nil)
+            }
+        }
+
+        /// RFC 9110 §6.6.1: an answer of a server with a clock; §15.5.2: a 401.
+        @Test(
+            "Every answer has a Date, a 401 names its scheme, and a stream says that its connection ends with it",
+            .timeLimit(.minutes(1)), arguments: [Transport.http10, .http11, .h2c])
+        func mandatoryFields(transport: Transport) async throws {
+            let directory = try Repository.temporaryDirectory()
+            defer { try? FileManager.default.removeItem(atPath: directory) }
+            let key = "\(directory)/key"
+            try String(repeating: "k", count: 40).write(toFile: key, atomically: true, encoding: .utf8)
+            let test = try await TestNode.start(
+                .memory, over: transport, ["--auth", "jwt", "--jwt-key", key, "--anonymous", "*"])
+            let stream = try await test.stream("/events?topic=a")
+            var answers = [try #require(stream.now.answer)]
+            for (method, target) in [
+                ("GET", "/"), ("GET", "/healthz"), ("HEAD", "/events?topic=a"), ("OPTIONS", "/publish"),
+                ("POST", "/publish"), ("GET", "/nothing"), ("PUT", "/"),
+            ] { answers.append(try await test.request(method, target)) }
+            #expect(answers.map(\.status) == [200, 200, 200, 200, 204, 401, 404, 405])
+            for answer in answers {
+                let dates = answer.all("Date")
+                #expect(dates.count == 1)
+                #expect(dates.first?.wholeMatch(of: /\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT/) != nil)
+                #expect((answer["WWW-Authenticate"] == "Bearer") == (answer.status == 401))
+            }
+            #expect(answers[0]["Content-Type"] == "text/event-stream; charset=utf-8")
+            #expect((answers[0]["Connection"] == "close") == !transport.isHTTP2)
         }
 
         @Test("Every route names its methods to OPTIONS, and to whom comes with another", .timeLimit(.minutes(1)))
         func methods() async throws {
             let test = try await TestNode.start(.memory)
             let routes = [
-                "/": "GET, HEAD, OPTIONS", "/healthz": "GET, HEAD, OPTIONS", "/readyz": "GET, HEAD, OPTIONS",
+                "*": "OPTIONS", "/": "GET, HEAD, OPTIONS", "/healthz": "GET, HEAD, OPTIONS",
+                "/readyz": "GET, HEAD, OPTIONS",
                 "/events?topic=a": "GET, HEAD, OPTIONS", "/sse?client_id=a": "GET, HEAD, OPTIONS",
                 "/publish": "POST, OPTIONS", "/push": "GET, POST, OPTIONS", "/clients/c": "DELETE, OPTIONS",
             ]
             for (target, allowed) in routes {
                 let options = try await request(test.port, "OPTIONS", target)
                 #expect(options.status == 204 && options["Allow"] == allowed, "\(target)")
-                for method in ["TRACE", "PATCH", "CONNECT"] {
+                for method in ["TRACE", "PATCH", "CONNECT"] where target != "*" {
                     let answer = try await request(test.port, method, target)
                     #expect(answer.status == 405 && answer["Allow"] == allowed, "\(method) \(target)")
                 }

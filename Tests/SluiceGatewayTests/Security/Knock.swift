@@ -50,7 +50,7 @@ struct Knock: Sendable {
         if answer["Transfer-Encoding"] == "chunked" { return (answer, .stream) }
         let length = isHead ? 0 : answer["Content-Length"].flatMap { Int($0) } ?? 0
         while answer.body.count < length, let more = try await socket.receive() { answer.body += more }
-        guard answer.status == 200, answer["Content-Type"] == "text/event-stream", !isHead else {
+        guard answer.status == 200, answer["Content-Type"] == "text/event-stream; charset=utf-8", !isHead else {
             return (answer, .answered(answer.status))
         }
         let isWhole = answer.text.contains(/^retry: \d+\n/) && answer.body.count == length
