@@ -2,17 +2,50 @@
 import NIOCore
 import NIOHTTP2
 
-/// Closes an HTTP/2 connection whose peer breaks the protocol: NIO says GOAWAY (RFC 9113 §5.4.1), and leaves the rest
-/// to the last handler.
+/// Closes an HTTP/2 connection whose peer breaks the protocol, or has the node work for nothing (``HTTP2Allowance``).
 ///
-/// What is wrong with one request only was answered by RST_STREAM, and the connection's other streams go on.
+/// What breaks the connection NIO has answered with GOAWAY (RFC 9113 §5.4.1), and leaves the rest to the last handler. What
+/// is wrong with one request only was answered by RST_STREAM, and the connection's other streams go on.
 package final class ConnectionErrorHandler: ChannelInboundHandler {
     package typealias InboundIn = HTTP2Frame
+    package typealias OutboundOut = HTTP2Frame
 
-    package init() {}
+    private var allowance: HTTP2Allowance
+    private var lastStream = HTTP2StreamID.rootStream
+
+    package init(allowance: HTTP2Allowance) {
+        self.allowance = allowance
+    }
+
+    package func streamOpened(_ id: HTTP2StreamID) {
+        lastStream = max(lastStream, id)
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data).payload {
+        case .ping, .settings, .priority, .alternativeService, .origin: use(.control, context: context)
+        case .data, .headers, .rstStream, .goAway, .pushPromise, .windowUpdate: break
+        }
+    }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is AbandonedRequest { use(.abandoned, context: context) }
+        context.fireUserInboundEventTriggered(event)
+    }
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if !ConnectionErrorHandler.isOfOneStream(error) { context.close(promise: nil) }
+        guard ConnectionErrorHandler.isOfOneStream(error) else { return context.close(promise: nil) }
+        use(.malformed, context: context)
+    }
+
+    /// Names the last stream that was taken, so that a peer does not repeat what was carried out.
+    private func use(_ kind: HTTP2Allowance.Kind, context: ChannelHandlerContext) {
+        guard !allowance.take(kind, now: .now()), context.channel.isActive else { return }
+        let goodbye = HTTP2Frame(
+            streamID: .rootStream,
+            payload: .goAway(lastStreamID: lastStream, errorCode: .enhanceYourCalm, opaqueData: nil))
+        context.writeAndFlush(wrapOutboundOut(goodbye), promise: nil)
+        context.close(promise: nil)
     }
 
     /// A malformed request (RFC 9113 §8.1.1), a body that is not as long as its head says, or a frame at the wrong time.

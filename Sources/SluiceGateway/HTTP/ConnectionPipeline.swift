@@ -17,8 +17,8 @@ package struct ConnectionPipeline: Sendable {
     /// What one HTTP/2 stream may have waiting here for its window, in bytes; beyond it the stream is a slow reader.
     private static let streamBufferBytes = 32 << 10
     private static let bodyWindowBytes = 64 << 10
-    /// PING, SETTINGS, PRIORITY; Firefox sends some of the last with each stream.
-    private static let controlFramesMax = 1000
+    /// Empty DATA frames in a row that end nothing: some proxies send a few.
+    private static let emptyDataFramesMax = 100
 
     let router: Router
     let node: Node
@@ -84,7 +84,10 @@ package struct ConnectionPipeline: Sendable {
         limits.maxHeaderFieldSize = max(node.settings.headerBytesMax, node.settings.targetBytesMax)
         limits.maxHeaderListSize = node.settings.headerListBytesMax
         limits.maxHeaderFieldCount = node.settings.headerCountMax
-        let encoder = HTTPResponseEncoder()
+        // Every answer says its length itself, and the answer to HEAD for a stream has none.
+        var encoding = HTTPResponseEncoder.Configuration()
+        encoding.automaticallySetFramingHeaders = false
+        let encoder = HTTPResponseEncoder(configuration: encoding)
         let decoder = ByteToMessageHandler(
             HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits))
         let pipelining = HTTPServerPipelineHandler()
@@ -103,25 +106,19 @@ package struct ConnectionPipeline: Sendable {
                 maxIdleTime: nil, maxAge: nil, maxGraceTime: node.settings.drain + ConnectionGuard.farewell,
                 keepalive: .init(
                     pingInterval: ConnectionPipeline.pingInterval, ackTimeout: ConnectionPipeline.pingTimeout)))
-        var connection = NIOHTTP2Handler.ConnectionConfiguration()
-        connection.initialSettings = [
-            HTTP2Setting(parameter: .maxConcurrentStreams, value: node.settings.http2StreamsMax),
-            HTTP2Setting(parameter: .maxHeaderListSize, value: node.settings.headerListBytesMax),
-        ]
-        connection.controlFrameRateLimit.maximumCount = ConnectionPipeline.controlFramesMax
-        connection.targetWindowSize = ConnectionPipeline.bodyWindowBytes
-        var stream = NIOHTTP2Handler.StreamConfiguration()
-        stream.outboundBufferSizeHighWatermark = ConnectionPipeline.streamBufferBytes
-        stream.outboundBufferSizeLowWatermark = ConnectionPipeline.streamBufferBytes / 2
-        stream.targetWindowSize = ConnectionPipeline.bodyWindowBytes
-        let bound = NIOLoopBound((shard: shard, watch: watch), eventLoop: channel.eventLoop)
+        let errors = ConnectionErrorHandler(
+            allowance: HTTP2Allowance(streamsMax: node.settings.http2StreamsMax, now: .now()))
+        let bound = NIOLoopBound((shard: shard, watch: watch, errors: errors), eventLoop: channel.eventLoop)
         let handler = NIOHTTP2Handler(
-            mode: .server, eventLoop: channel.eventLoop, connectionConfiguration: connection,
-            streamConfiguration: stream, streamDelegate: OrderedStreamDelegate(manager.http2StreamDelegate)
+            mode: .server, eventLoop: channel.eventLoop, connectionConfiguration: connectionConfiguration,
+            streamConfiguration: streamConfiguration, streamDelegate: OrderedStreamDelegate(manager.http2StreamDelegate)
         ) { [router, node] child in
             child.eventLoop.makeCompletedFuture {
-                let (shard, watch) = bound.value
+                let (shard, watch, errors) = bound.value
                 watch.streamOpened()
+                if let id = try child.syncOptions?.getOption(HTTP2StreamChannelOptions.streamID) {
+                    errors.streamOpened(id)
+                }
                 child.closeFuture.whenComplete { _ in bound.value.watch.streamClosed() }
                 let handler = RequestHandler(
                     node: node, shard: shard, router: router, transport: .http2, watch: watch)
@@ -131,8 +128,38 @@ package struct ConnectionPipeline: Sendable {
             }
         }
         try channel.pipeline.syncOperations.addHandlers([
-            FlushCollector(), handler, manager, ConnectionErrorHandler(),
+            FlushCollector(), handler, manager, errors,
         ])
         shard.joined(channel)
+    }
+
+    private var connectionConfiguration: NIOHTTP2Handler.ConnectionConfiguration {
+        var connection = NIOHTTP2Handler.ConnectionConfiguration()
+        connection.initialSettings = [
+            HTTP2Setting(parameter: .maxConcurrentStreams, value: node.settings.http2StreamsMax),
+            HTTP2Setting(parameter: .maxHeaderListSize, value: node.settings.headerListBytesMax),
+        ]
+        connection.targetWindowSize = ConnectionPipeline.bodyWindowBytes
+        connection.maximumSequentialEmptyDataFrames = ConnectionPipeline.emptyDataFramesMax
+        // What is still under way for a stream that was reset and forgotten breaks the whole connection: all that a client
+        // may have open can be refused while their bodies are on the way.
+        connection.maximumRecentlyResetStreams = max(256, node.settings.http2StreamsMax * 2)
+        // Empty windows: HTTP2Allowance counts what NIO would, and tells the peer what was taken, which NIO does not.
+        connection.controlFrameRateLimit.maximumCount = 1
+        connection.controlFrameRateLimit.windowLength = .nanoseconds(-1)
+        connection.maximumConnectionGlitches = .max
+        return connection
+    }
+
+    private var streamConfiguration: NIOHTTP2Handler.StreamConfiguration {
+        var stream = NIOHTTP2Handler.StreamConfiguration()
+        stream.outboundBufferSizeHighWatermark = ConnectionPipeline.streamBufferBytes
+        stream.outboundBufferSizeLowWatermark = ConnectionPipeline.streamBufferBytes / 2
+        stream.targetWindowSize = ConnectionPipeline.bodyWindowBytes
+        stream.streamResetFrameRateLimit.maximumCount = 1
+        stream.streamResetFrameRateLimit.windowLength = .nanoseconds(-1)
+        stream.streamErrorRateLimit.maximumCount = 1
+        stream.streamErrorRateLimit.windowLength = .nanoseconds(-1)
+        return stream
     }
 }

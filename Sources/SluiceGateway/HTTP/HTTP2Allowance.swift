@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+
+/// What the peer of one HTTP/2 connection may have the node do for nothing, in a second.
+///
+/// NIO counts all resets, and cuts the connection at the 201st within 30 s. But a load balancer brings many clients over one
+/// connection, and each of them that leaves its stream is a reset: only a request that never got an answer was for nothing.
+package struct HTTP2Allowance {
+    package enum Kind {
+        /// A request that was reset, by either side, before its answer began (CVE-2023-44487, CVE-2025-8671).
+        case abandoned
+        /// A frame that is wrong for its stream.
+        case malformed
+        /// PING, SETTINGS, PRIORITY. Go's client sends a PING with each reset, Firefox PRIORITY with each stream.
+        case control
+    }
+
+    private static let malformedMax = 100
+    private static let controlMax = 1000
+
+    private var abandoned: TokenBucket
+    private var malformed: TokenBucket
+    private var control: TokenBucket
+
+    /// - Parameter streamsMax: how many streams the connection may have at once. All their clients may leave together, and
+    ///   those that have taken their places as well.
+    package init(streamsMax: Int, now: NIODeadline) {
+        abandoned = TokenBucket(rate: max(streamsMax, 1) * 2, now: now)
+        malformed = TokenBucket(rate: HTTP2Allowance.malformedMax, now: now)
+        control = TokenBucket(rate: HTTP2Allowance.controlMax, now: now)
+    }
+
+    /// - Returns: whether the peer may go on.
+    package mutating func take(_ kind: Kind, now: NIODeadline) -> Bool {
+        switch kind {
+        case .abandoned: abandoned.take(now: now)
+        case .malformed: malformed.take(now: now)
+        case .control: control.take(now: now)
+        }
+    }
+}
+
+/// Told to an HTTP/2 connection by the channel of a stream that ended before its answer began.
+package struct AbandonedRequest {
+    package static func report(on stream: any Channel) {
+        stream.parent?.pipeline.fireUserInboundEventTriggered(AbandonedRequest())
+    }
+}
