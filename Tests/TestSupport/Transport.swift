@@ -13,7 +13,7 @@ package enum Transport: String, CaseIterable, Sendable {
     package var isHTTP2: Bool { self == .tlsHTTP2 || self == .h2c }
 
     /// In the request line.
-    var version: String { self == .http10 ? "1.0" : "1.1" }
+    package var version: String { self == .http10 ? "1.0" : "1.1" }
 
     /// A connection, ready for the bytes of HTTP.
     ///

@@ -8,8 +8,14 @@ import NIOTLS
 /// What a stranger can do without a word must be bounded: a connection that says nothing, a handshake or a head that
 /// comes a byte a second (slow-loris). Looked at by its shard's timer, because a timer of its own would be dear where
 /// thousands of connections come at once.
-package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHandler, Watched {
+///
+/// Of HTTP/1 it also decides what the decoder gets: nothing ahead of an answer that is still to be given (see ``Intake``),
+/// and nothing any more of a connection that only waits for its last answer to arrive (see ``linger(isCut:now:)``).
+package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler, Watched {
     package typealias InboundIn = ByteBuffer
+    package typealias InboundOut = ByteBuffer
+    package typealias OutboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
 
     private enum Phase: Equatable {
         case handshake
@@ -17,15 +23,24 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
         /// A request is read or answered; whoever does that has its own limits.
         case request
         case idle
+        /// The last answer has left, and what still comes is dropped.
+        case lingering(until: NIODeadline)
     }
 
     /// How long an HTTP/2 connection that is told to go may take, where no stream holds it.
     package static let farewell = TimeAmount.seconds(5)
+    /// How long a connection may be quiet while its client has still to take the last answer: a client that was answered
+    /// before it had sent everything, and any other.
+    private static let lingerPauses = (cut: TimeAmount.seconds(5), whole: TimeAmount.seconds(1))
+    private static let lingerTime = TimeAmount.seconds(30)
+    /// What is read and dropped meanwhile, in bytes.
+    private static let lingerBytesMax = 32 << 20
 
     /// The other end: the socket's, or what a proxy's header says.
     package private(set) var peer: NetworkAddress?
     private let node: Node
     private weak var channel: (any Channel)?
+    private var context: ChannelHandlerContext?
     private var phase: Phase
     private var deadline: NIODeadline
     private var isOpen = true
@@ -37,6 +52,15 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
     private var isHTTP2 = false
     private var streams = 0
     private var isDismissed = false
+    private var intake = Intake()
+    /// What a step brings about must not take the next.
+    private var isHandingOn = false
+    private var lingerPause = TimeAmount.zero
+    private var lingerBytes = 0
+    /// Requests that were begun and not answered, which a drain waits for: one on HTTP/1, from its first byte on.
+    private var requests = 0 {
+        didSet { node.counters.requestsOpen.add(requests - oldValue) }
+    }
 
     package init(node: Node, channel: any Channel, peer: NetworkAddress?, isPublic: Bool, isTLS: Bool) {
         self.node = node
@@ -61,14 +85,49 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
 
     // MARK: What the connection's requests say
 
-    /// The head of a request is whole.
+    /// The head of a request is there.
     package func requestBegan() {
+        requests = isHTTP2 ? requests + 1 : 1
         if !isHTTP2 { phase = .request }
     }
 
-    /// The request is answered.
+    /// All of the request is there: the decoder gets nothing more before it is answered.
+    package func requestIsWhole() {
+        if !isHTTP2 { intake.hold() }
+    }
+
+    /// The request is answered, or will never be; or a stream is its answer.
     package func requestEnded(now: NIODeadline = .now()) {
-        if !isHTTP2 { rest(now: now) }
+        requests = isHTTP2 ? requests - 1 : 0
+        guard !isHTTP2 else { return }
+        intake.release()
+        rest(now: now)
+    }
+
+    /// The decoder may have what came behind the request that was answered. Not before the end of that answer is written:
+    /// NIO's pipelining would take the next request for a part of it.
+    package func goOn() {
+        guard let context, handOn(context: context) else { return }
+        context.fireChannelReadComplete()
+    }
+
+    /// The last answer of the connection has left. To close with something unread, or that still comes, makes a reset of
+    /// it, which takes the answer away from the client. So only this side is closed, and what comes is dropped for a
+    /// while, until the client closes its own (RFC 9112 §9.6).
+    ///
+    /// - Parameter isCut: the request was answered before it was read to its end.
+    package func linger(isCut: Bool, now: NIODeadline = .now()) {
+        guard let channel, let context else { return }
+        guard !intake.hasEnded else { return channel.close(promise: nil) }
+        // A drain need not wait for a client that has all but the end of the connection.
+        if !isCut { requests = 0 }
+        intake = Intake()
+        lingerPause = isCut ? ConnectionGuard.lingerPauses.cut : ConnectionGuard.lingerPauses.whole
+        phase = .lingering(until: now + ConnectionGuard.lingerTime)
+        deadline = now + lingerPause
+        let closed = context.eventLoop.makePromise(of: Void.self)
+        closed.futureResult.whenFailure { _ in channel.close(promise: nil) }
+        context.close(mode: .output, promise: closed)
     }
 
     private func rest(now: NIODeadline) {
@@ -79,6 +138,7 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
     /// It speaks HTTP/2: a stream has to come in time, as the next request on others.
     package func becameHTTP2(now: NIODeadline = .now()) {
         isHTTP2 = true
+        requests = 0
         rest(now: now)
     }
 
@@ -95,6 +155,7 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
     /// A stream has taken the connection over, and counts it from now on.
     package func leave() {
         isOpen = false
+        requests = 0
         giveBack()
     }
 
@@ -109,6 +170,10 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
     package func check(now: NIODeadline) -> Bool {
         guard isOpen else { return false }
         guard phase != .request, now >= deadline else { return true }
+        if case .lingering = phase {
+            channel?.close(promise: nil)
+            return false
+        }
         if phase == .idle, isHTTP2, !isDismissed {
             isDismissed = true
             deadline = now + ConnectionGuard.farewell
@@ -124,17 +189,51 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
 
     /// Counted here and no sooner: what never got into its pipeline is never removed from it.
     package func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
         guard isPublic else { return }
         node.counters.connectionsOpen.add(1)
         node.counters.connectionsOpened.add(1)
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if phase == .idle, !isHTTP2 {
+        guard !isHTTP2 else { return context.fireChannelRead(data) }
+        if case .lingering(let end) = phase { return drop(unwrapInboundIn(data).readableBytes, until: end) }
+        if phase == .idle {
             phase = .head
             deadline = .now() + node.settings.headTimeout
         }
-        context.fireChannelRead(data)
+        if phase == .head { requests = 1 }
+        intake.received(unwrapInboundIn(data))
+        handOn(context: context)
+    }
+
+    private func drop(_ count: Int, until end: NIODeadline) {
+        lingerBytes += count
+        if lingerBytes > ConnectionGuard.lingerBytesMax { channel?.close(promise: nil) }
+        deadline = min(.now() + lingerPause, end)
+    }
+
+    /// - Returns: whether there was anything to hand on.
+    @discardableResult
+    private func handOn(context: ChannelHandlerContext) -> Bool {
+        guard !isHandingOn else { return false }
+        isHandingOn = true
+        defer { isHandingOn = false }
+        var hasBytes = false
+        while context.channel.isActive, let step = intake.next() {
+            switch step {
+            case .bytes(let bytes):
+                hasBytes = true
+                context.fireChannelRead(wrapInboundOut(bytes))
+            case .end: context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+            case .read: context.read()
+            }
+        }
+        return hasBytes
+    }
+
+    package func read(context: ChannelHandlerContext) {
+        if isHTTP2 || intake.mayRead() { context.read() }
     }
 
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -146,6 +245,12 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
             giveBack()
             peer = source.address
             guard admit() else { return context.close(promise: nil) }
+        case ChannelEvent.inputClosed:
+            // On HTTP/2 the end of a request is a frame; without its sending side there is no connection.
+            guard !isHTTP2 else { return context.close(promise: nil) }
+            intake.ended()
+            handOn(context: context)
+            return
         default: break
         }
         context.fireUserInboundEventTriggered(event)
@@ -156,8 +261,16 @@ package final class ConnectionGuard: ChannelInboundHandler, RemovableChannelHand
         // NIO's HTTP/2 keeps the streams of a read until its end, which does not come where the connection ends in the
         // middle of it: without this, a client that is thrown out would stay in memory for ever.
         if isHTTP2 { context.fireChannelReadComplete() }
-        guard isOpen else { return }
+        self.context = nil
+        let hasUntoldEnd = intake.hasUntoldEnd
+        intake = Intake()
+        guard isOpen else {
+            // The stream that has taken the connection over has to know.
+            if hasUntoldEnd { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
+            return
+        }
         isOpen = false
+        requests = 0
         if isPublic { node.counters.connectionsOpen.add(-1) }
         giveBack()
     }

@@ -124,6 +124,8 @@ package enum Listener {
                 .childChannelOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: keepaliveIdle)
                 .childChannelOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: keepaliveInterval)
                 .childChannelOption(.tcpOption(.init(rawValue: TCP_USER_TIMEOUT)), value: patience)
+                // Who shuts its sending side behind its request, as `nc -N` does, waits for the answer.
+                .childChannelOption(.allowRemoteHalfClosure, value: true)
                 .childChannelOption(.writeBufferWaterMark, value: .init(low: bufferMax / 2, high: bufferMax))
                 .childChannelOption(.socketOption(.so_sndbuf), value: sendBuffer)
                 // One small buffer: it stays with the connection for its life, and a stream reads nothing more.

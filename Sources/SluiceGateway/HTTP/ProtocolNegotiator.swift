@@ -33,6 +33,9 @@ package final class ProtocolNegotiator: ChannelInboundHandler, RemovableChannelH
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if isTLS, case TLSUserEvent.handshakeCompleted(let negotiated)? = event as? TLSUserEvent {
             decide(negotiated == "h2" ? .http2 : .http1, context: context)
+        } else if !isDecided, case ChannelEvent.inputClosed? = event as? ChannelEvent {
+            // It has asked for nothing.
+            context.close(promise: nil)
         } else {
             context.fireUserInboundEventTriggered(event)
         }

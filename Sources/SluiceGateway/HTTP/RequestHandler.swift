@@ -19,30 +19,34 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         case http2
     }
 
-    private enum State {
+    enum State {
         case idle
         case reading(IncomingRequest)
-        /// The request was answered before it was read; what is left of it is thrown away.
-        case discarding
         case answering(HTTPRequestHead)
         /// The answer is on its way to the socket.
         case flushing
+        /// Nothing more is read or answered here: the last answer is out, a stream has taken over, or the channel is closed.
         case closed
     }
 
-    private let node: Node
-    private let shard: Shard
+    let node: Node
+    let shard: Shard
     private let router: Router
-    private let transport: Transport
-    private let watch: ConnectionGuard
-    private var state = State.idle
+    private var transport: Transport
+    let watch: ConnectionGuard
+    var state = State.idle
     /// What the answer tells the page that asked.
-    private var corsHeaders: [(String, String)] = []
+    var corsHeaders: [(String, String)] = []
     /// The body has to be read, or the answer taken, by then.
-    private var deadline = NIODeadline.distantFuture
+    var deadline = NIODeadline.distantFuture
     private var isWatched = false
     /// No more of a body is read until it is known whether it may be sent.
     private var isPaused = false
+    /// The end of the request has come.
+    var isWhole = false
+    var isUnderWay = false
+    /// The client has shut its sending side.
+    var hasInputEnded = false
     private weak var channel: (any Channel)?
 
     package init(node: Node, shard: Shard, router: Router, transport: Transport, watch: ConnectionGuard) {
@@ -57,7 +61,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         channel = context.channel
     }
 
-    private var isHTTP2: Bool {
+    var isHTTP2: Bool {
         if case .http2 = transport { true } else { false }
     }
 
@@ -70,8 +74,9 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     private func received(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
-        guard case .idle = state else { return }
-        watch.requestBegan()
+        // A connection that was closed reads once more.
+        guard case .idle = state, context.channel.isActive else { return }
+        begin()
         let sender = Sender(head)
         corsHeaders = node.origins.headers(for: node.origins.verdict(on: sender))
         if head.uri.utf8.count > node.settings.targetBytesMax {
@@ -99,6 +104,18 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         state = .reading(incoming)
         deadline = .now() + node.settings.bodyTimeout
         if incoming.awaitsContinue, incoming.grant != nil { answerExpectation(of: incoming, context: context) }
+    }
+
+    private func begin() {
+        isUnderWay = true
+        isWhole = false
+        watch.requestBegan()
+    }
+
+    func end() {
+        guard isUnderWay else { return }
+        isUnderWay = false
+        watch.requestEnded()
     }
 
     private func answerExpectation(of incoming: IncomingRequest, context: ChannelHandlerContext) {
@@ -156,7 +173,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     /// In a turn of its own: what has waited may come before `read` returns. The next request may have paused by then.
-    private func resume(context: ChannelHandlerContext) {
+    func resume(context: ChannelHandlerContext) {
         guard isPaused else { return }
         isPaused = false
         context.eventLoop.assumeIsolated().execute { [self] in
@@ -174,13 +191,15 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         guard incoming.body.readableBytes + bytes.readableBytes <= node.settings.bodyBytesMax else {
             return refuse(.bodyTooLarge(node.settings.bodyBytesMax), head: incoming.head, context: context)
         }
-        state = .discarding  // lets go of the body, so that appending does not copy it
+        state = .closed  // lets go of the body, so that appending does not copy it
         incoming.body.writeImmutableBuffer(bytes)
         if incoming.grant == nil { pause(context: context) }
         state = .reading(incoming)
     }
 
     private func receivedEnd(context: ChannelHandlerContext) {
+        isWhole = true
+        watch.requestIsWhole()
         guard case .reading(var incoming) = state else { return }
         incoming.isWhole = true
         state = .reading(incoming)
@@ -217,23 +236,6 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         }
     }
 
-    /// Answers a request that was read and may not be carried out. A stream is never answered with a passing fault: an
-    /// `EventSource` would take it for the end.
-    private func turnDown(_ incoming: IncomingRequest, context: ChannelHandlerContext) {
-        let problem = incoming.problem ?? .notFound
-        guard incoming.visit?.opensStream == true, problem.status == .serviceUnavailable else {
-            return send(Answer(problem: problem), context: context)
-        }
-        node.counters.streamsShed.add(1)
-        shed(context: context)
-    }
-
-    private func shed(context: ChannelHandlerContext) {
-        let retry = node.retry.afterShed(streams: node.counters.streamsOpen.value)
-        let answer = Answer(stream: ControlBlock.prelude(retryMilliseconds: retry))
-        send(answer, context: context, closing: !isHTTP2)
-    }
-
     // MARK: Time
 
     package func channelReadComplete(context: ChannelHandlerContext) {
@@ -242,7 +244,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     /// Most bodies come with their head and most answers are taken at once: only others are looked at.
-    private func beginWatch() {
+    func beginWatch() {
         guard !isWatched else { return }
         isWatched = true
         shard.watch(self)
@@ -250,7 +252,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     package func check(now: NIODeadline) -> Bool {
         switch state {
-        case .reading, .flushing, .discarding:
+        case .reading, .flushing:
             guard now >= deadline else { return true }
             node.counters.connectionsTimedOut.add(1)
             channel?.close(promise: nil)
@@ -258,80 +260,6 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         }
         isWatched = false
         return false
-    }
-
-    // MARK: Answers
-
-    /// Answers a request that is not read to its end; its connection can't be used again.
-    private func refuse(_ problem: HTTPProblem, head: HTTPRequestHead, context: ChannelHandlerContext) {
-        resume(context: context)
-        state = .answering(head)
-        send(Answer(problem: problem), context: context, closing: true)
-    }
-
-    private func send(_ answer: Answer, context: ChannelHandlerContext, closing: Bool = false) {
-        guard case .answering(let request) = state else { return }
-        count(answer)
-        let closes =
-            closing
-            || (!isHTTP2
-                && (!request.isKeepAlive || request.version != .http1_1 || request.asksForAnotherProtocol
-                    || node.status.isDraining))
-        var head = HTTPResponseHead(version: isHTTP2 ? .http2 : .http1_1, status: answer.status)
-        for (name, value) in node.headers + corsHeaders + answer.headers { head.headers.add(name: name, value: value) }
-        if let type = answer.contentType { head.headers.add(name: "Content-Type", value: type) }
-        if answer.status != .noContent {
-            head.headers.add(name: "Content-Length", value: String(answer.body.readableBytes))
-        }
-        if closes, !isHTTP2 { head.headers.add(name: "Connection", value: "close") }
-        var parts: [HTTPServerResponsePart] = [.head(head)]
-        if request.method != .HEAD, answer.body.readableBytes > 0 { parts.append(.body(.byteBuffer(answer.body))) }
-        // NIO's pipelining hands the next request over when it sees the end of an answer, so that comes later.
-        if isHTTP2 { parts.append(.end(nil)) }
-        // The next request of a pipeline is not looked at before this answer has left: who does not read can't make
-        // the node pile answers up. Nor does an HTTP/2 stream stay whose window never opens.
-        let written = context.eventLoop.makePromise(of: Void.self)
-        let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
-        written.futureResult.whenSuccess { bound.value.handler.finish(closing: closes, context: bound.value.context) }
-        state = .flushing
-        let last = parts.removeLast()
-        for part in parts { context.write(wrapOutboundOut(part), promise: nil) }
-        context.writeAndFlush(wrapOutboundOut(last), promise: written)
-        if case .flushing = state {
-            deadline = .now() + node.settings.stall
-            beginWatch()
-        }
-    }
-
-    /// The answer has left.
-    private func finish(closing: Bool, context: ChannelHandlerContext) {
-        guard case .flushing = state else { return }
-        watch.requestEnded()
-        if isHTTP2 {
-            state = .idle
-            guard closing else { return }
-            // To reset the stream would take the answer away from a client that is still sending; its body's time is short.
-            state = .discarding
-            deadline = .now() + node.settings.bodyTimeout
-            return beginWatch()
-        }
-        state = closing ? .closed : .idle
-        let ended = context.eventLoop.makePromise(of: Void.self)
-        if closing {
-            let channel = context.channel
-            ended.futureResult.whenComplete { _ in channel.close(promise: nil) }
-        }
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: ended)
-    }
-
-    private func count(_ answer: Answer) {
-        guard answer.isProblem else { return }
-        node.counters.requestsRefused.add(1)
-        switch answer.status {
-        case .unauthorized: node.counters.requestsUnauthorized.add(1)
-        case .forbidden: node.counters.requestsForbidden.add(1)
-        default: break
-        }
     }
 
     // MARK: Streams
@@ -348,6 +276,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
             return shed(context: context)
         }
         state = .closed
+        end()
         let socket: StreamSocket
         let framing: Stream.Framing
         switch transport {
@@ -381,6 +310,45 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         pipeline.removeHandler(watch, promise: nil)
     }
 
+    // MARK: The end
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { inputEnded(context: context) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    /// A client that has shut its sending side gets the answer to what it has asked for. (Of half a request the decoder
+    /// has made an error before.)
+    private func inputEnded(context: ChannelHandlerContext) {
+        hasInputEnded = true
+        switch state {
+        case .idle: context.close(promise: nil)
+        case .reading(let incoming) where !incoming.isWhole: context.close(promise: nil)
+        case .reading, .answering, .flushing, .closed: break
+        }
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        letGo(context: context)
+        context.fireChannelInactive()
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        letGo(context: context)
+    }
+
+    /// The shard's timer and what is still being done for the request may hold this for a while, and that must not hold all
+    /// that the client has sent.
+    private func letGo(context: ChannelHandlerContext) {
+        switch state {
+        case .reading, .answering: if isHTTP2 { AbandonedRequest.report(on: context.channel) }
+        case .idle, .flushing, .closed: break
+        }
+        state = .closed
+        if case .http1(let isPlain, _) = transport { transport = .http1(isPlain: isPlain, companions: []) }
+        end()
+    }
+
     // MARK: Errors
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -396,19 +364,14 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
                         message: "HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken here")
                 default: .badRequest("this is not HTTP: \(error)")
                 }
+            begin()
             let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/")
             corsHeaders = node.origins.headers(for: node.origins.verdict(on: Sender(head)))
             refuse(problem, head: head, context: context)
-        case .discarding, .answering, .flushing, .closed:
-            context.close(promise: nil)
+        case .answering: context.close(promise: nil)
+        // Of what came behind, or of a body that was refused: the answer ends the connection.
+        case .flushing, .closed: break
         }
-    }
-}
-
-extension HTTPRequestHead {
-    /// NIO's parser reads nothing behind such a request, although it is answered in HTTP.
-    fileprivate var asksForAnotherProtocol: Bool {
-        method == .CONNECT || headers.contains(name: "upgrade")
     }
 }
 

@@ -19,6 +19,7 @@ package final class Counters: Sendable {
     package let requestsForbidden = Counter()
     package let requestsLimited = Counter()
     package let ordersMalformed = Counter()
+    package let requestsOpen = Counter()
     package let connectionsOpen = Counter()
     package let connectionsOpened = Counter()
     package let connectionsRefused = Counter()
@@ -63,6 +64,7 @@ package final class Counters: Sendable {
                 "events_published_total", "counter", "Events that were published through this node.",
                 eventsPublished.value
             ),
+            ("requests_open", "gauge", "Requests that were begun and have no answer yet.", requestsOpen.value),
             ("requests_refused_total", "counter", "Requests answered with an error.", requestsRefused.value),
             ("requests_unauthorized_total", "counter", "Requests answered 401.", requestsUnauthorized.value),
             ("requests_forbidden_total", "counter", "Requests answered 403.", requestsForbidden.value),

@@ -15,6 +15,10 @@ package final class Gateway: Sendable {
     private static let trimRounds = 6
     /// How long the ready line waits for Redis. A node may start while Redis is away.
     private static let brokerWait = TimeAmount.seconds(2)
+    /// What a drain grants requests that were begun beyond its time.
+    private static let requestGrace = TimeAmount.seconds(5)
+    /// How long a drain stays for requests that may still come on open connections: they are told that those close.
+    private static let lastRequestsTime = TimeAmount.seconds(1)
 
     private let group: MultiThreadedEventLoopGroup
     private let node: Node
@@ -196,14 +200,22 @@ package final class Gateway: Sendable {
         addresses.map(\.description).joined(separator: ",")
     }
 
-    /// Sends the streams away over the drain time. New ones are sent away at once; everything else is still answered.
+    /// Sends the streams away over the drain time. New ones are sent away at once; everything else is still answered, and
+    /// what was begun has some seconds more to be.
     package func drain() async {
         node.status.beginDrain()
         let time = node.settings.drain
-        node.logger.notice("draining", metadata: ["streams": "\(node.counters.streamsOpen.value)"])
+        let counters = node.counters
+        node.logger.notice("draining", metadata: ["streams": "\(counters.streamsOpen.value)"])
         for shard in shards { shard.run { $0.beginDrain(over: time) } }
-        let end = NIODeadline.now() + time + .milliseconds(500)
-        while node.counters.streamsOpen.value > 0, NIODeadline.now() < end, !Task.isCancelled {
+        let start = NIODeadline.now()
+        let streamsEnd = start + time + .milliseconds(500)
+        while !Task.isCancelled {
+            let now = NIODeadline.now()
+            let hasStreams = counters.streamsOpen.value > 0 && now < streamsEnd
+            let hasRequests = counters.requestsOpen.value > 0 && now < start + time + Gateway.requestGrace
+            let mayGetRequests = counters.connectionsOpen.value > 0 && now < start + min(time, Gateway.lastRequestsTime)
+            guard hasStreams || hasRequests || mayGetRequests else { break }
             try? await Task.sleep(for: .milliseconds(20))
         }
     }

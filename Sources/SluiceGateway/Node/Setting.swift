@@ -86,7 +86,10 @@ package struct Setting: Sendable {
         Setting("lifetime", "D", "30m", "a stream is ended after 80-100 % of it; 0s: never") {
             settings, text throws(Invalid) in settings.lifetime = try duration(text, .zero ... .hours(24 * 30))
         },
-        Setting("drain", "D", "20s", "after SIGTERM, streams end spread over this time") {
+        Setting(
+            "drain", "D", "20s",
+            "after SIGTERM, streams end spread over this time; other requests that were begun have 5 s more"
+        ) {
             settings, text throws(Invalid) in settings.drain = try duration(text, .zero ... .hours(1))
         },
         Setting("log-events", "N", "1000", "events a log keeps when a publish names none") {

@@ -178,6 +178,14 @@ extension Shard {
 
     // MARK: The end
 
+    /// The client will send nothing more. One that only has shut its sending side takes a comment; the machine of one that
+    /// has closed answers it with a reset, and then the stream ends at once and not at the next heartbeat. A head that is
+    /// still to come does the same.
+    package func inputEnded(_ stream: Stream) {
+        guard stream.isHeadSent, stream.state.phase != .ended else { return }
+        send(lines: ControlBlock.heartbeat, to: stream, now: .now())
+    }
+
     /// The channel is closed: the stream leaves everything.
     package func closed(_ stream: Stream) {
         stream.end()
@@ -251,6 +259,7 @@ extension Shard {
         let bound = NIOLoopBound(stream, eventLoop: eventLoop)
         stream.socket.finish(bytes.getSlice(at: bytes.readerIndex + sent, length: bytes.readableBytes - sent) ?? bytes)
         // A client that takes nothing does not keep its connection.
-        eventLoop.scheduleTask(in: limits.stream.stall) { bound.value.socket.close() }
+        let limit = eventLoop.scheduleTask(in: limits.stream.stall) { bound.value.socket.close() }
+        stream.socket.channel.closeFuture.whenComplete { _ in limit.cancel() }
     }
 }

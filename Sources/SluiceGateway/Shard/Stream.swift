@@ -145,7 +145,14 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     /// What a client sends behind its request is of no interest.
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
 
+    /// The client has shut its sending side, or is gone: only what is written to it tells.
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { shard.inputEnded(self) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     package func channelInactive(context: ChannelHandlerContext) {
+        if socket.isHTTP2, !isHeadSent { AbandonedRequest.report(on: context.channel) }
         shard.closed(self)
     }
 
