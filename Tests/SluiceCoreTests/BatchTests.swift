@@ -199,7 +199,7 @@ struct BatchTests {
         #expect(batch.entries.map(\.isLate) == [true, false] && batch.clock == EventID(3, 0))
         #expect(batch.entries.map(\.key) == ["eur", "eur"] && batch.groups[0].ends && batch.groups[0].hasLate)
         let chunk = String(buffer: batch.buffer)
-        #expect(chunk.hasPrefix("1a\r\nevent: price"), "the chunk has the length of what is left")
+        #expect(chunk.hasPrefix("19\r\nevent: price"), "the chunk has the length of what is left")
     }
 
     @Test("the type goes into the frame")

@@ -61,7 +61,7 @@ struct SluiceReadTests {
         let a = try await Self.fill(bench, "a", 5, bytes: 10_000)
         let b = try await Self.fill(bench, "b", 5, bytes: 10_000)
         let logs = try await Self.read(
-            bench, bytes: 25_000, [("a", "0-0", 1), ("b", "0-0", 100_000), ("a", a[0], 100_000)])
+            bench, bytes: 20_000, [("a", "0-0", 1), ("b", "0-0", 100_000), ("a", a[0], 100_000)])
         #expect(logs.count == 2, "for the third there was no room")
         #expect(logs[0].ids == [a[0]] && !logs[0].isLast && logs[0].upTo == a[0])
         #expect(logs[1].ids == [b[0]] && !logs[1].isLast)
