@@ -86,8 +86,9 @@ package struct HTTPProblem: Error, Equatable {
         switch error {
         case let problem as HTTPProblem: self = problem
         case PublishFailure.refused(let message): self = .badRequest(message)
-        case PublishFailure.unavailable(let message): self = .unavailable(message)
-        default: self = .unavailable("\(error)")
+        // In words of ours: Redis' own name its users and keys. They are in the log.
+        case PublishFailure.unavailable: self = .unavailable("Redis is away, or can't do this now")
+        default: self = .unavailable("this can't be done now")
         }
     }
 

@@ -120,14 +120,17 @@ package final class RedisBroker: Broker {
         return reply
     }
 
-    /// Counts what Redis refuses. A node that lacks a right is connected and ready, and yet its streams never begin:
-    /// somebody has to say why.
+    /// Counts what Redis refuses, and says why: a node that lacks a right is connected and ready, and yet its streams never
+    /// begin; and a client whose publish fails is not told in Redis' own words, which name users and keys.
     private func note(_ error: any Error) {
-        guard case RedisError.refused(let reason) = error else { return }
+        guard case RedisError.refused(let reason) = error, !reason.hasPrefix("SLUICE") else { return }
         let refusal = RedisRefusal(reason)
         hub?.counters.count(refusal)
-        guard refusal == .noperm, complaints.isDue("rights", now: .now()) else { return }
-        logger.error("Redis refuses what a node has to do; see deploy/users.acl", metadata: ["reason": "\(reason)"])
+        guard complaints.isDue("\(refusal)", now: .now()) else { return }
+        logger.error(
+            refusal == .noperm
+                ? "Redis refuses what a node has to do; see deploy/users.acl" : "Redis refuses a command",
+            metadata: ["reason": "\(reason)"])
     }
 
     private func permitted(_ channels: [String]) -> EventLoopFuture<[String]> {

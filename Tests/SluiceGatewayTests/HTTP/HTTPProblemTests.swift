@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+import SluiceGateway
+import SluiceRedis
+import Testing
+
+@Suite("What a client is told of a fault")
+struct HTTPProblemTests {
+    @Test(
+        "is nothing in Redis' own words, which name its users, keys and addresses",
+        arguments: [
+            PublishFailure.unavailable("NOPERM User sluice-node has no permissions to access the key 'sluice:clock'"),
+            RedisError.refused("OOM command not allowed when used memory > 'maxmemory'."),
+            RedisError.unavailable, CancellationError(),
+        ] as [any Error])
+    func ownWords(error: any Error) {
+        let problem = HTTPProblem(of: error)
+        #expect(problem.status == .serviceUnavailable && problem.code == "unavailable")
+        #expect(
+            ["NOPERM", "OOM", "sluice-node", "clock", "Error"].allSatisfy { !problem.body.contains($0) },
+            "\(problem.body)")
+    }
+
+    @Test("is what was wrong with the request")
+    func refusals() {
+        #expect(HTTPProblem(of: PublishFailure.refused("SLUICE no")).message == "SLUICE no")
+        #expect(HTTPProblem(of: HTTPProblem.notFound) == .notFound)
+    }
+}
