@@ -80,11 +80,32 @@ package struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
         isIPv4 ? low >> 24 & 0xFF == 127 : high == 0 && low == 1
     }
 
+    /// The IPv4 address that an address of a tunnel or a translator has in it: 6to4 (RFC 3056), Teredo (RFC 4380 §4) and NAT64
+    /// (RFC 6052). With one IPv4 address anybody makes 65,536 networks of 6to4.
+    private var embeddedIPv4: UInt32? {
+        if high >> 48 == 0x2002 { return UInt32(truncatingIfNeeded: high >> 16) }
+        if high >> 32 == 0x2001_0000 { return ~UInt32(truncatingIfNeeded: low) }
+        if high == 0x0064_FF9B_0000_0000, low >> 32 == 0 { return UInt32(truncatingIfNeeded: low) }
+        return nil
+    }
+
     /// What one subscriber of a provider has: an IPv4 address, or the first 64 bits of an IPv6 one, behind which a
     /// single machine may use as many addresses as it likes.
     package var limitKey: NetworkAddress {
-        isIPv4 ? self : NetworkAddress(high: high, low: 0)
+        if isIPv4 { return self }
+        return embeddedIPv4.map { NetworkAddress(ipv4: $0) } ?? NetworkAddress(high: high, low: 0)
     }
+
+    /// The first 48 bits of an IPv6 address, which a company or anybody with a tunnel gets; nil for IPv4.
+    package var site: NetworkAddress? {
+        limitKey.isIPv4 ? nil : NetworkAddress(high: high & ~0xFFFF, low: 0)
+    }
+
+    /// A site has so many times what a single subscriber may have.
+    package static let siteFactor = 16
+
+    /// Who takes turns with others: a site, or an IPv4 address.
+    package var party: NetworkAddress { site ?? limitKey }
 
     package var description: String {
         if isIPv4 { return "\(low >> 24 & 0xFF).\(low >> 16 & 0xFF).\(low >> 8 & 0xFF).\(low & 0xFF)" }

@@ -9,9 +9,11 @@ package final class StreamQuotas: Sendable {
         case client
     }
 
-    private struct Held {
+    fileprivate struct Held {
         /// nil: no limit.
         var addresses: Quota<NetworkAddress>?
+        /// Of IPv6: who has a /48 has 65,536 of what one subscriber has.
+        var sites: Quota<NetworkAddress>?
         var clients: Quota<Target>?
     }
 
@@ -31,6 +33,7 @@ package final class StreamQuotas: Sendable {
         held = Mutex(
             Held(
                 addresses: perAddressLimit > 0 ? Quota(limit: perAddressLimit) : nil,
+                sites: perAddressLimit > 0 ? Quota(limit: perAddressLimit * NetworkAddress.siteFactor) : nil,
                 clients: perClient > 0 ? Quota(limit: perClient) : nil))
     }
 
@@ -40,11 +43,11 @@ package final class StreamQuotas: Sendable {
     ///   - address: nil: not known, as for a Unix socket; not limited.
     ///   - client: nil: the stream has topics only.
     package func admit(address: NetworkAddress?, client: Target?) -> Refusal? {
-        let key = key(address)
+        let address = counted(address)
         return held.withLock { held in
-            if let key, held.addresses?.take(key) == false { return .address }
+            guard held.takeAddress(address) else { return .address }
             if let client, held.clients?.take(client) == false {
-                if let key { held.addresses?.give(key) }
+                held.giveAddress(address)
                 return .client
             }
             return nil
@@ -53,15 +56,33 @@ package final class StreamQuotas: Sendable {
 
     /// Takes back what ``admit(address:client:)`` counted for the same two.
     package func release(address: NetworkAddress?, client: Target?) {
-        let key = key(address)
+        let address = counted(address)
         held.withLock { held in
-            if let key { held.addresses?.give(key) }
+            held.giveAddress(address)
             if let client { held.clients?.give(client) }
         }
     }
 
-    private func key(_ address: NetworkAddress?) -> NetworkAddress? {
+    private func counted(_ address: NetworkAddress?) -> NetworkAddress? {
         guard let address, countsLoopback || !address.isLoopback else { return nil }
-        return address.limitKey
+        return address
+    }
+}
+
+extension StreamQuotas.Held {
+    fileprivate mutating func takeAddress(_ address: NetworkAddress?) -> Bool {
+        guard let address else { return true }
+        if addresses?.take(address.limitKey) == false { return false }
+        if let site = address.site, sites?.take(site) == false {
+            addresses?.give(address.limitKey)
+            return false
+        }
+        return true
+    }
+
+    fileprivate mutating func giveAddress(_ address: NetworkAddress?) {
+        guard let address else { return }
+        addresses?.give(address.limitKey)
+        if let site = address.site { sites?.give(site) }
     }
 }

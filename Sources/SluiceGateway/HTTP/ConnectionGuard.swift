@@ -71,16 +71,21 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
         deadline = .now() + (isTLS ? node.settings.tlsTimeout : node.settings.headTimeout)
     }
 
-    /// Whether the connection may stay: its address has room for one more.
-    package func admit() -> Bool {
+    /// Whether the connection may stay: its address has room for one more, and not too many of its connections come at once.
+    package func admit(now: NIODeadline = .now()) -> Bool {
         // A trusted proxy brings everybody's connections.
         guard isPublic, let peer, !node.proxies.isTrusted(peer) else { return true }
-        isCounted = node.connectionQuotas.admit(address: peer, client: nil) == nil
-        if !isCounted {
-            node.counters.connectionsRefused.add(1)
-            node.report(.streamsPerAddress, address: peer)
+        guard node.admitsConnection(from: peer, now: now) else {
+            return refuse(.connectionRate, peer)
         }
-        return isCounted
+        isCounted = node.connectionQuotas.admit(address: peer, client: nil) == nil
+        return isCounted || refuse(.streamsPerAddress, peer)
+    }
+
+    private func refuse(_ limit: Limit, _ peer: NetworkAddress) -> Bool {
+        node.counters.connectionsRefused.add(1)
+        node.report(limit, address: peer)
+        return false
     }
 
     // MARK: What the connection's requests say

@@ -55,6 +55,7 @@ package struct Request {
         request.timeLeft = grant.expiry.map { .milliseconds($0 - Int64(clamping: WallClock.milliseconds())) }
         let owner = grant.client.flatMap { try? Target.client($0) }
         request.owner = owner == request.client ? nil : owner
+        request.holder = owner?.description ?? (grant.id.isEmpty ? nil : grant.id)
         return .stream(request)
     }
 

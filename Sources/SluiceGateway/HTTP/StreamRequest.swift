@@ -27,6 +27,8 @@ package struct StreamRequest: Equatable, Sendable {
     package var timeLeft: TimeAmount?
     /// The client that its token is of, if it does not listen to that one anyway.
     package var owner: Target?
+    /// Whose right it is, the token's client or else the token itself; nil: everybody's.
+    package var holder: String?
 
     /// The client that it listens to.
     package var client: Target? { targets.first { $0.kind == .client } }

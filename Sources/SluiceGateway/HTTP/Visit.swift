@@ -16,7 +16,7 @@ package struct Visit: Sendable {
     package let route: Route
     /// Of routes that look at it.
     package let query: Query
-    /// nil: a trusted proxy that does not say for whom it asks.
+    /// A proxy's own where it does not say for whom it asks; nil: a Unix socket's.
     package let address: NetworkAddress?
     package let permission: Permission
     private let method: HTTPMethod
@@ -31,8 +31,7 @@ package struct Visit: Sendable {
             guard node.hosts.permits(authority) else { throw HostPolicy.refusal }
             guard node.origins.verdict(on: sender) != .refused else { throw OriginPolicy.refusal }
         }
-        let client = peer.map { node.proxies.client(peer: $0, headers: head.headers) }
-        address = client.flatMap { node.proxies.isTrusted($0) ? nil : $0 }
+        address = peer.map { node.proxies.client(peer: $0, headers: head.headers) }
         method = head.method
         guard route.needsGrant, head.method != .OPTIONS else {
             query = Query()

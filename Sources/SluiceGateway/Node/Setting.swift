@@ -121,6 +121,18 @@ package struct Setting: Sendable {
         ) {
             settings, text throws(Invalid) in settings.openRate = try number(text, 1...100_000_000)
         },
+        Setting(
+            "topic-rate", "N", "20000",
+            "topics that one address, and one token, may open in a second; 0: no limit"
+        ) { settings, text throws(Invalid) in
+            settings.topicRate = try number(text, 0...100_000_000)
+        },
+        Setting(
+            "new-topic-rate", "N", "2000",
+            "of those, topics that the node has to ask Redis for: new names, or logs to be read; 0: no limit"
+        ) { settings, text throws(Invalid) in
+            settings.newTopicRate = try number(text, 0...100_000_000)
+        },
         Setting("max-body", "SIZE", "8MiB", "body of one request") { settings, text throws(Invalid) in
             settings.bodyBytesMax = try size(text, 1 << 10...1 << 30)
         },
@@ -129,8 +141,14 @@ package struct Setting: Sendable {
             settings.connectionsMax = try number(text, 0...100_000_000)
         },
         Setting(
+            "connection-rate", "N", "",
+            "connections of one address in a second; 0: no limit; not given: 500, and no limit for loopback"
+        ) { settings, text throws(Invalid) in
+            settings.connectionRate = try number(text, 0...100_000_000)
+        },
+        Setting(
             "max-streams-per-address", "N", "",
-            "streams of one address (IPv6: of one /64); 0: no limit; not given: 1000, and no limit for loopback"
+            "streams of one address (IPv6: of one /64, 16 times as many of one /48); 0: no limit; not given: 1000, and no limit for loopback"
         ) { settings, text throws(Invalid) in
             settings.streamsPerAddressMax = try number(text, 0...100_000_000)
         },
@@ -225,7 +243,7 @@ package struct Setting: Sendable {
         },
         Setting(
             "jwt-key", "[KID=]FILE", "",
-            "key that signs tokens: PEM (public key or certificate), or a secret of 32 bytes or more",
+            "key that signs tokens: PEM (public key or certificate), or a secret: one line of 32 to 256 characters",
             isRepeatable: true
         ) { settings, text throws(Invalid) in settings.jwtKeys.append(try keyFile(text)) },
         Setting(

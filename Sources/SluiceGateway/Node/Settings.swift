@@ -48,6 +48,12 @@ package struct Settings: Sendable {
     package var streamsMax = 0
     /// Streams per second.
     package var openRate = 20_000
+    /// Topics per second, of one address and of one token; 0: no limit.
+    package var topicRate = 20_000
+    /// Those of them that Redis has to be asked for.
+    package var newTopicRate = 2_000
+    /// Connections per second and address; nil: ``standardConnectionRate``, and no limit for loopback addresses; 0: no limit.
+    package var connectionRate: Int?
     package var bodyBytesMax = 8 << 20
     /// Connections of this node; 0: what the limit of descriptors allows.
     package var connectionsMax = 0
@@ -100,6 +106,9 @@ package struct Settings: Sendable {
     package var isOpen = false
     package var logFormat = LogFormat.text
     package var logLevel = Logger.Level.info
+
+    /// An office whose pages all come back at once is far below it; TLS with RSA keys costs half a core then.
+    package static let standardConnectionRate = 500
 
     package init() {}
 

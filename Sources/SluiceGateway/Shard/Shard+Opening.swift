@@ -42,6 +42,22 @@ extension Shard {
         }
     }
 
+    /// For how many of its targets a stream would have the broker work: for names that this shard does not have, and for those whose
+    /// logs have to be read.
+    package func brokerWork(for request: StreamRequest) -> Int {
+        switch request.resume {
+        case .fresh, .malformed:
+            return request.targets.count { subscribers[$0] == nil }
+        case .after(let cursor):
+            return (request.targets + [.all]).count { target in
+                guard let listeners = subscribers[target] else { return true }
+                return cursor.id < max(ring.dropped, listeners.since ?? clock)
+            }
+        default:
+            return max(1, request.targets.count)
+        }
+    }
+
     private func wait(_ stream: Stream, for listeners: Subscribers) {
         stream.unconfirmed += 1
         waiting[listeners.target, default: []].append(stream)

@@ -76,6 +76,27 @@ struct NetworkAddressTests {
         #expect(try key("2001:db8:1:2::1") == key("2001:db8:1:2:ffff:ffff:ffff:ffff"))
         #expect(try key("2001:db8:1:2::1") != key("2001:db8:1:3::1"))
     }
+
+    @Test(
+        "of a tunnel is limited as the IPv4 address that it has in it",
+        arguments: [
+            ("2002:c000:201::1", "192.0.2.1"), ("2002:c000:201:ffff::1", "192.0.2.1"),
+            ("2001:0:4136:e378:8000:63bf:3fff:fdd2", "192.0.2.45"), ("64:ff9b::c000:201", "192.0.2.1"),
+        ])
+    func tunnels(text: String, ipv4: String) throws {
+        let address = try #require(NetworkAddress(text))
+        #expect(address.limitKey.description == ipv4 && address.site == nil && address.party.description == ipv4)
+        #expect(address.description != ipv4)
+    }
+
+    @Test("of IPv6 has a site, its first 48 bits; one of IPv4 has none")
+    func site() throws {
+        func site(_ text: String) throws -> String? { try #require(NetworkAddress(text)).site?.description }
+        #expect(try site("2001:db8:1:2:3:4:5:6") == "2001:db8:1::")
+        #expect(try site("2001:db8:1:ffff::") == "2001:db8:1::")
+        #expect(try site("2001:db8:2::") == "2001:db8:2::")
+        #expect(try site("192.0.2.1") == nil && site("::ffff:192.0.2.1") == nil)
+    }
 }
 
 @Suite("A network range")

@@ -79,6 +79,21 @@ struct StreamQuotasTests {
         #expect(quotas.admit(address: try address("2001:db8::2"), client: nil) == nil)
     }
 
+    @Test("of one IPv6 site are 16 times as many as of one of its networks, and all of a tunnel are one address'")
+    func site() throws {
+        let quotas = StreamQuotas(perAddress: 2, perClient: 0)
+        func admitted(_ addresses: [String]) throws -> [NetworkAddress] {
+            try addresses.map { try address($0) }.filter { quotas.admit(address: $0, client: nil) == nil }
+        }
+        let networks = (0..<100).map { "2001:db8:1:\(String($0, radix: 16))::1" }
+        let held = try admitted(networks + networks)
+        #expect(held.count == 32)
+        #expect(try admitted(["2001:db8:2::1", "2001:db8:2::2", "2001:db8:2::3"]).count == 2, "another site")
+        for address in held { quotas.release(address: address, client: nil) }
+        #expect(try admitted(networks).count == 32, "refused ones were not counted")
+        #expect(try admitted((0..<100).map { "2002:c000:201:\(String($0, radix: 16))::1" } + ["192.0.2.1"]).count == 2)
+    }
+
     @Test("of a loopback address count only where the limit was given; 0 is no limit")
     func loopback() throws {
         func admitted(_ text: String, perAddress: Int?) throws -> Int {
@@ -93,6 +108,89 @@ struct StreamQuotasTests {
         #expect(try admitted("192.0.2.1", perAddress: nil) == StreamQuotas.standardPerAddress)
         #expect(try admitted("192.0.2.1", perAddress: 5) == 5)
         #expect(try admitted("192.0.2.1", perAddress: 0) == 1100)
+    }
+}
+
+@Suite("Rates by key")
+struct KeyedRateTests {
+    private static func time(_ milliseconds: Int64) -> NIODeadline {
+        .uptimeNanoseconds(1_000_000_000) + .milliseconds(milliseconds)
+    }
+
+    @Test("are each key's own, hold over time, and need memory only for those who use them now")
+    func perKey() {
+        var rate = KeyedRate<Int>(rate: 10)
+        for key in 0..<2 {
+            let taken = (0..<100).reduce(0) { sum, second in
+                sum + (0..<30).count { _ in rate.take(key, count: 1, now: Self.time(second * 1000)) == nil }
+            }
+            #expect(taken == 1000, "100 seconds at 10 a second")
+        }
+        for key in 0..<50_000 { #expect(rate.take(key, count: 1, now: Self.time(200_000 + Int64(key) * 10)) == nil) }
+        #expect(rate.keyCount <= 2048)
+    }
+
+    @Test("have bounded memory; those that were used last are remembered")
+    func bounded() {
+        var rate = KeyedRate<Int>(rate: 1, keysMax: 1000)
+        for key in 0..<5000 {
+            _ = rate.take(key, count: 1000, now: Self.time(Int64(key)))
+            #expect(rate.keyCount <= 1000)
+        }
+        for key in 4500..<5000 { #expect(rate.take(key, count: 1, now: Self.time(5000)) != nil, "\(key) still owes") }
+    }
+
+    @Test("of addresses: a /64 is one, and a /48 has 16 times as much")
+    func addresses() throws {
+        var rate = AddressRate(rate: 5)
+        func taken(_ text: String, _ count: Int) throws -> Int {
+            let address = try #require(NetworkAddress(text))
+            return (0..<count).count { _ in rate.take(address, count: 1, now: Self.time(0)) }
+        }
+        #expect(try taken("192.0.2.1", 10) == 5)
+        #expect(try taken("192.0.2.2", 10) == 5)
+        let networks = try (0..<100).reduce(0) { try $0 + taken("2001:db8:1:\(String($1, radix: 16))::1", 10) }
+        #expect(networks == 80)
+        #expect(try taken("2001:db8:2::1", 10) == 5)
+    }
+
+    @Test("of topics: by address and by token, new names apart; who is over its own takes nothing from its neighbours")
+    func topics() throws {
+        let rates = TopicRates(perSecond: 100, newPerSecond: 10, countsLoopback: true)
+        let home = try #require(NetworkAddress("192.0.2.1"))
+        func admit(_ address: NetworkAddress?, _ holder: String?, _ topics: Int, new: Int = 0) -> TopicRates.Refusal? {
+            rates.admit(address: address, holder: holder, topics: topics, new: new, now: Self.time(0))
+        }
+        #expect((0..<20).count { _ in admit(home, nil, 1, new: 1) == nil } == 10)
+        #expect(admit(home, nil, 1, new: 1) == .newTopics)
+        #expect(admit(home, nil, 50) == nil, "names that the node has are still there")
+        #expect(admit(home, nil, 50) == .topics)
+        // One token at many addresses.
+        let admitted = (0..<50).count { admit(NetworkAddress(ipv4: UInt32($0)), "ann", 1, new: 1) == nil }
+        #expect(admitted == 10)
+        #expect(admit(NetworkAddress(ipv4: 1), "bob", 1, new: 1) == nil)
+        // One token of many behind an address.
+        let office = try #require(NetworkAddress("198.51.100.1"))
+        #expect((0..<500).count { _ in admit(office, "eve", 1) == nil } == 100)
+        #expect(admit(office, "ann", 1) == .topics, "eve took the office's")
+        let other = try #require(NetworkAddress("198.51.100.2"))
+        for _ in 0..<500 { _ = admit(other, "eve", 1) }
+        #expect(admit(other, "carl", 100) == nil, "eve had taken all of her own")
+    }
+
+    @Test("of topics don't count where they are 0, nor for loopback unless it is wanted")
+    func unlimited() throws {
+        let here = try #require(NetworkAddress("127.0.0.1"))
+        func admitted(_ rates: TopicRates, _ address: NetworkAddress?) -> Int {
+            (0..<100).count { _ in
+                rates.admit(address: address, holder: nil, topics: 10, new: 10, now: Self.time(0)) == nil
+            }
+        }
+        #expect(admitted(TopicRates(perSecond: 0, newPerSecond: 0, countsLoopback: true), here) == 100)
+        #expect(admitted(TopicRates(perSecond: 0, newPerSecond: 50, countsLoopback: true), here) == 5)
+        #expect(admitted(TopicRates(perSecond: 50, newPerSecond: 0, countsLoopback: true), here) == 5)
+        #expect(admitted(TopicRates(perSecond: 50, newPerSecond: 50, countsLoopback: false), here) == 100)
+        #expect(admitted(TopicRates(perSecond: 50, newPerSecond: 50, countsLoopback: true), nil) == 100)
     }
 }
 

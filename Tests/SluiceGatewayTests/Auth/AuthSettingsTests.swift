@@ -47,14 +47,32 @@ struct AuthSettingsTests {
     }
 
     @Test(
+        "Loopback is an address or localhost, and no name that looks like one",
+        arguments: [
+            ("127.0.0.1:80", true), ("127.255.255.254:80", true), ("[::1]:80", true), ("[0:0:0:0:0:0:0:1]:80", true),
+            ("[::ffff:127.0.0.1]:80", true), ("localhost:80", true), ("LOCALHOST:80", true),
+            ("127.keys.example.com:80", false), ("127.0.0.example:80", false), ("127.1:80", false),
+            ("0.0.0.0:80", false),
+            ("[::]:80", false), ("[::2]:80", false), ("localhost.example:80", false), ("0127.0.0.1:80", false),
+            ("128.0.0.1:80", false), ("127.0.0.1.:80", false),
+        ])
+    func loopback(address: String, isLoopback: Bool) throws {
+        #expect(try #require(ListenAddress(address)).isLoopback == isLoopback)
+        // Open mode and plain text stand on it.
+        #expect((problem(["--listen", address]) == nil) == isLoopback)
+        #expect((KeySetLocation("http://\(address)/keys") != nil) == isLoopback)
+    }
+
+    @Test(
         "What can't be meant stops the start with a line that begins with the setting",
         arguments: [
             ["--auth", "jwt"], ["--auth", "none"], ["--jwt-key", "k"], ["--jwt-publish-key", "k"], ["--jwks", "k"],
             ["--jwt-issuer", "i"], ["--jwt-audience", "i"], ["--jwt-cookie", "i"], ["--jwt-leeway", "1s"],
             ["--anonymous", "*"], ["--jwt-key", ""], ["--jwt-key", "=a"], ["--jwt-key", "a="],
             ["--jwks", "http://example.org/keys"], ["--jwks", "http://127.0.0.1.example.org/"],
-            ["--jwks", "http://127.keys.example.com/"], ["--jwks", "http://127.0.0.example/jwks.json"],
-            ["--jwks", "ftp://x/y"],
+            ["--jwks", "http://127.keys.example.com/"], ["--jwks", "http://127.0.0.example/keys"],
+            ["--jwks", "http://[::2]/keys"], ["--jwks", "http://0.0.0.0/keys"], ["--jwks", "http://0127.0.0.1/keys"],
+            ["--jwks", "http://localhost.example.org/keys"], ["--jwks", "ftp://x/y"],
             ["--jwks", "https://user@example.org/"], ["--anonymous", "client:*"], ["--anonymous", "a b"],
             ["--jwt-cookie", "a b"], ["--jwt-cookie", "a=b"], ["--jwt-cookie", ""], ["--jwt-leeway", "6m"],
             ["--jwt-issuer", ""], ["--auth", "jwt", "--anonymous", "*"],

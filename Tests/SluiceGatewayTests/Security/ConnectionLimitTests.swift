@@ -47,6 +47,21 @@ extension NodeTests {
             try await holds(try await NodeProcess(["--max-streams-per-address", "5"]), max: 5)
         }
 
+        @Test("No more connections of an address come in a second than --connection-rate says", .timeLimit(.minutes(1)))
+        func rate() async throws {
+            let node = try await NodeProcess(["--connection-rate", "2", "--proxy-protocol"])
+            let begin = ContinuousClock.now
+            for (number, address) in ["203.0.113.7", "203.0.113.8"].enumerated() {
+                let kept = try await open(9, node.port, preamble: "PROXY TCP4 \(address) 127.0.0.1 1 80\r\n")
+                let seconds = (ContinuousClock.now - begin) / .seconds(1)
+                #expect(kept.count >= 2 && Double(kept.count) <= 2 * (seconds + 1) + 1)
+                #expect(try await node.metric("connections_refused_total") >= 7 * number)
+                for socket in kept { socket.close() }
+            }
+            #expect(node.output.contains("limit=--connection-rate"))
+            #expect(try await request(node.adminPort, "GET", "/healthz").status == 200)
+        }
+
         @Test("The address that counts is the one in the PROXY header", .timeLimit(.minutes(1)))
         func perProxiedAddress() async throws {
             let node = try await NodeProcess(["--max-streams-per-address", "5", "--proxy-protocol"])

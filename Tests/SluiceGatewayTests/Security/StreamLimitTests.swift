@@ -80,6 +80,19 @@ extension NodeTests {
                 metric: shedByAddress, counted: { forwarded("2001:db8:1:1:\($0)::\($0)") },
                 uncounted: forwarded("2001:db8:1:2::1")),
             Limit(
+                testDescription: "--max-streams-per-address: what can't be read counts under the proxy's address",
+                arguments: behindProxy, max: 4, metric: shedByAddress,
+                counted: { number in
+                    [
+                        forwarded("unknown"), forwarded("203.0.113.1, unknown"), Opening(),
+                        forwarded("for=_x", "Forwarded"),
+                    ][number % 4]
+                }, uncounted: forwarded("203.0.113.8")),
+            Limit(
+                testDescription: "--max-streams-per-address: a client inside of --trusted-proxy counts like others",
+                arguments: perAddress + ["--trusted-proxy", "127.0.0.0/8", "--trusted-proxy", "192.168.0.0/16"], max: 4,
+                metric: shedByAddress, counted: { _ in forwarded("192.168.1.7") }, uncounted: forwarded("192.168.1.8")),
+            Limit(
                 testDescription: "--max-streams-per-address: PROXY protocol, version 1",
                 arguments: perAddress + ["--proxy-protocol"], max: 4, metric: shedByAddress,
                 counted: { _ in line("203.0.113.7") }, uncounted: line("203.0.113.8")),
@@ -161,6 +174,36 @@ extension NodeTests {
             for knock in open { knock.close() }
             #expect(await eventually { try await guarded.node.metric("streams_open") == 0 })
             #expect(try await Knock(guarded.port, "/events?topic=news", headers: headers).fate == .stream)
+        }
+
+        @Test("A proxy that does not say who its client is, is named in the log, once", .timeLimit(.minutes(1)))
+        func unnamed() async throws {
+            let node = try await NodeProcess(["--trusted-proxy", "127.0.0.1"])
+            for _ in 0..<5 { #expect(try await Opening().knock(node.port).fate == .stream) }
+            #expect(try await StreamLimitTests.forwarded("203.0.113.8").knock(node.port).fate == .stream)
+            let lines = node.output.split(separator: "\n").filter { $0.contains("does not say who its client is") }
+            #expect(lines.count == 1 && lines.allSatisfy { $0.contains("127.0.0.1") }, "\(lines)")
+        }
+
+        @Test(
+            "Topics have a rate for each address; beyond it a stream gets a time to come back", .timeLimit(.minutes(1)))
+        func topicRates() async throws {
+            for (setting, target) in [("--topic-rate", "/events?topic=a"), ("--new-topic-rate", "/events?topic=")] {
+                let node = try await NodeProcess(StreamLimitTests.behindProxy + [setting, "1"])
+                func knock(_ number: Int, from address: String) async throws -> Knock.Fate {
+                    let topics = (0..<20).map { "&topic=t\(number).\($0)" }.joined()
+                    let name = target.hasSuffix("=") ? "\(target)x\(number)" : target
+                    return try await Knock(
+                        node.port, name + topics, headers: [("X-Forwarded-For", address)]
+                    ).fate
+                }
+                // More than a second's worth is let in, and owed for 20 s.
+                #expect(try await knock(1, from: "203.0.113.1") == .stream)
+                #expect(try await knock(2, from: "203.0.113.1") == .shed)
+                #expect(try await knock(3, from: "203.0.113.2") == .stream)
+                #expect(try await node.metric("streams_shed_topics_total") == 1)
+                #expect(node.output.contains("limit=\(setting)"))
+            }
         }
 
         @Test("Who has all streams it may have takes nothing from --open-rate", .timeLimit(.minutes(1)))
