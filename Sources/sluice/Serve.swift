@@ -75,6 +75,10 @@ struct Serve: AsyncParsableCommand {
         print(gateway.readyLine)
         fflush(nil)
         switch loaded.auth {
+        case .jwt where loaded.jwtAudiences.isEmpty:
+            logger.warning(
+                "tokens for any audience are taken, so also those that were made for other services with the same keys",
+                metadata: ["setting": "--jwt-audience"])
         case .jwt: break
         case .open where loaded.listen.isLoopback && !loaded.isOpen: logger.info("open mode, on a loopback address")
         case .open: logger.warning("open mode: anybody who reaches this node may subscribe and publish")

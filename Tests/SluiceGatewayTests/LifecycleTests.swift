@@ -215,6 +215,19 @@ extension NodeTests {
             #expect(try await request(wide.port, "GET", "/healthz").status == 200)
         }
 
+        @Test("A node that takes tokens for any audience says so at the start", .timeLimit(.minutes(1)))
+        func anyAudience() async throws {
+            let directory = try Repository.temporaryDirectory()
+            defer { try? FileManager.default.removeItem(atPath: directory) }
+            try Visitor.secret.write(toFile: "\(directory)/key", atomically: true, encoding: .utf8)
+            let jwt = ["--auth", "jwt", "--jwt-key", "\(directory)/key"]
+            let any = try await NodeProcess(jwt)
+            #expect(await eventually { any.output.contains("--jwt-audience") })
+            let one = try await NodeProcess(jwt + ["--jwt-audience", "a"])
+            #expect(try await request(one.port, "GET", "/healthz").status == 200)
+            #expect(!one.output.contains("--jwt-audience"))
+        }
+
         @Test("serve --help names every setting and ends with 0", .timeLimit(.minutes(1)))
         func help() async throws {
             let process = try ChildProcess(Repository.binary, ["serve", "--help"])

@@ -52,7 +52,7 @@ package struct KeySet {
             guard let n = text("n"), let e = text("e"),
                 let key = try? Insecure.RSA.PublicKey(modulus: n, exponent: e)
             else { return nil }
-            return try? await TokenKey(name: name, rsa: key, only: algorithm)
+            return try? await TokenKey(name: name, rsa: key, size: key, only: algorithm)
         case ("EC", let curve):
             guard let x = text("x"), let y = text("y") else { return nil }
             switch curve {

@@ -41,8 +41,15 @@ package actor RemoteKeys {
     }
 
     /// All who ask while a fetch is under way wait for that one.
-    package func refreshForUnknownKey() async {
-        if running != nil || refresh.mayFetchForUnknownKey(now: clock()) { await fetch() }
+    ///
+    /// - Returns: whether the keys are those of now: they were fetched since the call. A fetch that had begun before may bring what
+    ///   was there before, and in the pause after it there is none: strangers can't have keys fetched all the time.
+    package func refreshForUnknownKey() async -> Bool {
+        let isUnderWay = running != nil
+        let known = generation
+        guard isUnderWay || refresh.mayFetchForUnknownKey(now: clock()) else { return false }
+        await fetch()
+        return !isUnderWay && generation > known
     }
 
     private func fetch() async {

@@ -31,10 +31,23 @@ package struct SignedToken {
         case .string(let name): keyName = name
         default: throw .malformed
         }
+        switch members["typ"]?.value {
+        case nil, .null: break
+        case .string(let type): guard SignedToken.isAccess(type) else { throw .otherPurpose }
+        default: throw .malformed
+        }
         self.algorithm = algorithm
         self.claims = claims
         self.signature = signature
         signedText = Array(text.utf8[..<parts[1].endIndex])
+    }
+
+    /// An issuer signs other things with the same key: logout tokens, security events, proofs. A media type that is not known
+    /// is of something else (RFC 8725 §3.11); `application/` may be left out, and case means nothing (RFC 7515 §4.1.9).
+    private static func isAccess(_ type: String) -> Bool {
+        let type = type.lowercased()
+        let name = type.hasPrefix("application/") ? String(type.dropFirst("application/".count)) : type
+        return ["jwt", "at+jwt", "jose"].contains(name)
     }
 
     private static func json(_ part: Substring.UTF8View) -> String? {

@@ -17,10 +17,12 @@ package struct TokenClaims: Equatable {
     package let publish: [TargetPattern]
     package let isAdmin: Bool
 
-    /// - Throws: ``TokenRefusal/badClaim(_:)``.
+    /// - Throws: ``TokenRefusal/badClaim(_:)``, or ``TokenRefusal/otherPurpose`` of what only a security event has.
     package init(_ text: String) throws(TokenRefusal) {
         let reader = try Reader(text)
-        subject = try reader.string("sub")
+        // RFC 8417 §2.2; logout tokens have it, too (OpenID Connect Back-Channel Logout §2.4), and often the type JWT.
+        guard !reader.has("events") else { throw .otherPurpose }
+        subject = try reader.client("sub")
         issuer = try reader.string("iss")
         audiences = try reader.strings("aud", mayBeOne: true)
         expiry = try reader.time("exp")
@@ -45,11 +47,25 @@ private struct Reader {
             }
             for (name, member) in grants { members[ExactText("sluice.\(name.text)")] = member }
         }
-        self.members = members.filter { $0.value.value != .null }
+        self.members = members
+    }
+
+    /// `null` is as good as nothing.
+    private func value(_ name: String) -> JSONText.Value? {
+        members[ExactText(name)].flatMap { $0.value == .null ? nil : $0.value }
+    }
+
+    func has(_ name: String) -> Bool { value(name) != nil }
+
+    /// Limits by client and orders to disconnect find a token's streams by it: one that they can't name would escape them.
+    func client(_ name: String) throws(TokenRefusal) -> String? {
+        guard let text = try string(name) else { return nil }
+        do { _ = try Target.client(text) } catch { throw .badClaim("\(name) is no client id: it \(error)") }
+        return text
     }
 
     func string(_ name: String) throws(TokenRefusal) -> String? {
-        switch members[ExactText(name)]?.value {
+        switch value(name) {
         case nil: nil
         case .string(let text): text
         default: throw .badClaim("\(name) takes a string")
@@ -57,7 +73,7 @@ private struct Reader {
     }
 
     func strings(_ name: String, mayBeOne: Bool = false) throws(TokenRefusal) -> [String] {
-        switch members[ExactText(name)]?.value {
+        switch value(name) {
         case nil: return []
         case .string(let text) where mayBeOne: return [text]
         case .array(let elements):
@@ -68,7 +84,7 @@ private struct Reader {
         throw .badClaim("\(name) takes a list of strings")
     }
 
-    /// Seconds, which may have a fraction (RFC 7519 §2, NumericDate).
+    /// Seconds, which may have a fraction (RFC 7519 §2, NumericDate). A `null` is refused: it would be a token without an end.
     func time(_ name: String) throws(TokenRefusal) -> Int64? {
         switch members[ExactText(name)]?.value {
         case nil: return nil
@@ -92,7 +108,7 @@ private struct Reader {
     }
 
     func flag(_ name: String) throws(TokenRefusal) -> Bool {
-        switch members[ExactText("sluice.\(name)")]?.value {
+        switch value("sluice.\(name)") {
         case nil: false
         case .bool(let flag): flag
         default: throw .badClaim("sluice.\(name) takes true or false")

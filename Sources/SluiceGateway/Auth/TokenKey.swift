@@ -11,19 +11,39 @@ package struct TokenKey: Sendable {
     package let name: String?
     /// What a token is signed with if nobody asks for something else comes first.
     private let algorithms: [any JWTAlgorithm]
+    /// Of RSA, whose signatures are as long as the key; 0: the algorithm says how long they are.
+    private let modulusBytes: Int
 
     package struct Unusable: Error, Equatable, CustomStringConvertible {
         package let description: String
     }
 
     /// - Parameter only: the one algorithm that the key is for; nil: each that fits.
-    init(name: String?, algorithms: [any JWTAlgorithm], only: String? = nil) throws(Unusable) {
+    init(name: String?, algorithms: [any JWTAlgorithm], modulusBytes: Int = 0, only: String? = nil) throws(Unusable) {
         self.name = name
+        self.modulusBytes = modulusBytes
         self.algorithms = only.map { only in algorithms.filter { $0.name == only } } ?? algorithms
         if self.algorithms.isEmpty { throw Unusable(description: "has no algorithm that fits it") }
     }
 
     package var algorithmNames: [String] { algorithms.map(\.name) }
+
+    /// Whether the key has the token's algorithm, and the signature the length that all of that algorithm's have.
+    package func fits(_ token: SignedToken) -> Bool {
+        guard algorithms.contains(where: { $0.name == token.algorithm }) else { return false }
+        return token.signature.count == signatureBytes(token.algorithm)
+    }
+
+    private func signatureBytes(_ algorithm: String) -> Int {
+        switch algorithm {
+        case "HS256": 32
+        case "HS384": 48
+        case "HS512", "ES256", "EdDSA": 64
+        case "ES384": 96
+        case "ES512": 132
+        default: modulusBytes
+        }
+    }
 
     /// False also where the algorithm doesn't fit the key.
     package func signed(_ token: SignedToken) -> Bool {
@@ -51,16 +71,13 @@ package struct TokenKey: Sendable {
 
     // MARK: From bytes
 
-    /// Of a file's content: PEM, or else the bytes of an HMAC secret, of which one newline at the end is no part.
+    /// Of a file's content: PEM, or else a ``SharedSecret``.
     package init(name: String?, content: [UInt8]) async throws(Unusable) {
         let text = String(decoding: content, as: UTF8.self)
         if text.contains("-----BEGIN ") {
             try await self.init(name: name, pem: text)
         } else {
-            var secret = content[...]
-            if secret.last == UInt8(ascii: "\n") { secret.removeLast() }
-            if secret.last == UInt8(ascii: "\r"), secret.count < content.count { secret.removeLast() }
-            try await self.init(name: name, secret: Array(secret))
+            try await self.init(name: name, secret: try SharedSecret(content: content).bytes)
         }
     }
 
@@ -82,7 +99,7 @@ package struct TokenKey: Sendable {
         let pem = TokenKey.firstBlock(of: text)
         if pem.contains("-----BEGIN CERTIFICATE-----") {
             if let key = try? Insecure.RSA.PublicKey(certificatePEM: pem) {
-                try await self.init(name: name, rsa: key)
+                try await self.init(name: name, rsa: key, size: key)
             } else if let key = try? ES256PublicKey(certificate: pem) {
                 try await self.init(name: name, ecdsa: key)
             } else if let key = try? ES384PublicKey(certificate: pem) {
@@ -93,9 +110,9 @@ package struct TokenKey: Sendable {
                 throw TokenKey.unknownKind
             }
         } else if let key = try? Insecure.RSA.PublicKey(pem: pem) {
-            try await self.init(name: name, rsa: key)
+            try await self.init(name: name, rsa: key, size: key)
         } else if let key = try? Insecure.RSA.PrivateKey(pem: pem) {
-            try await self.init(name: name, rsa: key)
+            try await self.init(name: name, rsa: key, size: key.publicKey)
         } else if let key = try? ES256PublicKey(pem: pem) {
             try await self.init(name: name, ecdsa: key)
         } else if let key = try? ES256PrivateKey(pem: pem) {
@@ -131,13 +148,19 @@ package struct TokenKey: Sendable {
     private static let unknownKind = Unusable(
         description: "has no key that is taken: RSA of 2048 bits or more, EC (P-256, P-384, P-521) or Ed25519")
 
-    init(name: String?, rsa key: some RSAKey, only: String? = nil) async throws(Unusable) {
+    /// - Parameter size: the public half, which knows how long the signatures are.
+    init(
+        name: String?, rsa key: some RSAKey, size: JWTKit.Insecure.RSA.PublicKey, only: String? = nil
+    ) async throws(Unusable) {
+        guard let modulus = try? size.getKeyPrimitives().modulus else { throw TokenKey.unknownKind }
         var algorithms: [any JWTAlgorithm] = []
         for digest in [DigestAlgorithm.sha256, .sha384, .sha512] {
             algorithms += await TokenKey.algorithm { $0.add(rsa: key, digestAlgorithm: digest) }
             algorithms += await TokenKey.algorithm { $0.add(pss: key, digestAlgorithm: digest) }
         }
-        try self.init(name: name, algorithms: algorithms, only: only)
+        // A modulus may come with a zero before it, which keeps it from being a negative number.
+        let bytes = modulus.drop { $0 == 0 }.count
+        try self.init(name: name, algorithms: algorithms, modulusBytes: bytes, only: only)
     }
 
     init(name: String?, ecdsa key: some ECDSAKey, only: String? = nil) async throws(Unusable) {

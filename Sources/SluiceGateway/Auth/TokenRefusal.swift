@@ -11,14 +11,16 @@ package enum TokenRefusal: Error, Equatable {
     case notValidHere
     case expired
     case notYetValid
-    /// The keys were never fetched, so nothing can be said of it: the fault is not the client's.
-    case keysUnknown
+    /// It may be signed with a key that has still to be fetched, so nothing can be said of it: the fault is not the client's.
+    case keyUnknown
+    /// It says that it is for something else (RFC 8725 §3.11), as a logout token.
+    case otherPurpose
     /// Said only of a token whose signature is right.
     case badClaim(String)
 
     /// 401 without `WWW-Authenticate`, which would make Firefox ask for a password.
     package var problem: HTTPProblem {
-        self == .keysUnknown ? .unavailable(message) : .unauthorized(message)
+        self == .keyUnknown ? .unavailable(message) : .unauthorized(message)
     }
 
     private var message: String {
@@ -28,7 +30,8 @@ package enum TokenRefusal: Error, Equatable {
         case .notValidHere: "the token is not valid here"
         case .expired: "the token has expired"
         case .notYetValid: "the token is not valid yet"
-        case .keysUnknown: "the keys that tokens are checked with could not be fetched yet"
+        case .keyUnknown: "the key that the token is signed with could not be fetched yet"
+        case .otherPurpose: "the token is no access token; its typ may be JWT or at+jwt, or missing"
         case .badClaim(let problem): "the token's claim \(problem)"
         }
     }

@@ -19,6 +19,7 @@ package final class TokenVerifier: Sendable {
     private let wallClock: @Sendable () -> UInt64
     private let refreshing = Mutex<[Task<Void, Never>]>([])
     private let cache = Mutex(GrantCache())
+    private let rings = Mutex<(generation: Int, ring: KeyRing?)>((0, nil))
 
     package struct Failure: Error, Equatable, CustomStringConvertible {
         package let description: String
@@ -105,8 +106,16 @@ package final class TokenVerifier: Sendable {
         }
     }
 
+    /// Made anew only when keys were fetched.
     private var ring: KeyRing {
-        KeyRing(localKeys + remoteKeys.flatMap(\.keys).map { KeyRing.Entry($0, mayPublish: !hasPublishKeys) })
+        let generation = generation
+        return rings.withLock { known in
+            if let ring = known.ring, known.generation == generation { return ring }
+            let ring = KeyRing(
+                localKeys + remoteKeys.flatMap(\.keys).map { KeyRing.Entry($0, mayPublish: !hasPublishKeys) })
+            known = (generation, ring)
+            return ring
+        }
     }
 
     /// A set was never fetched: a token that no known key has signed may still be right.
@@ -115,15 +124,14 @@ package final class TokenVerifier: Sendable {
     /// Nobody's token can be told from others. Where one issuer of several is away, the others' clients can be served.
     package var hasNoKey: Bool { localKeys.isEmpty && remoteKeys.allSatisfy { $0.generation == 0 } }
 
-    private func signer(of token: SignedToken) async -> KeyRing.Entry? {
-        let ring = ring
-        if let signer = ring.signer(of: token) { return signer }
-        // The key may be newer than what was fetched.
-        guard let name = token.keyName, !remoteKeys.isEmpty, !ring.hasKey(named: name) else { return nil }
+    /// Has the keys fetched that a token with an unknown one may be signed with.
+    ///
+    /// - Returns: whether all keys of now are known: a token that still names an unknown one is nobody's.
+    package func lookUpKeys() async -> Bool {
         await withTaskGroup { group in
             for keys in remoteKeys { group.addTask { await keys.refreshForUnknownKey() } }
+            return await group.reduce(true) { $0 && $1 }
         }
-        return self.ring.signer(of: token)
     }
 
     // MARK: Tokens
@@ -138,15 +146,34 @@ package final class TokenVerifier: Sendable {
         return grant
     }
 
-    /// - Throws: 401, see ``TokenRefusal``.
-    package func verify(_ token: String) async throws(HTTPProblem) -> Grant {
+    /// Refuses what can be refused without a look at the signature, which is dear.
+    ///
+    /// - Throws: ``TokenRefusal``; ``TokenRefusal/keyUnknown`` if a look-up (``lookUpKeys()``) may bring the token's key.
+    package func examine(_ text: String) throws(TokenRefusal) -> SignedToken {
+        let token = try SignedToken(text)
+        let ring = ring
+        guard ring.fits(token) else { throw refusal(of: token, ring) }
+        // It tells nobody anything new, and there are many of them: pages that slept for a night.
+        if let claims = try? TokenClaims(token.claims), let expiry = claims.expiry, isOver(expiry) { throw .expired }
+        return token
+    }
+
+    /// Of a token that no known key has signed.
+    private func refusal(of token: SignedToken, _ ring: KeyRing) -> TokenRefusal {
+        if lacksKeys { return .keyUnknown }
+        guard let name = token.keyName, !remoteKeys.isEmpty, !ring.hasKey(named: name) else { return .notValidHere }
+        return .keyUnknown
+    }
+
+    /// What a token allows. Takes up to a millisecond for each key that may have signed it, and so is for no event loop.
+    package func verify(_ text: String) throws(TokenRefusal) -> Grant {
+        if let grant = remembered(text) { return grant }
         // Of before the look at the keys.
         let generation = generation
-        let verified: Grant
-        do throws(TokenRefusal) { verified = try await grant(of: SignedToken(token)) } catch { throw error.problem }
-        let hash = TokenVerifier.hash(token)
-        cache.withLock { $0.insert(verified, of: hash, generation: generation) }
-        return verified
+        let grant = try grant(of: examine(text))
+        let hash = TokenVerifier.hash(text)
+        cache.withLock { $0.insert(grant, of: hash, generation: generation) }
+        return grant
     }
 
     private static func hash(_ token: String) -> SHA256Digest {
@@ -157,9 +184,10 @@ package final class TokenVerifier: Sendable {
         expiry + leeway <= Int64(clamping: wallClock())
     }
 
-    /// The signature first: of a token that is nobody's nothing is told.
-    private func grant(of token: SignedToken) async throws(TokenRefusal) -> Grant {
-        guard let signer = await signer(of: token) else { throw lacksKeys ? .keysUnknown : .notValidHere }
+    /// The signature first: of a token that is nobody's nothing is told but that it has expired.
+    private func grant(of token: SignedToken) throws(TokenRefusal) -> Grant {
+        let ring = ring
+        guard let signer = ring.signer(of: token) else { throw refusal(of: token, ring) }
         let claims = try TokenClaims(token.claims)
         guard issuers.isEmpty || claims.issuer.map(issuers.contains) == true,
             audiences.isEmpty || claims.audiences.contains(where: audiences.contains)
@@ -167,8 +195,7 @@ package final class TokenVerifier: Sendable {
         if let expiry = claims.expiry, isOver(expiry) { throw .expired }
         if let notBefore = claims.notBefore, notBefore - leeway > Int64(clamping: wallClock()) { throw .notYetValid }
         return Grant(
-            client: claims.subject.flatMap { (try? Target.client($0)) == nil ? nil : $0 },
-            subscribe: claims.subscribe, publish: signer.mayPublish ? claims.publish : [],
+            client: claims.subject, subscribe: claims.subscribe, publish: signer.mayPublish ? claims.publish : [],
             isAdmin: signer.mayPublish && claims.isAdmin, expiry: claims.expiry, id: TokenVerifier.id(of: token))
     }
 

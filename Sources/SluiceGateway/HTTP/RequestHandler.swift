@@ -47,6 +47,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     var isUnderWay = false
     /// The client has shut its sending side.
     var hasInputEnded = false
+    /// Waits for its token to be checked.
+    private var tokenCheck: TokenChecks.Queue.Ticket?
     private weak var channel: (any Channel)?
 
     package init(node: Node, shard: Shard, router: Router, transport: Transport, watch: ConnectionGuard) {
@@ -137,16 +139,29 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         case .open(let grant), .verified(let grant):
             return IncomingRequest(head: head, visit: visit, grant: visit.admitted(grant))
         case .unchecked(let token):
-            guard let tokens = node.tokens else {
+            guard let checks = node.tokenChecks else {
                 return IncomingRequest(head: head, visit: visit, grant: .failure(.tokenNeeded))
             }
-            let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
-            context.eventLoop.makeFutureWithTask { try await tokens.verify(token) }.whenComplete { result in
-                bound.value.handler.checked(
-                    result.mapError { HTTPProblem(of: $0) }, context: bound.value.context)
+            switch checks.check(token, of: asker(visit), on: context.eventLoop) {
+            case .refused(let problem): return IncomingRequest(head: head, visit: visit, grant: .failure(problem))
+            case .pending(let ticket, let future):
+                tokenCheck = ticket
+                let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
+                future.whenComplete { result in
+                    let (handler, context) = bound.value
+                    handler.tokenCheck = nil
+                    handler.checked(result.mapError { HTTPProblem(of: $0) }, context: context)
+                }
+                return IncomingRequest(head: head, visit: visit)
             }
-            return IncomingRequest(head: head, visit: visit)
         }
+    }
+
+    /// Whose turn it takes to have a token checked. A proxy's connection is everybody's.
+    private func asker(_ visit: Visit) -> TokenChecks.Queue.Asker {
+        let isProxy = watch.peer.map(node.proxies.isTrusted) ?? false
+        return TokenChecks.Queue.Asker(
+            address: visit.address?.party, connection: isProxy ? nil : ObjectIdentifier(watch))
     }
 
     /// The token was checked. There is no other request yet: this one has not been answered.
@@ -272,7 +287,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         if [request.client, request.owner].contains(where: { shard.isExiled($0, now: now) }) {
             return send(Answer(status: .noContent), context: context, closing: !isHTTP2)
         }
-        guard node.admits(streamOf: address, client: request.client ?? request.owner, on: shard, now: now) else {
+        guard node.admits(request, from: address, on: shard, now: now) else {
             return shed(context: context)
         }
         state = .closed
@@ -347,6 +362,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         state = .closed
         if case .http1(let isPlain, _) = transport { transport = .http1(isPlain: isPlain, companions: []) }
         end()
+        // Nobody waits for its result any more.
+        if let tokenCheck { node.tokenChecks?.abandon(tokenCheck) }
     }
 
     // MARK: Errors

@@ -123,10 +123,11 @@ package final class RedisBroker: Broker {
     /// Counts what Redis refuses, and says why: a node that lacks a right is connected and ready, and yet its streams never
     /// begin; and a client whose publish fails is not told in Redis' own words, which name users and keys.
     private func note(_ error: any Error) {
-        guard case RedisError.refused(let reason) = error, !reason.hasPrefix("SLUICE") else { return }
+        guard case RedisError.refused(let reason) = error else { return }
         let refusal = RedisRefusal(reason)
         hub?.counters.count(refusal)
-        guard complaints.isDue("\(refusal)", now: .now()) else { return }
+        // What our function refuses is the client's fault, and the client is told.
+        guard refusal != .function, complaints.isDue("\(refusal)", now: .now()) else { return }
         logger.error(
             refusal == .noperm
                 ? "Redis refuses what a node has to do; see deploy/users.acl" : "Redis refuses a command",

@@ -28,6 +28,9 @@ package final class Counters: Sendable {
     package let shedByAddress = Counter()
     package let shedByClient = Counter()
     package let shedByRate = Counter()
+    package let shedByTopics = Counter()
+    package let tokensChecked = Counter()
+    package let tokenChecksShed = Counter()
     package let certificatesLoaded = Counter()
     package let acceptsFailed = Counter()
     /// From the publishing of the last tick to its arrival, in microseconds.
@@ -95,6 +98,11 @@ package final class Counters: Sendable {
                 connectionsTimedOut.value
             ),
             ("tls_handshakes_failed_total", "counter", "TLS handshakes that failed.", handshakesFailed.value),
+            ("token_checks_total", "counter", "Signatures of tokens that were looked at.", tokensChecked.value),
+            (
+                "token_checks_shed_total", "counter", "Tokens that were not checked because too many waited.",
+                tokenChecksShed.value
+            ),
             (
                 "tls_certificates_loaded_total", "counter", "Times the certificate was read anew.",
                 certificatesLoaded.value
@@ -108,6 +116,10 @@ package final class Counters: Sendable {
                 shedByClient.value
             ),
             ("streams_shed_rate_total", "counter", "Streams sent away because of --open-rate.", shedByRate.value),
+            (
+                "streams_shed_topics_total", "counter",
+                "Streams sent away because of --topic-rate or --new-topic-rate.", shedByTopics.value
+            ),
             ("log_reads_total", "counter", "Pages of logs read from the broker.", logReads.value),
             (
                 "repairs_total", "counter", "Times the feed had lost something and was repaired from the logs.",

@@ -17,6 +17,7 @@ package final class Node: Sendable {
     package let logger: Logger
     /// nil in open mode.
     package let tokens: TokenVerifier?
+    package let tokenChecks: TokenChecks?
     /// What a request without a token may do.
     package let anonymous: Grant
     package let origins: OriginPolicy
@@ -25,9 +26,14 @@ package final class Node: Sendable {
     package let streamQuotas: StreamQuotas
     /// Connections that are no streams, for each address.
     package let connectionQuotas: StreamQuotas
+    let topicRates: TopicRates
+    /// New connections of each address; nil: no limit.
+    let connectionRate: Mutex<AddressRate?>
+    let countsConnectionsOfLoopback: Bool
     private let publishRate: Mutex<PublishRate>
     /// See ``report(_:address:)``.
     let limitComplaints = Mutex(Complaints(interval: .minutes(1)))
+    let unnamedComplaints = Mutex(Complaints(interval: .hours(1)))
 
     package init(
         settings: Settings, counters: Counters, status: NodeStatus, hub: Confined<Hub>, streamsMax: Int,
@@ -43,12 +49,21 @@ package final class Node: Sendable {
         self.headers = ResponseHeaders.common(nodeID: settings.nodeID)
         self.logger = logger
         self.tokens = tokens
+        tokenChecks = tokens.map {
+            TokenChecks($0, limits: .init(running: max(1, System.coreCount / 2)), counters: counters)
+        }
         self.streamQuotas = streamQuotas
         anonymous = tokens == nil ? .everything : .anonymous(settings.anonymous)
         origins = OriginPolicy(origins: settings.origins, isOpen: tokens == nil)
         hosts = HostPolicy(hosts: settings.hosts)
         proxies = ForwardedFor(trusted: settings.trustedProxies)
         connectionQuotas = StreamQuotas(perAddress: settings.streamsPerAddressMax, perClient: 0)
+        topicRates = TopicRates(
+            perSecond: settings.topicRate, newPerSecond: settings.newTopicRate,
+            countsLoopback: settings.streamsPerAddressMax != nil)
+        let perSecond = settings.connectionRate ?? Settings.standardConnectionRate
+        connectionRate = Mutex(perSecond > 0 ? AddressRate(rate: perSecond) : nil)
+        countsConnectionsOfLoopback = settings.connectionRate != nil
         publishRate = Mutex(PublishRate(rate: max(1, settings.publishRate)))
     }
 

@@ -41,7 +41,7 @@ struct RemoteKeysTests {
     }
 
     private func isTaken(_ token: String, by verifier: TokenVerifier) async -> Bool {
-        (try? await verifier.verify(token)) != nil
+        (try? await verifier.checked(token)) != nil
     }
 
     @Test("As long as the keys were never fetched a token is not refused for good, nor where the set is empty")
@@ -51,7 +51,7 @@ struct RemoteKeysTests {
         await verifier.start()
         let token = try await token(first, kid: "1")
         for _ in 0..<2 {
-            let problem = await #expect(throws: HTTPProblem.self) { try await verifier.verify(token) }
+            let problem = await #expect(throws: HTTPProblem.self) { try await verifier.checked(token) }
             #expect(problem?.status == .serviceUnavailable && verifier.lacksKeys && verifier.hasNoKey)
         }
         server.serve(TokenMaker.set([TokenMaker.jwk(first, kid: "1")]))
@@ -74,7 +74,7 @@ struct RemoteKeysTests {
         #expect(verifier.lacksKeys && !verifier.hasNoKey)
         #expect(await isTaken(try await token(first, kid: "1"), by: verifier))
         let other = try await token(second, kid: "2")
-        let problem = await #expect(throws: HTTPProblem.self) { try await verifier.verify(other) }
+        let problem = await #expect(throws: HTTPProblem.self) { try await verifier.checked(other) }
         #expect(problem?.status == .serviceUnavailable)
     }
 
@@ -148,6 +148,60 @@ struct RemoteKeysTests {
         #expect(!(await isTaken(try await token(second, kid: "y"), by: verifier)))
         #expect(server.requests == 3)
         verifier.stop()
+        await server.stop()
+    }
+
+    private func status(_ token: String, by verifier: TokenVerifier) async -> Int {
+        do throws(HTTPProblem) {
+            _ = try await verifier.checked(token)
+            return 200
+        } catch { return Int(error.status.code) }
+    }
+
+    @Test("A stranger's unknown key just before a rotation makes nobody's token wrong for good")
+    func strangersKey() async throws {
+        let server = KeySetServer(TokenMaker.set([TokenMaker.jwk(first, kid: "1")]))
+        let verifier = try await verifier(port: try await server.start())
+        await verifier.start()
+        clock.advance(.seconds(10))
+        let forged = try await token(second, kid: "x")
+        #expect(await status(forged, by: verifier) == 401, "the keys of now are known, and it is of none")
+        server.serve(TokenMaker.set([TokenMaker.jwk(first, kid: "1"), TokenMaker.jwk(second, kid: "2")]))
+        let rotated = try await token(second, kid: "2")
+        for _ in 0..<3 {
+            clock.advance(.seconds(3))
+            #expect(await status(rotated, by: verifier) == 503, "a passing fault: it may be good soon")
+            #expect(await status(forged, by: verifier) == 503)
+        }
+        #expect(server.requests == 2, "strangers can't have the keys fetched all the time")
+        clock.advance(.seconds(1))
+        #expect(await status(rotated, by: verifier) == 200)
+        #expect(server.requests == 3)
+        clock.advance(.seconds(10))
+        server.serve(KeySetServer.Document(status: .badGateway))
+        #expect(await status(forged, by: verifier) == 503, "while the keys can't be fetched nobody knows")
+        #expect(await status(rotated, by: verifier) == 200)
+        verifier.stop()
+        await server.stop()
+    }
+
+    @Test(
+        "An EventSource whose key is not known yet is sent away with a time to come back, not with 401",
+        .timeLimit(.minutes(1)))
+    func streamOfUnknownKey() async throws {
+        let server = KeySetServer(TokenMaker.set([TokenMaker.jwk(first, kid: "1")]))
+        let port = try await server.start()
+        let node = try await NodeProcess(["--auth", "jwt", "--jwks", "http://127.0.0.1:\(port)/keys"])
+        // The start has fetched them just now.
+        let token = try await TokenMaker.token(
+            second.pemRepresentation, claims: #"{"sluice":{"subscribe":["a"]}}"#, kid: "2")
+        let headers = [("Authorization", "Bearer \(token)")]
+        #expect(try await Knock(node.port, "/events?topic=a", headers: headers).fate == .shed)
+        server.serve(TokenMaker.set([TokenMaker.jwk(second, kid: "2")]))
+        #expect(
+            await eventually(within: 20) {
+                try await Knock(node.port, "/events?topic=a", headers: headers).fate == .stream
+            })
         await server.stop()
     }
 

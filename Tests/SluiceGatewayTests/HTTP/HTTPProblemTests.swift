@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import NIOHTTP1
 import SluiceGateway
 import SluiceRedis
 import Testing
