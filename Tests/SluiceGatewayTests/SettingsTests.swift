@@ -185,8 +185,8 @@ struct SettingsTests {
                 let flag = #expect(throws: SettingsSource.Failure.self) { try load(["--\(setting.name)=\(text)"]) }
                 #expect(flag?.description.hasPrefix("--\(setting.name): ") == true, "\(flag?.description ?? "")")
             }
-            let files = ["", "\"\"", "' '", "~"] + (setting.isRepeatable ? ["[\"\"]", "[a, \"\"]"] : ["[]"])
-            for text in files where text != "~" || setting.placeholder == nil {
+            let nothing = ["", "\"\"", "' '", "~", "null"]
+            for text in nothing + (setting.isRepeatable ? nothing.dropFirst().map { "[a, \($0)]" } : ["[]"]) {
                 #expect(throws: SettingsSource.Failure.self, "\(setting.name): \(text)") {
                     try load(["--config", "a.yaml"], file: "\(setting.name): \(text)\n")
                 }

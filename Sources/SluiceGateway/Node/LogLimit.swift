@@ -6,9 +6,14 @@ import NIOCore
 package struct LogLimit {
     package struct Admission: Equatable {
         /// Lines of this kind that came since the last one and were not written.
-        package var leftOut = 0
+        package var leftOut: Int
         /// The next ones of this minute will not be written.
-        package var isLast = false
+        package var isLast: Bool
+
+        package init(leftOut: Int = 0, isLast: Bool = false) {
+            self.leftOut = leftOut
+            self.isLast = isLast
+        }
     }
 
     private struct Window {

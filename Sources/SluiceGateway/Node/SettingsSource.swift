@@ -119,6 +119,13 @@ package struct SettingsSource {
         return values
     }
 
+    /// nil for what is no single value; empty for YAML's null.
+    private static func text(_ node: Yams.Node) -> String? {
+        guard let scalar = node.scalar else { return nil }
+        let isNull = scalar.style == .plain && ["~", "null", "Null", "NULL"].contains(scalar.string)
+        return isNull ? "" : scalar.string
+    }
+
     private func values(ofFile path: String) throws(Failure) -> [String: [String]] {
         let root: Yams.Node?
         do {
@@ -138,9 +145,9 @@ package struct SettingsSource {
             guard let setting = Setting.named(name) else {
                 throw Failure(description: "\(SettingsSource.oneLine(name)) in \(path): unknown setting")
             }
-            if let text = value.scalar?.string {
+            if let text = SettingsSource.text(value) {
                 values[name] = [text]
-            } else if setting.isRepeatable, let list = value.sequence?.map({ $0.scalar?.string }), !list.contains(nil) {
+            } else if setting.isRepeatable, let list = value.sequence?.map(SettingsSource.text), !list.contains(nil) {
                 values[name] = list.compactMap { $0 }
             } else {
                 throw Failure(
