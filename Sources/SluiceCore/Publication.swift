@@ -20,6 +20,8 @@ package struct Publication: Sendable {
     package static let ttlRange = 1...604_800
     /// Longest data of a logged event, in bytes: the Redis function refuses more.
     package static let dataBytesMax = 1_048_576
+    /// What Redis needs for one event beside its data, about: an entry, and for a new log its name, its marker and their ends.
+    package static let overheadBytes = 1024
 
     package init(target: Target, data: ByteBuffer, maxlen: Int = 1000, ttl: Int = 3600) {
         self.target = target

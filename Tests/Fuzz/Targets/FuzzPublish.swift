@@ -13,10 +13,27 @@ extension FuzzTarget {
         }
         var limits = PublishRequest.Limits(dataBytesMax: 512, maxlen: 7, ttl: 8)
         limits.targetsMax = 3
-        guard let request = try? PublishRequest(json: text, limits: limits) else { return }
+        let request = publishRequest(text, limits, step: .max)
+        // In how many steps it is read makes no difference.
+        let stepwise = publishRequest(text, limits, step: 1)
+        precondition(request?.targets == stepwise?.targets && request?.dataBytes == stepwise?.dataBytes)
+        guard let request else { return }
         precondition((1...limits.targetsMax).contains(request.publications.count))
         precondition(Set(request.publications.map(\.target)).count == request.publications.count)
         for publication in request.publications { check(publication, limits) }
+    }
+
+    private static func publishRequest(_ text: String, _ limits: PublishRequest.Limits, step: Int) -> PublishRequest? {
+        Array(text.utf8).withUnsafeBytes { bytes in
+            var reader = PublishReader(limits: limits)
+            var limit = 0
+            while true {
+                limit = step > bytes.count - limit ? bytes.count : limit + step
+                do {
+                    if let request = try reader.read(bytes, upTo: limit) { return request }
+                } catch { return nil }
+            }
+        }
     }
 
     /// Any text can be a JSON string.
