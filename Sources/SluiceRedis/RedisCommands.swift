@@ -92,6 +92,12 @@ package final class RedisCommands {
         eventLoop.assumeIsolated().scheduleTask(in: backoff.next(using: &generator)) { [self] in start() }
     }
 
+    /// Why commands of so many bytes would not be sent now; nil: they would be.
+    package func refusal(of bytes: Int) -> RedisError? {
+        guard let connection else { return .unavailable }
+        return connection.bytesWaiting + bytes > RedisCommands.bytesWaitingMax ? .overloaded : nil
+    }
+
     /// Fails with ``RedisError``.
     package func send(_ command: RESPCommand) -> EventLoopFuture<RESPValue> {
         guard let connection else { return eventLoop.makeFailedFuture(RedisError.unavailable) }

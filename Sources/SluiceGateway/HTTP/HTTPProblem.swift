@@ -86,6 +86,13 @@ package struct HTTPProblem: Error, Equatable {
         switch error {
         case let problem as HTTPProblem: self = problem
         case PublishFailure.refused(let message): self = .badRequest(message)
+        case PublishFailure.conflict(let message):
+            self = HTTPProblem(status: .conflict, code: "conflict", message: message)
+        case PublishFailure.unknown:
+            // No Retry-After: a second try might do it twice.
+            self = HTTPProblem(
+                status: .serviceUnavailable, code: "unknown",
+                message: "the connection to Redis was lost meanwhile; it may have been done all the same")
         // In words of ours: Redis' own name its users and keys. They are in the log.
         case PublishFailure.unavailable: self = .unavailable("Redis is away, or can't do this now")
         default: self = .unavailable("this can't be done now")
@@ -93,7 +100,15 @@ package struct HTTPProblem: Error, Equatable {
     }
 
     /// The body: `{"error":"<code>","message":"…"}`.
-    package var body: String {
-        "{\"error\":\"\(code)\",\"message\":\(JSONText.quoted(message))}"
+    package var body: String { "{\(members)}" }
+
+    package var members: String { "\"error\":\"\(code)\",\"message\":\(JSONText.quoted(message))" }
+
+    /// When to come back, in seconds.
+    package var retryAfter: String? { headers.first { $0.0 == "Retry-After" }?.1 }
+
+    /// The same with a time to come back.
+    package var repeatable: HTTPProblem {
+        HTTPProblem(status: status, code: code, message: message, headers: headers + [("Retry-After", "1")])
     }
 }

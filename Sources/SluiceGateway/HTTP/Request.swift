@@ -16,6 +16,8 @@ package struct Request {
     package let grant: Grant
     package let body: ByteBuffer
     package let node: Node
+    /// Its connection's.
+    package let eventLoop: any EventLoop
 
     package func carryOut() throws(HTTPProblem) -> Outcome {
         if head.method == .OPTIONS { return .answer(Preflight.answer(to: head, methods: visit.route.methods)) }
@@ -65,77 +67,36 @@ package struct Request {
         let mediaType = head.headers.first(name: "content-type")?.split(separator: ";").first.map {
             $0.filter { !$0.isWhitespace }.lowercased()
         }
+        let form: PublishJob.Form
         switch mediaType {
-        case "application/json", nil: return try results(try text(body.readableBytesView)).map { Answer(json: $0) }
-        case "application/x-ndjson": return try publishLines()
+        case "application/json", nil: form = .object
+        case "application/x-ndjson": form = .lines
         default: throw .unsupportedMediaType("application/json or application/x-ndjson")
         }
+        return try PublishJob.run(body, form, of: publisher, on: eventLoop)
     }
 
-    private func text(_ bytes: some Collection<UInt8>) throws(HTTPProblem) -> String {
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw .badRequest("the body is not UTF-8") }
-        return text
-    }
-
-    /// Publishes to each target and makes the answer's text. Either all targets are allowed or nothing is published.
-    private func results(_ json: String) throws(HTTPProblem) -> EventLoopFuture<String> {
-        let request = try PublishRequest(json: json, limits: node.publishLimits)
-        for publication in request.publications { try admit(publication.target) }
-        try node.admit(publishing: request.publications.count, by: grant)
-        let loop = node.hub.eventLoop
-        let receipts = request.publications.map { publication in
-            node.publish(publication, on: loop).map { receipt in
-                let id = receipt.id.map { "\"\($0)\"" } ?? "null"
-                return
-                    "{\"to\":\(JSONText.quoted(publication.target.description)),\"id\":\(id),\"nodes\":\(receipt.nodes)}"
-            }
-        }
-        return EventLoopFuture.whenAllSucceed(receipts, on: loop).map { "{\"results\":[\($0.joined(separator: ","))]}" }
-    }
-
-    private func admit(_ target: Target) throws(HTTPProblem) {
-        guard grant.mayPublish(to: target) else {
-            throw visit.refused("the token does not publish to \(JSONText.quoted("\(target)".prefix(80)))")
-        }
-    }
-
-    /// One object a line, one result a line; a bad line does not stop the others.
-    private func publishLines() throws(HTTPProblem) -> EventLoopFuture<Answer> {
-        let loop = node.hub.eventLoop
-        let lines = body.readableBytesView.split(separator: UInt8(ascii: "\n")).filter { line in
-            !line.allSatisfy { $0 == 0x20 || $0 == 0x0D || $0 == 0x09 }
-        }
-        guard lines.count <= node.settings.linesMax else {
-            throw HTTPProblem(
-                status: .payloadTooLarge, code: "payload_too_large",
-                message: "\(lines.count) lines; at most \(node.settings.linesMax) are allowed")
-        }
-        let answers = lines.map { line -> EventLoopFuture<String> in
-            do throws(HTTPProblem) {
-                return try results(try text(line)).flatMapErrorThrowing { HTTPProblem(of: $0).body }
-            } catch {
-                return loop.makeSucceededFuture(error.body)
-            }
-        }
-        return EventLoopFuture.whenAllSucceed(answers, on: loop).map { lines in
-            Answer(contentType: "application/x-ndjson", body: lines.map { $0 + "\n" }.joined())
-        }
-    }
+    private var publisher: PublishJob.Publisher { PublishJob.Publisher(grant: grant, visit: visit, node: node) }
 
     /// A POST may have its fields in a form as well.
     private func push() throws(HTTPProblem) -> EventLoopFuture<Answer> {
         var query = visit.query
-        if head.method == .POST { query.append(try Query(try text(body.readableBytesView))) }
+        let limits = node.publishLimits
+        if head.method == .POST {
+            try publisher.admit(events: 0, bytes: body.readableBytes)
+            // A byte has three at most, and there are names beside the message.
+            guard body.readableBytes <= 3 * limits.dataBytesMax + 4096 else { throw .bodyTooLarge(limits.dataBytesMax) }
+            query.append(try Query(bytes: Array(body.readableBytesView)))
+        }
         guard let client = try query.client() else { throw .badRequest("client_id is missing") }
         guard let message = try query.one("message") else { throw .badRequest("message is missing") }
-        let target = try Request.client(client)
-        let limits = node.publishLimits
         guard message.utf8.count <= limits.dataBytesMax else { throw .bodyTooLarge(limits.dataBytesMax) }
-        try admit(target)
-        try node.admit(publishing: 1, by: grant)
-        let publication = Publication(
-            target: target, data: ByteBuffer(string: message), maxlen: limits.maxlen, ttl: limits.ttl)
-        return node.publish(publication, on: node.hub.eventLoop).map { _ in Answer(text: "success") }
+        let event = Publication(target: .all, data: ByteBuffer(string: message), maxlen: limits.maxlen, ttl: limits.ttl)
+        let request = PublishRequest(targets: [try Request.client(client)], event: event)
+        try publisher.admit(request)
+        return node.publish(request.publications, on: eventLoop).map { results in
+            PublishOutcome(request, results).problem.map { Answer(problem: $0) } ?? Answer(text: "success")
+        }
     }
 
     private static func client(_ name: String) throws(HTTPProblem) -> Target {

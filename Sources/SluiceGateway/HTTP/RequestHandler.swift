@@ -226,7 +226,9 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         guard let visit = incoming.visit, case .success(let grant) = incoming.grant else {
             return turnDown(incoming, context: context)
         }
-        let request = Request(head: incoming.head, visit: visit, grant: grant, body: incoming.body, node: node)
+        let request = Request(
+            head: incoming.head, visit: visit, grant: grant, body: incoming.body, node: node,
+            eventLoop: context.eventLoop)
         let bound = NIOLoopBound(
             (handler: self, context: context, address: visit.address), eventLoop: context.eventLoop)
         do throws(HTTPProblem) {

@@ -25,6 +25,8 @@ package protocol Broker: AnyObject {
     ///
     /// - Returns: an outcome for each of the first so many, at least one. Fails if the broker is away.
     func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]>
+    /// Why so much can't be published now, before any of it is; nil: it can be tried.
+    func refusal(of publications: [Publication]) -> PublishFailure?
     /// Fails with ``PublishFailure``.
     func publish(_ publication: Publication) -> EventLoopFuture<Receipt>
     /// Sends an order to every node, this one included.
@@ -39,8 +41,12 @@ package protocol Broker: AnyObject {
 
 /// Why an event was not published.
 package enum PublishFailure: Error, Equatable {
-    /// The broker is away; whether the event was published is not known if it was already on its way.
+    /// The broker is away or can't take it now, and has not published it.
     case unavailable(String)
+    /// The connection was lost while the event was under way: it may have been published.
+    case unknown(String)
     /// The broker refused it for good.
     case refused(String)
+    /// The target's log can't be one, for good: something else has its name in Redis.
+    case conflict(String)
 }

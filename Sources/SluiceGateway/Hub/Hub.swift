@@ -178,9 +178,19 @@ package final class Hub {
         return reading
     }
 
-    package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
-        counters.eventsPublished.add(1)
-        return broker.publish(publication)
+    /// Publishes to all of them or, if the broker can't take so much now, to none.
+    ///
+    /// - Returns: what became of each; never fails.
+    package func publish(
+        _ publications: [Publication]
+    ) -> EventLoopFuture<[Result<Receipt, PublishFailure>]> {
+        if let failure = broker.refusal(of: publications) {
+            return eventLoop.makeSucceededFuture(publications.map { _ in .failure(failure) })
+        }
+        counters.eventsPublished.add(publications.count)
+        return EventLoopFuture.whenAllComplete(publications.map { broker.publish($0) }, on: eventLoop).map { results in
+            results.map { $0.mapError { $0 as? PublishFailure ?? .unavailable("\($0)") } }
+        }
     }
 
     // MARK: Broker

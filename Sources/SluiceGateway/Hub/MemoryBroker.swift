@@ -75,6 +75,8 @@ package final class MemoryBroker: Broker {
         return eventLoop.makeSucceededFuture(outcomes)
     }
 
+    package func refusal(of publications: [Publication]) -> PublishFailure? { nil }
+
     package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
         let number = numbers[publication.target]
         switch logs.publish(

@@ -261,6 +261,11 @@ package final class RedisBroker: Broker {
         }.flatMapErrorThrowing { error in throw RedisBroker.failure(error) }
     }
 
+    package func refusal(of publications: [Publication]) -> PublishFailure? {
+        let bytes = publications.reduce(0) { $0 + $1.data.readableBytes + Publication.overheadBytes }
+        return commands?.refusal(of: bytes).map { .unavailable("\($0)") }
+    }
+
     package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
         var command: RESPCommand = ["FCALL", "sluice_publish", "1", names.channel(publication.target)]
         command.words.append(publication.data)
@@ -294,12 +299,13 @@ package final class RedisBroker: Broker {
             case .function: return .refused(message)
             // To try again later would help nobody before somebody has put Redis right.
             case .wrongtype:
-                return .refused("a key of this event in Redis (its log, its marker, the clock) is of another type")
+                return .conflict("a key of this event in Redis (its log, its marker, the clock) is of another type")
             case .other where message.contains("XADD"):
-                return .refused("the log in Redis has an entry with a later id, which the clock did not give out")
+                return .conflict("the log in Redis has an entry with a later id, which the clock did not give out")
             // A state of Redis, as LOADING, READONLY, OOM or NOPERM, not a fault of the request.
             default: return .unavailable(message)
             }
+        case RedisError.lost(let reason): return .unknown("the connection to Redis was lost: \(reason)")
         default: return .unavailable("\(error)")
         }
     }

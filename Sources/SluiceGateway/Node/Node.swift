@@ -31,6 +31,7 @@ package final class Node: Sendable {
     let connectionRate: Mutex<AddressRate?>
     let countsConnectionsOfLoopback: Bool
     private let publishRate: Mutex<PublishRate>
+    package let publishLimits: PublishRequest.Limits
     /// See ``report(_:address:)``.
     let limitComplaints = Mutex(Complaints(interval: .minutes(1)))
     let unnamedComplaints = Mutex(Complaints(interval: .hours(1)))
@@ -64,7 +65,8 @@ package final class Node: Sendable {
         let perSecond = settings.connectionRate ?? Settings.standardConnectionRate
         connectionRate = Mutex(perSecond > 0 ? AddressRate(rate: perSecond) : nil)
         countsConnectionsOfLoopback = settings.connectionRate != nil
-        publishRate = Mutex(PublishRate(rate: max(1, settings.publishRate)))
+        publishRate = Mutex(PublishRate(events: settings.publishRate, bytes: settings.publishBytes))
+        publishLimits = PublishRequest.Limits(settings)
     }
 
     /// Why this node should not be given new streams; nil: it is ready.
@@ -72,27 +74,30 @@ package final class Node: Sendable {
         status.problem ?? (tokens?.hasNoKey == true ? "the keys of --jwks could not be fetched yet" : nil)
     }
 
-    package func publish(_ publication: Publication, on eventLoop: any EventLoop) -> EventLoopFuture<Receipt> {
+    /// Publishes to all of them or, if the broker can't take so much now, to none.
+    ///
+    /// - Returns: what became of each; never fails.
+    package func publish(
+        _ publications: [Publication], on eventLoop: any EventLoop
+    ) -> EventLoopFuture<[Result<Receipt, PublishFailure>]> {
         let hub = hub
-        return hub.eventLoop.flatSubmit { hub.value.publish(publication) }.hop(to: eventLoop)
+        return hub.eventLoop.flatSubmit { hub.value.publish(publications) }.hop(to: eventLoop)
     }
 
-    /// Takes `count` events off what the token of a grant may publish now.
+    /// Takes events and bytes off what a publisher may publish now: the holder of a token or, where there is none, an
+    /// address.
     ///
     /// - Throws: 429 with the time to come back.
-    package func admit(publishing count: Int, by grant: Grant) throws(HTTPProblem) {
-        guard settings.publishRate > 0, !grant.id.isEmpty else { return }
-        let wait = publishRate.withLock { $0.take(grant.id, count: count, now: .now()) }
+    package func admit(
+        publishing events: Int, bytes: Int, by grant: Grant, from address: NetworkAddress?
+    ) throws(HTTPProblem) {
+        let id = grant.id.isEmpty ? "address \(address.map { "\($0.limitKey)" } ?? "unknown")" : grant.id
+        let wait = publishRate.withLock { $0.take(id, events: events, bytes: bytes, now: .now()) }
         guard let wait else { return }
         counters.requestsLimited.add(1)
         throw .tooManyRequests(
-            "this token may publish \(settings.publishRate) events a second",
+            "more than \(settings.publishRate) events or \(settings.publishBytes) bytes a second (the node's "
+                + "--publish-rate and --publish-bytes)",
             seconds: max(1, Int((wait.nanoseconds + 999_999_999) / 1_000_000_000)))
-    }
-
-    package var publishLimits: PublishRequest.Limits {
-        PublishRequest.Limits(
-            dataBytesMax: settings.eventBytesMax, maxlen: settings.logEvents,
-            ttl: max(1, Int(settings.logTTL.nanoseconds / 1_000_000_000)))
     }
 }

@@ -98,6 +98,16 @@ package struct Setting: Sendable {
         Setting("log-ttl", "D", "1h", "life of a log when a publish names none") { settings, text throws(Invalid) in
             settings.logTTL = try duration(text, .seconds(1) ... .hours(24 * 7))
         },
+        Setting(
+            "max-log-events", "N", "",
+            "most events that a publish over HTTP may have a log keep; not given: 100000, or --log-events"
+        ) { settings, text throws(Invalid) in settings.logEventsMax = try number(text, Publication.maxlenRange) },
+        Setting(
+            "max-log-ttl", "D", "",
+            "longest life that a publish over HTTP may give a log; not given: 24h, or --log-ttl"
+        ) { settings, text throws(Invalid) in
+            settings.logTTLMax = try duration(text, .seconds(1) ... .hours(24 * 7))
+        },
         Setting("ring", "SIZE", "16MiB", "newest events kept in memory for slow readers") {
             settings, text throws(Invalid) in settings.ringBytes = try size(text, 64 << 10...16 << 30)
         },
@@ -156,9 +166,16 @@ package struct Setting: Sendable {
             settings, text throws(Invalid) in
             settings.streamsPerClientMax = try number(text, 0...100_000_000)
         },
-        Setting("publish-rate", "N", "10000", "events that one token may publish in a second; 0: no limit") {
-            settings, text throws(Invalid) in
-            settings.publishRate = try number(text, 0...100_000_000)
+        Setting(
+            "publish-rate", "N", "10000",
+            "events that one token (in open mode: one address) may publish in a second, each target counts; 0: no limit"
+        ) { settings, text throws(Invalid) in settings.publishRate = try number(text, 0...100_000_000) },
+        Setting(
+            "publish-bytes", "SIZE", "16MiB",
+            "the same in bytes: of bodies, of data for each target, and 1 KiB for each event; 0: no limit"
+        ) { settings, text throws(Invalid) in settings.publishBytes = try size(text, 0...1 << 40) },
+        Setting("max-targets", "N", "1000", "targets of one publish") { settings, text throws(Invalid) in
+            settings.targetsMax = try number(text, 1...10_000)
         },
         Setting("head-timeout", "D", "10s", "time for the head of a request") { settings, text throws(Invalid) in
             settings.headTimeout = try duration(text, .milliseconds(100) ... .hours(1))

@@ -39,6 +39,10 @@ package struct Settings: Sendable {
     package var drain = TimeAmount.seconds(20)
     package var logEvents = 1000
     package var logTTL = TimeAmount.hours(1)
+    /// What a publish over HTTP may ask of a log; nil: ``standardLogEventsMax`` and ``standardLogTTLMax``, or what a log has
+    /// if nothing is asked for, if that is more.
+    package var logEventsMax: Int?
+    package var logTTLMax: TimeAmount?
     package var ringBytes = 16 << 20
     package var replayCacheBytes = 16 << 20
     package var stall = TimeAmount.seconds(30)
@@ -61,8 +65,12 @@ package struct Settings: Sendable {
     package var streamsPerAddressMax: Int?
     /// 0: no limit.
     package var streamsPerClientMax = 1000
-    /// Events per second and token; 0: no limit.
+    /// Events per second and token, or address where there are no tokens; 0: no limit.
     package var publishRate = 10_000
+    /// Bytes that are published per second, once for each target, and token or address; 0: no limit.
+    package var publishBytes = 16 << 20
+    /// Targets of one publish.
+    package var targetsMax = 1000
     /// To the end of a request's head: from the beginning of the connection, or a later request's first byte.
     package var headTimeout = TimeAmount.seconds(10)
     package var bodyTimeout = TimeAmount.seconds(30)
@@ -109,6 +117,8 @@ package struct Settings: Sendable {
 
     /// An office whose pages all come back at once is far below it; TLS with RSA keys costs half a core then.
     package static let standardConnectionRate = 500
+    package static let standardLogEventsMax = 100_000
+    package static let standardLogTTLMax = TimeAmount.hours(24)
 
     package init() {}
 
@@ -118,6 +128,12 @@ package struct Settings: Sendable {
         if auth == .open, !isOpen, !listen.isLoopback {
             return "--listen: \(listen) can be reached from outside and anybody could subscribe and publish; "
                 + "give --open if that is wanted, or listen on a loopback address"
+        }
+        if let logEventsMax, logEventsMax < logEvents {
+            return "--max-log-events: a log keeps --log-events \(logEvents) if a publish names none, which is more"
+        }
+        if let logTTLMax, logTTLMax < logTTL {
+            return "--max-log-ttl: a log lives for --log-ttl if a publish names none, which is longer"
         }
         let ofRedis = [("ca", redisCertificateAuthority), ("cert", redisCertificate), ("key", redisKey)]
         if redis?.usesTLS != true, let given = ofRedis.first(where: { $0.1 != nil }) {

@@ -12,6 +12,7 @@ package final class WebConnection: ChannelInboundHandler {
 
     package struct Reply: Sendable {
         package let status: HTTPResponseStatus
+        package let headers: HTTPHeaders
         package let body: ByteBuffer
     }
 
@@ -154,7 +155,7 @@ package final class WebConnection: ChannelInboundHandler {
         guard let head, let first = waiting.popFirst() else { return }
         self.head = nil
         lastReply = .now()
-        let reply = Reply(status: head.status, body: body)
+        let reply = Reply(status: head.status, headers: head.headers, body: body)
         body = ByteBuffer()
         if !head.isKeepAlive {
             first.promise.succeed(reply)

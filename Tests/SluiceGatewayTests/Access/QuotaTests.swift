@@ -202,11 +202,13 @@ struct PublishRateTests {
 
     @Test("is each token's own, and holds over time")
     func perToken() {
-        var rate = PublishRate(rate: 10)
+        var rate = PublishRate(events: 10, bytes: 0)
         for id in ["a", "b"] {
             let taken = (0..<100).reduce(0) { sum, second in
                 sum
-                    + (0..<30).filter { _ in rate.take(id, count: 1, now: Self.time(Int64(second) * 1000)) == nil }
+                    + (0..<30).filter { _ in
+                        rate.take(id, events: 1, bytes: 0, now: Self.time(Int64(second) * 1000)) == nil
+                    }
                     .count
             }
             #expect(taken == 1000, "100 seconds at 10 a second")
@@ -215,14 +217,15 @@ struct PublishRateTests {
 
     @Test("says when to come back, and is right", arguments: [1, 3, 10_000, 100_000_000])
     func wait(limit: Int) throws {
-        var rate = PublishRate(rate: limit)
+        var rate = PublishRate(events: limit, bytes: 0)
         var now = Self.time(0)
         for count in [limit, limit, 1, limit, max(1, limit / 3), limit] {
-            while let wait = rate.take("a", count: count, now: now) {
+            while let wait = rate.take("a", events: count, bytes: 0, now: now) {
                 #expect(wait > .zero && wait <= .milliseconds(1001))
-                #expect(rate.take("a", count: count, now: now + wait - .microseconds(10)) != nil, "not earlier")
+                #expect(
+                    rate.take("a", events: count, bytes: 0, now: now + wait - .microseconds(10)) != nil, "not earlier")
                 now = now + wait
-                let again = rate.take("a", count: count, now: now)
+                let again = rate.take("a", events: count, bytes: 0, now: now)
                 #expect(again == nil, "\(count) after \(wait.nanoseconds) ns")
                 if again == nil { break }
             }
@@ -232,33 +235,52 @@ struct PublishRateTests {
 
     @Test("lets a request through that is larger than a second's worth, and has it waited for")
     func debt() throws {
-        var rate = PublishRate(rate: 100)
-        #expect(rate.take("a", count: 1000, now: Self.time(0)) == nil)
-        let wait = rate.take("a", count: 1, now: Self.time(0))
+        var rate = PublishRate(events: 100, bytes: 0)
+        #expect(rate.take("a", events: 1000, bytes: 0, now: Self.time(0)) == nil)
+        let wait = rate.take("a", events: 1, bytes: 0, now: Self.time(0))
         #expect(try #require(wait) > .seconds(9))
-        #expect(rate.take("a", count: 1, now: Self.time(9000)) != nil)
-        #expect(rate.take("a", count: 1, now: Self.time(9020)) == nil)
-        #expect(rate.take("b", count: 1, now: Self.time(0)) == nil)
+        #expect(rate.take("a", events: 1, bytes: 0, now: Self.time(9000)) != nil)
+        #expect(rate.take("a", events: 1, bytes: 0, now: Self.time(9020)) == nil)
+        #expect(rate.take("b", events: 1, bytes: 0, now: Self.time(0)) == nil)
     }
 
     @Test("needs memory only for tokens that publish now")
     func forgets() {
-        var rate = PublishRate(rate: 1)
+        var rate = PublishRate(events: 1, bytes: 0)
         for number in 0..<50_000 {
-            #expect(rate.take("\(number)", count: 1, now: Self.time(Int64(number) * 10)) == nil)
+            #expect(rate.take("\(number)", events: 1, bytes: 0, now: Self.time(Int64(number) * 10)) == nil)
         }
         #expect(rate.idCount <= 2048)
     }
 
     @Test("has bounded memory also if all of them do; those used last are remembered")
     func bounded() {
-        var rate = PublishRate(rate: 1, idsMax: 1000)
+        var rate = PublishRate(events: 1, bytes: 0, idsMax: 1000)
         for number in 0..<5000 {
-            _ = rate.take("\(number)", count: 1000, now: Self.time(Int64(number)))
+            _ = rate.take("\(number)", events: 1000, bytes: 0, now: Self.time(Int64(number)))
             #expect(rate.idCount <= 1000)
         }
         for number in 4500..<5000 {
-            #expect(rate.take("\(number)", count: 1, now: Self.time(5000)) != nil, "\(number) still owes")
+            #expect(rate.take("\(number)", events: 1, bytes: 0, now: Self.time(5000)) != nil, "\(number) still owes")
         }
+    }
+
+    @Test("counts bytes beside events, and takes both or none")
+    func bytes() throws {
+        var rate = PublishRate(events: 10, bytes: 1000)
+        #expect(rate.take("a", events: 0, bytes: 900, now: Self.time(0)) == nil)
+        // Events are left, bytes are not: nothing is taken, or the second line would be refused as well.
+        #expect(rate.take("a", events: 10, bytes: 200, now: Self.time(0)) != nil)
+        #expect(rate.take("a", events: 10, bytes: 100, now: Self.time(0)) == nil)
+        let wait = rate.take("a", events: 1, bytes: 500, now: Self.time(0))
+        #expect(try #require(wait) > .milliseconds(499), "the longer of both times")
+        #expect(rate.take("b", events: 1, bytes: 500, now: Self.time(0)) == nil)
+    }
+
+    @Test("has no limit where none is set, and remembers nobody then")
+    func unlimited() {
+        var rate = PublishRate(events: 0, bytes: 0)
+        #expect((0..<1000).allSatisfy { rate.take("\($0)", events: 1 << 30, bytes: 1 << 40, now: Self.time(0)) == nil })
+        #expect(rate.idCount == 0)
     }
 }

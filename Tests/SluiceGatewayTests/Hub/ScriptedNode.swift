@@ -65,6 +65,8 @@ final class ScriptedBroker: Broker {
             })
     }
 
+    func refusal(of publications: [Publication]) -> PublishFailure? { nil }
+
     func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
         eventLoop.makeFailedFuture(PublishFailure.unavailable("scripted"))
     }

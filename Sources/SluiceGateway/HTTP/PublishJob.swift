@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import NIOHTTP1
+import SluiceCore
+
+/// One `POST /publish` that is being carried out, on the loop of its connection.
+///
+/// The loop has others to serve, so the body is read a slice at a time, with other work between; what was read is published
+/// in batches, of which one is under way at a time. A line that can't be published is told so and does not stop the others,
+/// with one exception: if it is for something that passes (429, 503), those behind it get the same answer. So whoever sends
+/// these lines again, from the first that was refused, changes neither their number nor their order.
+final class PublishJob {
+    enum Form {
+        /// One object.
+        case object
+        /// One object a line (NDJSON).
+        case lines
+    }
+
+    /// Whose it is, and what it may.
+    struct Publisher {
+        let grant: Grant
+        let visit: Visit
+        let node: Node
+
+        /// Whether a request may be published now; then it has been counted.
+        func admit(_ request: PublishRequest) throws(HTTPProblem) {
+            for target in request.targets where !grant.mayPublish(to: target) {
+                throw visit.refused("the token does not publish to \(JSONText.quoted("\(target)".prefix(80)))")
+            }
+            let bytesMax = node.publishLimits.bytesMax
+            guard request.dataBytes * request.targets.count <= bytesMax else {
+                throw HTTPProblem(
+                    status: .payloadTooLarge, code: "payload_too_large",
+                    message: "\(request.dataBytes) bytes for each of \(request.targets.count) targets: "
+                        + "at most \(bytesMax) bytes may be published at once; name fewer targets")
+            }
+            try admit(events: request.targets.count, bytes: request.bytes - request.dataBytes)
+        }
+
+        func admit(events: Int, bytes: Int) throws(HTTPProblem) {
+            try node.admit(publishing: events, bytes: bytes, by: grant, from: visit.address)
+        }
+    }
+
+    private enum Line {
+        case request(PublishRequest)
+        case refused(HTTPProblem)
+    }
+
+    /// What one turn of the loop reads, in bytes.
+    private static let sliceBytes = 64 << 10
+    /// What a line costs beside its bytes.
+    private static let lineBytes = 128
+    private static let batchEventsMax = 256
+    private static let batchBytesMax = 1 << 20
+
+    private let publisher: Publisher
+    private let body: ByteBuffer
+    private let form: Form
+    private let eventLoop: any EventLoop
+    private let promise: EventLoopPromise<Answer>
+    private var cutter = LineCutter()
+    /// The line that is being read.
+    private var current: (range: Range<Int>, reader: PublishReader)?
+    private var batch: [Line] = []
+    private var batchEvents = 0
+    private var batchBytes = 0
+    private var output = ByteBuffer()
+    /// What lines are told from now on.
+    private var halt: HTTPProblem?
+    private var retryAfter: String?
+
+    /// - Throws: ``HTTPProblem`` if the body is more than its publisher may send now.
+    static func run(
+        _ body: ByteBuffer, _ form: Form, of publisher: Publisher, on eventLoop: any EventLoop
+    ) throws(HTTPProblem) -> EventLoopFuture<Answer> {
+        // Before it is read: also a body that is refused in the end has been work.
+        try publisher.admit(events: 0, bytes: body.readableBytes)
+        let job = PublishJob(body, form, of: publisher, on: eventLoop)
+        switch form {
+        case .object:
+            job.current = (0..<body.readableBytes, PublishReader(limits: publisher.node.publishLimits))
+            job.step()
+        case .lines: job.count(LineCutter(), lines: 0)
+        }
+        return job.promise.futureResult
+    }
+
+    private init(_ body: ByteBuffer, _ form: Form, of publisher: Publisher, on eventLoop: any EventLoop) {
+        self.body = body
+        self.form = form
+        self.publisher = publisher
+        self.eventLoop = eventLoop
+        promise = eventLoop.makePromise()
+    }
+
+    private func inNextTurn(_ work: @escaping () -> Void) {
+        eventLoop.assumeIsolated().execute(work)
+    }
+
+    // MARK: Reading
+
+    /// Too many lines are refused before the first is published.
+    private func count(_ cutter: LineCutter, lines: Int) {
+        var cutter = cutter
+        var lines = lines
+        var budget = PublishJob.sliceBytes
+        body.withUnsafeReadableBytes { bytes in
+            while lines <= publisher.node.settings.linesMax, cutter.next(bytes, budget: &budget) != nil { lines += 1 }
+        }
+        guard lines <= publisher.node.settings.linesMax else {
+            return promise.fail(
+                HTTPProblem(
+                    status: .payloadTooLarge, code: "payload_too_large",
+                    message: "more than \(publisher.node.settings.linesMax) lines (the node's --max-lines)"))
+        }
+        if cutter.position == body.readableBytes { return step() }
+        inNextTurn { [self] in count(cutter, lines: lines) }
+    }
+
+    private func step() {
+        var budget = PublishJob.sliceBytes
+        while budget > 0, batchEvents < PublishJob.batchEventsMax, batchBytes < PublishJob.batchBytesMax {
+            if current == nil, !beginLine(&budget) {
+                if cutter.position == body.readableBytes || form == .object { return publish(isLast: true) }
+                break
+            }
+            readLine(&budget)
+        }
+        if budget > 0 { return publish(isLast: false) }
+        inNextTurn { [self] in step() }
+    }
+
+    private func beginLine(_ budget: inout Int) -> Bool {
+        guard form == .lines,
+            let range = body.withUnsafeReadableBytes({ cutter.next($0, budget: &budget) })
+        else { return false }
+        current = (range, PublishReader(limits: publisher.node.publishLimits))
+        return true
+    }
+
+    private func readLine(_ budget: inout Int) {
+        if let halt { return endLine(.refused(halt), &budget) }
+        guard let range = current?.range, var reader = current?.reader else { return }
+        current = nil  // lets go of the reader, so that it is not copied
+        let from = reader.position
+        let limit = min(range.count, from + budget)
+        do throws(HTTPProblem) {
+            let request = try body.withUnsafeReadableBytes { bytes throws(HTTPProblem) in
+                try reader.read(UnsafeRawBufferPointer(rebasing: bytes[range]), upTo: limit)
+            }
+            budget -= reader.position - from
+            guard let request else {
+                current = (range, reader)
+                return
+            }
+            try publisher.admit(request)
+            batchEvents += request.targets.count
+            batchBytes += request.bytes
+            endLine(.request(request), &budget)
+        } catch {
+            if error.status == .tooManyRequests { halt(for: error) }
+            endLine(.refused(error), &budget)
+        }
+    }
+
+    private func endLine(_ line: Line, _ budget: inout Int) {
+        current = nil
+        batch.append(line)
+        budget -= PublishJob.lineBytes
+    }
+
+    private func halt(for problem: HTTPProblem) {
+        halt = halt ?? problem
+        retryAfter = retryAfter ?? problem.retryAfter
+    }
+
+    // MARK: Publishing
+
+    private func publish(isLast: Bool) {
+        let publications = batch.flatMap { line -> [Publication] in
+            if case .request(let request) = line { request.publications } else { [] }
+        }
+        guard !publications.isEmpty else { return published([], isLast: isLast) }
+        publisher.node.publish(publications, on: eventLoop).assumeIsolated().whenSuccess { [self] results in
+            published(results, isLast: isLast)
+        }
+    }
+
+    private func published(_ results: [Result<Receipt, PublishFailure>], isLast: Bool) {
+        if form == .object { return answerObject(results) }
+        var results = results[...]
+        for line in batch {
+            switch line {
+            case .refused(let problem): output.writeString(problem.body)
+            case .request(let request):
+                let outcome = PublishOutcome(request, results.prefix(request.targets.count))
+                results = results.dropFirst(request.targets.count)
+                outcome.write(to: &output)
+                if outcome.isToBeRepeated { halt(for: .unavailable("an event before this one was not published")) }
+            }
+            output.writeString("\n")
+        }
+        batch.removeAll(keepingCapacity: true)
+        (batchEvents, batchBytes) = (0, 0)
+        guard isLast else { return inNextTurn { [self] in step() } }
+        var answer = Answer(contentType: "application/x-ndjson")
+        answer.body = output
+        if let retryAfter { answer.headers.append(("Retry-After", retryAfter)) }
+        promise.succeed(answer)
+    }
+
+    private func answerObject(_ results: [Result<Receipt, PublishFailure>]) {
+        switch batch.first {
+        case .request(let request)?: promise.succeed(PublishOutcome(request, results).answer)
+        case .refused(let problem)?: promise.fail(problem)
+        case nil: promise.fail(HTTPProblem.badRequest("there is nothing to publish"))
+        }
+    }
+}
