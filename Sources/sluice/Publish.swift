@@ -5,6 +5,7 @@ import NIOPosix
 import SluiceCore
 import SluiceGateway
 import SluiceRedis
+import UnixSignals
 
 /// `sluice publish`: events to a topic, a client or everybody, through Redis or through a node.
 struct Publish: AsyncParsableCommand {
@@ -28,20 +29,30 @@ struct Publish: AsyncParsableCommand {
               sluice publish --topic status --redis redis://127.0.0.1 --plain up
               tail -F app.log | sluice publish --topic log -
               ./job | sluice publish --topic job.42 --end -
+              sluice publish --topic temperature -- -5
 
-            Exit codes: 0 all was published, 1 something was not (one line on standard error), 64 bad usage.
+            With - each line is published once, in order. If the server asks for patience (429, 503) or is away, it is \
+            asked again, for as long as --wait says; so that a line whose answer was lost is not doubled, each has a token \
+            as by --once, which Redis keeps for 5 minutes. Whatever ends it, one line on standard error says where.
+
+            Exit codes: 0 all was published, 1 something was not (one line on standard error), 64 bad usage, 130 or 143 \
+            stopped by a signal.
             """)
 
-    @Option(help: ArgumentHelp("Publish to this topic.", valueName: "T"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Publish to this topic.", valueName: "T"))
     var topic: String?
-    @Option(help: ArgumentHelp("Publish to the streams of this client.", valueName: "C"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Publish to the streams of this client.", valueName: "C"))
     var client: String?
     @Flag(help: "Publish to every stream on every node.")
     var all = false
 
-    @Option(help: ArgumentHelp("The event's type: what addEventListener() names in a browser.", valueName: "TYPE"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("The event's type: what addEventListener() names in a browser.", valueName: "TYPE")
+    )
     var event: String?
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Conflation key: a later event with the same key makes this one superfluous.", valueName: "K"))
     var key: String?
@@ -54,6 +65,7 @@ struct Publish: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How long the log lives after its newest event, as 90s, 10m or 1h.", valueName: "D"))
     var ttl: DurationArgument?
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Idempotency: the same token within 5 minutes publishes nothing. With - each line has TOKEN-1, TOKEN-2, …",
             valueName: "TOKEN"))
@@ -77,6 +89,11 @@ struct Publish: AsyncParsableCommand {
     var redisCert: String?
     @Option(help: ArgumentHelp("That certificate's private key (PEM).", valueName: "FILE"))
     var redisKey: String?
+    @Option(
+        help: ArgumentHelp(
+            "With -: how long a server is asked again that is away or says later; 0s: not at all, and without tokens. At most 4m. (default: 2m)",
+            valueName: "D"))
+    var wait: DurationArgument?
     @Flag(name: .shortAndLong, help: "No receipts.")
     var quiet = false
 
@@ -86,6 +103,10 @@ struct Publish: AsyncParsableCommand {
 
     /// The longest line that is taken from standard input. What a logged event may have is for Redis to say.
     private static let lineBytesMax = 32 << 20
+    private static let waitStandard = TimeAmount.minutes(2)
+    /// Redis knows a line's token for five minutes.
+    private static let waitMax = TimeAmount.minutes(4)
+    private static let onceBytesMax = 100
 
     func validate() throws {
         _ = try plan()
@@ -107,6 +128,14 @@ struct Publish: AsyncParsableCommand {
             throw ValidationError("--redis-cert is for a --redis that begins with rediss://")
         }
         if let problem = RedisNames.problem(prefix: prefix) { throw ValidationError("--prefix \(problem)") }
+        if let wait {
+            guard data == "-" else { throw ValidationError("--wait is for data from standard input, -") }
+            guard wait.amount <= Publish.waitMax else { throw ValidationError("--wait takes at most 4m") }
+        }
+        if data == "-", let once, once.utf8.count > Publish.onceBytesMax {
+            throw ValidationError(
+                "with - a --once of at most \(Publish.onceBytesMax) bytes, for each line's number is added")
+        }
         if end, isUnlogged { throw ValidationError("--end needs the log") }
     }
 
@@ -145,8 +174,9 @@ struct Publish: AsyncParsableCommand {
     func run() async throws {
         let route = try await route()
         let target = try target()
-        func report(_ receipt: Receipt) throws {
-            if quiet { return }
+        let isQuiet = quiet
+        @Sendable func report(_ receipt: Receipt) throws {
+            if isQuiet { return }
             try StandardStream.output.write("\(target) \(receipt.id?.description ?? "-") nodes=\(receipt.nodes)\n")
         }
         do {
@@ -154,7 +184,7 @@ struct Publish: AsyncParsableCommand {
                 try await publishLines(through: route, report: report)
             } else {
                 let event = OutgoingEvent(data: ByteBuffer(string: data), ends: end, once: once)
-                for result in await route.publish([event]) { try report(try result.get()) }
+                for result in await route.publish([event]) { try report(try result.receipt) }
             }
         } catch is StandardStream.Closed {
             throw Failure("nobody reads the receipts any more; stopped")
@@ -165,9 +195,18 @@ struct Publish: AsyncParsableCommand {
     private func publishLines(
         through route: any PublishRoute, report: @escaping (Receipt) throws -> Void
     ) async throws {
+        let progress = PublishProgress()
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        // Ends the process, whatever else is under way: nobody has to wait for it.
+        let watch = Task { for await signal in signals { progress.interrupt(signal == .sigint ? 130 : 143) } }
+        defer { watch.cancel() }
+        let patience = PublishPatience(limit: plain ? .zero : wait?.amount ?? Publish.waitStandard)
         let input = StandardInput()
         var splitter = LineSplitter(bytesMax: Publish.lineBytesMax)
-        var publisher = LinePublisher(route: route, onceToken: once, endsWithLastLine: end, report: report)
+        var publisher = LinePublisher(
+            route: route, onceToken: once ?? (patience.limit > .zero ? LinePublisher.randomToken() : nil),
+            endsWithLastLine: end, dataBytesMax: plain ? .max : Publication.dataBytesMax, patience: patience,
+            progress: progress, report: report)
         do {
             while true {
                 let bytes = try await input.read()
@@ -176,7 +215,7 @@ struct Publish: AsyncParsableCommand {
             }
             if let last = try splitter.end() { try await publisher.publish([last]) }
         } catch let error as LineSplitter.TooLong {
-            throw Failure("line \(error.line): more than \(error.bytesMax) bytes")
+            throw Failure("line \(error.line): more than \(error.bytesMax) bytes; \(progress.statement)")
         }
         try await publisher.end()
     }
@@ -191,8 +230,9 @@ struct Publish: AsyncParsableCommand {
                     url: redis, certificateAuthority: ca, certificate: redisCert, key: redisKey,
                     clientName: "sluice-publish")
             } catch { throw Failure("can't read the certificates", error) }
-            return try await RedisRoute.connect(
-                to: endpoint, prefix: prefix, plan: plan, isPlain: plain, on: eventLoop)
+            let route = RedisRoute(endpoint, prefix: prefix, plan: plan, isPlain: plain, on: eventLoop)
+            try await route.connect()
+            return route
         }
         var address = try url ?? Publish.defaultAddress()
         if address.hasNoPath { address.target = "/publish" }

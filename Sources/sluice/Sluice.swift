@@ -8,4 +8,21 @@ struct Sluice: AsyncParsableCommand {
         commandName: "sluice",
         abstract: "A horizontally scaled fan-out gateway for Server-Sent Events.",
         subcommands: [Serve.self, Publish.self, Subscribe.self, Bench.self, Token.self])
+
+    static func main() async {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        do {
+            var command = try parseAsRoot(DashedData.separated(arguments))
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            if exitCode(for: error) == .validationFailure, let hint = DashedData.hint(arguments) {
+                StandardStream.note(hint)
+            }
+            exit(withError: error)
+        }
+    }
 }

@@ -33,12 +33,15 @@ struct Subscribe: AsyncParsableCommand {
             "A node's address, or the whole address of any event stream. (default: http://127.0.0.1:8080)",
             valueName: "URL"))
     var url: WebAddress?
-    @Option(help: ArgumentHelp("Listen to this topic; may be given several times.", valueName: "T"))
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Listen to this topic; may be given several times.", valueName: "T")
+    )
     var topic: [String] = []
-    @Option(help: ArgumentHelp("Listen to what is sent to this client.", valueName: "C"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Listen to what is sent to this client.", valueName: "C"))
     var client: String?
     @Option(
-        name: .customLong("last-event-id"),
+        name: .customLong("last-event-id"), parsing: .unconditional,
         help: ArgumentHelp("Go on after this event; earliest replays the whole log.", valueName: "ID"))
     var lastEventID: String?
     @Option(help: ArgumentHelp("Sent as a bearer token. (default: $SLUICE_TOKEN)", valueName: "JWT"))
@@ -49,6 +52,11 @@ struct Subscribe: AsyncParsableCommand {
     var ca: String?
     @Flag(help: "One JSON object a line: {\"type\":…,\"id\":…,\"data\":…}.")
     var json = false
+    @Option(
+        help: ArgumentHelp(
+            "Come back when nothing came for so long, not even a comment: the server may have been stopped; 0s: wait for ever.",
+            valueName: "D"))
+    var silence = DurationArgument(seconds: 60)
     @Option(help: ArgumentHelp("Stop after so many events.", valueName: "N"))
     var count: Int?
     @Flag(name: .shortAndLong, help: "Show checkpoints, and on standard error connections, comments and retry.")
@@ -80,7 +88,8 @@ struct Subscribe: AsyncParsableCommand {
         }
         let plan = Subscriber.Plan(
             dialer: try WebDialer(address, certificateAuthority: ca), headers: headers,
-            lastEventID: lastEventID == "earliest" ? "" : lastEventID ?? "", isJSON: json, isVerbose: verbose,
+            lastEventID: lastEventID == "earliest" ? "" : lastEventID ?? "", silence: silence.amount, isJSON: json,
+            isVerbose: verbose,
             count: count)
         try await Subscriber.run(plan, on: MultiThreadedEventLoopGroup.singleton.next()).get()
     }

@@ -36,28 +36,35 @@ struct Token: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Sign with this key: a secret, or a private key in PEM.", valueName: "FILE"))
     var key: String?
-    @Option(help: ArgumentHelp("The key's name, where the node knows several.", valueName: "KID"))
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("The key's name, where the node knows several.", valueName: "KID"))
     var kid: String?
     @Option(
         help: ArgumentHelp(
             "HS256, HS384, HS512, RS256 to PS512, ES256 to ES512 or EdDSA. (default: the first that fits the key)",
             valueName: "ALG"))
     var alg: String?
-    @Option(help: ArgumentHelp("The client that the bearer is (sub).", valueName: "C"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("The client that the bearer is (sub).", valueName: "C"))
     var client: String?
     @Option(
-        name: .long, help: ArgumentHelp("May subscribe to these; may be given several times.", valueName: "PATTERN"))
+        name: .long, parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("May subscribe to these; may be given several times.", valueName: "PATTERN"))
     var subscribe: [String] = []
-    @Option(name: .long, help: ArgumentHelp("May publish to these; may be given several times.", valueName: "PATTERN"))
+    @Option(
+        name: .long, parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("May publish to these; may be given several times.", valueName: "PATTERN"))
     var publish: [String] = []
     @Flag(help: "May do everything, also to other people's streams.")
     var admin = false
     @Option(help: ArgumentHelp("How long it is valid, as 90s, 10m or 24h.", valueName: "D"))
     var expires = DurationArgument(seconds: 3600)
-    @Option(help: ArgumentHelp("Who made it (iss); a node may ask for it by --jwt-issuer.", valueName: "NAME"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Who made it (iss); a node may ask for it by --jwt-issuer.", valueName: "NAME"))
     var issuer: String?
     @Option(
-        name: .long, help: ArgumentHelp("Whom it is for (aud); a node may ask by --jwt-audience.", valueName: "NAME"))
+        name: .long, parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Whom it is for (aud); a node may ask by --jwt-audience.", valueName: "NAME"))
     var audience: [String] = []
     @Option(
         name: .customLong("new-key"),

@@ -37,4 +37,16 @@ import Testing
         ]
         #expect(news == [false, false, true, false, true, false, true])
     }
+
+    @Test func aConnectionOverWhichNothingComesIsGivenUp() {
+        func time(_ seconds: Int64) -> NIODeadline { .uptimeNanoseconds(0) + .seconds(seconds) }
+        var state = EventSourceState(lastEventID: "", silence: .seconds(60))
+        state.heard(now: time(10))
+        #expect(state.silentAt == time(70))
+        state.heard(now: time(40))
+        #expect(state.silentAt == time(100), "a comment is enough")
+        var patient = EventSourceState(lastEventID: "", silence: .zero)
+        patient.heard(now: time(10))
+        #expect(patient.silentAt == nil)
+    }
 }

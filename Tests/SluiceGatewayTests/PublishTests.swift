@@ -52,7 +52,7 @@ extension NodeTests {
             try await redis.cli("XADD", "sluice:topic:later", "99999999999999-0", "d", "x")
             for topic in ["bad", "later"] {
                 let answer = try await TestSupport.publish(test.port, #"{"topic":"\#(topic)","data":"x"}"#)
-                #expect(answer.status == 400 && answer["Retry-After"] == nil, "\(answer.text)")
+                #expect(answer.status == 409 && answer["Retry-After"] == nil, "\(answer.text)")
             }
             #expect(try await TestSupport.publish(test.port, #"{"topic":"good","data":"x"}"#).status == 200)
         }

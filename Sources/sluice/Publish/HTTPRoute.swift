@@ -12,12 +12,14 @@ actor HTTPRoute: PublishRoute {
     private static let quietMax = TimeAmount.seconds(2)
     /// What one request carries. A node allows 8 MiB.
     private static let bodyBytes = 1 << 20
+    private static let notText = Failure("the data is not UTF-8; through --redis any bytes can be sent")
 
     private let dialer: WebDialer
     private let eventLoop: any EventLoop
     private let headers: HTTPHeaders
     private let plan: PublishPlan
     private var connection: NIOLoopBound<WebConnection>?
+    private var hasConnected = false
 
     init(_ dialer: WebDialer, token: String?, plan: PublishPlan, on eventLoop: any EventLoop) {
         self.dialer = dialer
@@ -30,28 +32,24 @@ actor HTTPRoute: PublishRoute {
         self.headers = headers
     }
 
-    func publish(_ events: [OutgoingEvent]) async -> [Result<Receipt, Failure>] {
-        if events.count == 1, let event = events.first {
-            do { return [.success(try await publishOne(event))] } catch { return [.failure(failure(error))] }
-        }
-        var results: [Result<Receipt, Failure>] = []
-        var lines: [String] = []
-        var bytes = 0
-        for event in events {
-            let line: String
-            do { line = try json(event) } catch {
-                results += await publishLines(lines)
-                return results + [.failure(failure(error))]
+    func publish(_ events: [OutgoingEvent]) async -> [PublishResult] {
+        var results: [PublishResult] = []
+        while results.count < events.count {
+            var lines: [String] = []
+            var bytes = 0
+            for event in events[results.count...] {
+                let line: String
+                do { line = try json(event) } catch { break }
+                guard lines.isEmpty || bytes + line.utf8.count <= HTTPRoute.bodyBytes else { break }
+                lines.append(line)
+                bytes += line.utf8.count + 1
             }
-            if bytes + line.utf8.count > HTTPRoute.bodyBytes, !lines.isEmpty {
-                results += await publishLines(lines)
-                if case .failure = results.last { return results }
-                (lines, bytes) = ([], 0)
-            }
-            lines.append(line)
-            bytes += line.utf8.count + 1
+            results += lines.isEmpty ? [.refused(HTTPRoute.notText)] : await publish(lines)
+            // Those behind must not overtake.
+            if results.allSatisfy(\.isPublished) { continue }
+            results += events.dropFirst(results.count).map { _ in .later(Failure("not sent"), after: nil) }
         }
-        return results + (await publishLines(lines))
+        return results
     }
 
     func close() async {
@@ -61,38 +59,42 @@ actor HTTPRoute: PublishRoute {
 
     // MARK: Requests
 
-    private func publishOne(_ event: OutgoingEvent) async throws -> Receipt {
-        let reply = try await post(try json(event), type: "application/json")
-        let text = String(buffer: reply.body)
-        guard reply.status == .ok else { throw HTTPRoute.failure(reply.status, text) }
-        return try receipt(text)
-    }
-
-    private func publishLines(_ lines: [String]) async -> [Result<Receipt, Failure>] {
-        guard !lines.isEmpty else { return [] }
+    /// - Returns: a result for each line.
+    private func publish(_ lines: [String]) async -> [PublishResult] {
+        let connection: NIOLoopBound<WebConnection>
+        do { connection = try await usableConnection() } catch {
+            let failure = Failure("\(dialer.address)", error)
+            // A server that never was there may have another name.
+            return lines.map { _ in hasConnected ? .later(failure, after: nil) : .refused(failure) }
+        }
         do {
-            let reply = try await post(lines.map { $0 + "\n" }.joined(), type: "application/x-ndjson")
-            let text = String(buffer: reply.body)
-            guard reply.status == .ok else { throw HTTPRoute.failure(reply.status, text) }
-            let results = text.split(separator: "\n").map { line -> Result<Receipt, Failure> in
-                do { return .success(try receipt(String(line))) } catch { return .failure(failure(error)) }
+            let reply = try await post(lines, over: connection)
+            guard reply.status == .ok else {
+                let result = HTTPRoute.result(reply)
+                return lines.map { _ in result }
             }
+            let after = HTTPRoute.retryAfter(reply)
+            let results = String(buffer: reply.body).split(separator: "\n").map { result(of: $0, after: after) }
             guard results.count == lines.count else {
                 throw Failure("\(dialer.address) answered \(results.count) results for \(lines.count) events")
             }
             return results
         } catch {
-            return [.failure(failure(error))]
+            let failure = error as? Failure ?? Failure("\(dialer.address)", error)
+            return lines.map { _ in .unknown(failure) }
         }
     }
 
-    private func post(_ body: String, type: String) async throws -> WebConnection.Reply {
+    private func post(
+        _ lines: [String], over connection: NIOLoopBound<WebConnection>
+    ) async throws -> WebConnection.Reply {
         var headers = headers
-        headers.add(name: "Content-Type", value: type)
-        let connection = try await usableConnection()
+        let isOne = lines.count == 1
+        headers.add(name: "Content-Type", value: isOne ? "application/json" : "application/x-ndjson")
+        let body = ByteBuffer(string: isOne ? lines[0] : lines.map { $0 + "\n" }.joined())
         let target = dialer.address.target
         return try await eventLoop.flatSubmit { [headers] in
-            connection.value.post(target, headers: headers, body: ByteBuffer(string: body))
+            connection.value.post(target, headers: headers, body: body)
         }.get()
     }
 
@@ -108,18 +110,15 @@ actor HTTPRoute: PublishRoute {
         }
         let connection = try await WebConnection.connect(dialer, on: eventLoop).get()
         self.connection = connection
+        hasConnected = true
         return connection
-    }
-
-    private func failure(_ error: any Error) -> Failure {
-        error as? Failure ?? Failure("\(dialer.address)", error)
     }
 
     // MARK: JSON
 
     private func json(_ event: OutgoingEvent) throws -> String {
         guard let data = String(validating: event.data.readableBytesView, as: UTF8.self) else {
-            throw Failure("the data is not UTF-8; through --redis any bytes can be sent")
+            throw HTTPRoute.notText
         }
         var members: [(String, String)] = []
         switch plan.target.kind {
@@ -138,28 +137,50 @@ actor HTTPRoute: PublishRoute {
         return "{" + members.map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}"
     }
 
+    // MARK: Answers
+
     /// `{"results":[{"to":"topic:a","id":"…","nodes":2}]}`, or an error's object.
-    private func receipt(_ text: String) throws -> Receipt {
-        guard let answer = try? JSONText.object(text) else {
-            throw Failure("\(dialer.address) gave an answer that is not known")
+    private func result(of line: some StringProtocol, after: TimeAmount?) -> PublishResult {
+        guard let answer = try? JSONText.object(String(line)) else { return unknownAnswer }
+        if case .string(let code) = answer["error"]?.value {
+            var message = code
+            if case .string(let text) = answer["message"]?.value { message = text }
+            switch code {
+            case "too_many_requests", "unavailable": return .later(Failure(message), after: after)
+            case "unknown": return .unknown(Failure(message))
+            default: return .refused(Failure(message))
+            }
         }
-        if let message = HTTPRoute.message(answer) { throw Failure(message) }
         guard case .array(let results) = answer["results"]?.value, let first = results.first,
             let members = try? JSONText.object(String(first.text)),
             case .number(let nodes) = members["nodes"]?.value
-        else { throw Failure("\(dialer.address) gave an answer that is not known") }
+        else { return unknownAnswer }
         var id: EventID?
         if case .string(let text) = members["id"]?.value { id = EventID(text) }
-        return Receipt(id: id, nodes: Int(nodes) ?? 0)
+        return .published(Receipt(id: id, nodes: Int(nodes) ?? 0))
     }
 
-    private static func failure(_ status: HTTPResponseStatus, _ text: String) -> Failure {
-        Failure("the server answered \(ServerMessage(status: status, body: text))")
+    private var unknownAnswer: PublishResult {
+        .refused(Failure("\(dialer.address) gave an answer that is not known"))
     }
 
-    private static func message(_ answer: [ExactText: JSONText.Member]) -> String? {
-        guard case .string(let code) = answer["error"]?.value else { return nil }
-        guard case .string(let message) = answer["message"]?.value else { return code }
-        return message
+    /// What an answer that is an error says of all its events.
+    private static func result(_ reply: WebConnection.Reply) -> PublishResult {
+        let text = String(buffer: reply.body)
+        let failure = Failure("the server answered \(ServerMessage(status: reply.status, body: text))")
+        switch reply.status {
+        case .tooManyRequests: return .later(failure, after: retryAfter(reply))
+        case .serviceUnavailable:
+            let code = (try? JSONText.object(text))?["error"]?.value
+            return code == .string("unknown") ? .unknown(failure) : .later(failure, after: retryAfter(reply))
+        // A proxy that had no answer.
+        case .badGateway, .gatewayTimeout: return .unknown(failure)
+        default: return .refused(failure)
+        }
+    }
+
+    /// Seconds; nobody sends a date here.
+    private static func retryAfter(_ reply: WebConnection.Reply) -> TimeAmount? {
+        reply.headers.first(name: "retry-after").flatMap { Int64($0) }.map { .seconds(min(max($0, 0), 3600)) }
     }
 }

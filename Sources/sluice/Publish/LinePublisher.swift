@@ -2,7 +2,7 @@
 import NIOCore
 import SluiceCore
 
-/// Turns lines into events and publishes them in order as they come.
+/// Turns lines into events and publishes them in order as they come, each once.
 ///
 /// There is no queue: while a batch is under way nothing is read, so a fast writer waits in its pipe, and what has
 /// gathered there meanwhile is the next batch.
@@ -14,18 +14,34 @@ struct LinePublisher {
     private let onceToken: String?
     /// The last line closes the topic. Which one is the last is known when the input ends, so one line is held back.
     private let endsWithLastLine: Bool
+    private let dataBytesMax: Int
     private let report: (Receipt) throws -> Void
+    private let progress: PublishProgress
 
+    private var patience: PublishPatience
     private var held: ByteBuffer?
+    /// Lines that were given to the route.
     private var count = 0
+    /// What the reader of standard error was told last of why it takes long.
+    private var lastNote = ""
 
+    /// - Parameter onceToken: the beginning of each line's token; nil: none, and no line is tried again whose answer was lost.
     init(
-        route: any PublishRoute, onceToken: String?, endsWithLastLine: Bool, report: @escaping (Receipt) throws -> Void
+        route: any PublishRoute, onceToken: String?, endsWithLastLine: Bool,
+        dataBytesMax: Int = Publication.dataBytesMax,
+        patience: PublishPatience, progress: PublishProgress, report: @escaping (Receipt) throws -> Void
     ) {
         self.route = route
         self.onceToken = onceToken
         self.endsWithLastLine = endsWithLastLine
+        self.dataBytesMax = dataBytesMax
+        self.patience = patience
+        self.progress = progress
         self.report = report
+    }
+
+    static func randomToken() -> String {
+        String(UInt64.random(in: 0 ... .max), radix: 36)
     }
 
     mutating func publish(_ lines: [ByteBuffer]) async throws {
@@ -34,10 +50,15 @@ struct LinePublisher {
             if let held { lines.insert(held, at: 0) }
             held = lines.popLast()
         }
-        var rest = lines[...]
+        // One that is refused for its length must not be passed by those behind it.
+        let fitting = lines.prefix { $0.readableBytes <= dataBytesMax }
+        var rest = fitting
         while !rest.isEmpty {
             try await publish(rest.prefix(LinePublisher.batchMax).map { OutgoingEvent(data: $0) })
             rest = rest.dropFirst(LinePublisher.batchMax)
+        }
+        if fitting.count < lines.count {
+            throw stopped(by: Failure("more than \(dataBytesMax) bytes, which an event can't have"))
         }
     }
 
@@ -53,15 +74,56 @@ struct LinePublisher {
             // A line has its own token, so that the same input again publishes nothing twice.
             for index in events.indices { events[index].once = "\(onceToken)-\(count + index + 1)" }
         }
-        var failure: Failure?
-        for (index, result) in await route.publish(events).enumerated() {
+        count += events.count
+        while !events.isEmpty {
+            progress.began(events.count)
+            let results = await route.publish(events)
+            events = try await rest(of: events, results)
+        }
+    }
+
+    /// Takes the answers to some lines and, if lines are left, waits until it is time to try them again.
+    private mutating func rest(
+        of events: [OutgoingEvent], _ results: [PublishResult]
+    ) async throws -> [OutgoingEvent] {
+        let published = results.prefix { $0.isPublished }
+        let left = zip(events, results).dropFirst(published.count)
+        progress.ended(published: published.count, ahead: left.filter { $0.1.isPublished }.count)
+        for result in results { if case .published(let receipt) = result { try report(receipt) } }
+        if !published.isEmpty { patience.progressed() }
+
+        var told: TimeAmount?
+        var reason: Failure?
+        for (event, result) in left {
             switch result {
-            case .success(let receipt): try report(receipt)
-            case .failure(let error):
-                failure = failure ?? Failure("line \(count + index + 1): \(error)")
+            case .published: break
+            case .refused(let failure): throw stopped(by: failure)
+            case .later(let failure, let after):
+                reason = reason ?? failure
+                told = max(told ?? .zero, after ?? .zero)
+            case .unknown(let failure):
+                guard event.once != nil else { throw stopped(by: failure, "it may be published, too") }
+                reason = reason ?? failure
             }
         }
-        if let failure { throw failure }
-        count += events.count
+        guard let reason else { return [] }
+        guard let pause = patience.failed(told: told == .zero ? nil : told, now: .now()) else {
+            throw stopped(by: reason)
+        }
+        note(reason)
+        try await Task.sleep(nanoseconds: UInt64(pause.nanoseconds))
+        return left.filter { !$0.1.isPublished }.map(\.0)
+    }
+
+    private func stopped(by failure: Failure, _ remark: String? = nil) -> Failure {
+        let remark = remark.map { "; \($0)" } ?? ""
+        return Failure("line \(progress.nextLine): \(failure)\(remark); \(progress.statement)")
+    }
+
+    /// Says once why it takes long.
+    private mutating func note(_ reason: Failure) {
+        guard lastNote != "\(reason)" else { return }
+        lastNote = "\(reason)"
+        StandardStream.note("line \(progress.nextLine): \(reason); trying again")
     }
 }

@@ -23,12 +23,24 @@ struct EventSourceState {
     /// Sent as `Last-Event-ID` unless it is empty.
     private(set) var lastEventID: String
     private(set) var retry = EventSourceState.retryDefault
+    /// A connection over which nothing comes for so long is given up; zero: never.
+    private let silence: TimeAmount
+    private var heard = NIODeadline.distantPast
     /// The first failure of an outage is worth a line, the hundredth is not.
     private var isInOutage = false
 
-    init(lastEventID: String) {
+    init(lastEventID: String, silence: TimeAmount = .zero) {
         self.lastEventID = lastEventID
+        self.silence = silence
     }
+
+    /// A connection is begun, or something came over it: an event, a comment, a part of the head.
+    mutating func heard(now: NIODeadline) {
+        heard = now
+    }
+
+    /// When the connection is to be given up if nothing comes before; nil: never.
+    var silentAt: NIODeadline? { silence > .zero ? heard + silence : nil }
 
     mutating func received(retryMilliseconds: Int64) {
         let wanted = TimeAmount.milliseconds(min(retryMilliseconds, 86_400_000))

@@ -49,6 +49,12 @@ final class StreamConnection: ChannelInboundHandler {
         channel?.close(promise: nil)
     }
 
+    /// Nothing has come for too long.
+    func giveUp(_ reason: any Error) {
+        end(.lost(reason))
+        channel?.close(promise: nil)
+    }
+
     private func end(_ end: End) {
         let report = onEnd
         onEnd = nil

@@ -12,6 +12,8 @@ final class Subscriber {
         var dialer: WebDialer
         var headers: [HeaderArgument]
         var lastEventID: String
+        /// How long nothing may come; zero: for ever.
+        var silence: TimeAmount
         var isJSON: Bool
         var isVerbose: Bool
         /// nil: for ever.
@@ -22,6 +24,12 @@ final class Subscriber {
     private static let problemBytesMax = 64 * 1024
     /// Events of the gateway itself: they don't count as events.
     private static let ownTypes: Set<String> = ["checkpoint", "gap", "pause"]
+
+    /// A node that was stopped, or is behind a cable that was pulled out, closes nothing.
+    private struct Silence: Error, CustomStringConvertible {
+        let time: TimeAmount
+        var description: String { "nothing came for \(time.nanoseconds / 1_000_000_000) s" }
+    }
 
     private enum Phase {
         case waiting
@@ -55,7 +63,7 @@ final class Subscriber {
         self.eventLoop = eventLoop
         self.promise = promise
         printer = EventPrinter(isJSON: plan.isJSON, isTerminal: StandardStream.output.isTerminal)
-        state = EventSourceState(lastEventID: plan.lastEventID)
+        state = EventSourceState(lastEventID: plan.lastEventID, silence: plan.silence)
         parser = EventStreamParser(lastEventID: plan.lastEventID)
     }
 
@@ -68,6 +76,18 @@ final class Subscriber {
             request: request, onHead: { self.received($0) }, onBody: { self.received($0) }, onEnd: { self.ended($0) })
         self.connection = connection
         connection.connect(plan.dialer, on: eventLoop)
+        state.heard(now: .now())
+        watch(connection)
+    }
+
+    /// Gives the connection up once nothing has come for too long.
+    private func watch(_ connection: StreamConnection) {
+        guard let time = state.silentAt else { return }
+        eventLoop.assumeIsolated().scheduleTask(deadline: time) { [self] in
+            guard self.connection === connection, let time = state.silentAt else { return }
+            if time > .now() { return watch(connection) }
+            connection.giveUp(Silence(time: plan.silence))
+        }
     }
 
     private var request: HTTPRequestHead {
@@ -81,6 +101,7 @@ final class Subscriber {
     }
 
     private func received(_ head: HTTPResponseHead) {
+        state.heard(now: .now())
         guard case .waiting = phase, head.status.code >= 200 else { return }
         switch state.response(head.status, contentType: head.headers.first(name: "content-type")) {
         case .read:
@@ -98,6 +119,7 @@ final class Subscriber {
     }
 
     private func received(_ bytes: ByteBuffer) {
+        state.heard(now: .now())
         switch phase {
         case .reading:
             do {
