@@ -35,7 +35,8 @@ struct AccessSettingsTests {
             (["--max-streams-per-address", "-1"], "whole number"), (["--head-timeout", "0s"], "from 100ms to 1h"),
             (["--tls-cert", "a.pem"], "--tls-key"), (["--tls-key", "a.pem"], "--tls-cert"),
             (["--max-header", "64KiB"], "--max-headers"), (["--max-target", "64KiB"], "--max-headers"),
-            (["--proxy-protocol=2"], "true or false"),
+            (["--log-events", "10", "--max-log-events", "9"], "--max-log-events"),
+            (["--log-ttl", "2h", "--max-log-ttl", "1h"], "--max-log-ttl"), (["--proxy-protocol=2"], "true or false"),
         ])
     func wrong(arguments: [String], reason: String) {
         let failure = #expect(throws: SettingsSource.Failure.self) { try load(arguments) }

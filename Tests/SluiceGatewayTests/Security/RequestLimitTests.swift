@@ -45,6 +45,16 @@ extension NodeTests {
                 let lines = String(repeating: publish(1) + "\n", count: 4 + excess)
                 return ("POST", "/publish", [("Content-Type", "application/x-ndjson")], lines)
             },
+            Limit(setting: "--max-targets", value: "3", status: 400, code: "bad_request") { excess in
+                let topics = (0..<3 + excess).map { "\"t\($0)\"" }.joined(separator: ",")
+                return ("POST", "/publish", json, #"{"topics":[\#(topics)],"data":1}"#)
+            },
+            Limit(setting: "--max-log-events", value: "2000", status: 400, code: "bad_request") { excess in
+                ("POST", "/publish", json, #"{"topic":"t","data":1,"maxlen":\#(2000 + excess)}"#)
+            },
+            Limit(setting: "--max-log-ttl", value: "2h", status: 400, code: "bad_request") { excess in
+                ("POST", "/publish", json, #"{"topic":"t","data":1,"ttl":\#(7200 + excess)}"#)
+            },
             Limit(setting: "--max-target", value: "300B", status: 414, code: "uri_too_long") { excess in
                 ("GET", padded("/events?topic=a&x=", to: 300 + excess), [], nil)
             },
