@@ -189,7 +189,7 @@ extension Shard {
 
     /// After this id the ring has all events of all targets of the stream.
     func coveredSince(_ stream: Stream) -> EventID {
-        stream.subscriptions.reduce(ring.dropped) { max($0, $1.since ?? clock) }
+        stream.subscriptions.reduce(ring.dropped) { max($0, min($1.since ?? clock, clock)) }
     }
 
     // MARK: The end

@@ -60,6 +60,29 @@ struct RedisBrokerTests {
         try await RedisBrokerTests.stop(box, on: loop)
     }
 
+    @Test("What a log has behind an id that no clock gives out is not read again and again", .timeLimit(.minutes(1)))
+    func foreignIDs() async throws {
+        let redis = try await RedisServer()
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        let box = try await RedisBrokerTests.start(redis, on: loop, counters: Counters())
+        try await redis.cli("FCALL", "sluice_publish", "1", "sluice:topic:t", "ours")
+        let client = try await RedisClient(redis)
+        for number in 0..<100 {
+            try await client.command("XADD", "sluice:topic:t", "1000000000000000-\(number)", "d", "foreign")
+        }
+        let target = try Target.topic("t")
+        let outcomes = try await loop.flatSubmit {
+            box.value?.broker.read([LogRead(target, after: .zero, bytes: 1000)], bytes: 1000)
+                ?? loop.makeFailedFuture(RedisError.unavailable)
+        }.get()
+        guard case .page(let page) = try #require(outcomes.first) else {
+            Issue.record("\(outcomes)")
+            return
+        }
+        #expect(page.entries.map { String(buffer: $0.data) } == ["ours"] && page.isLast)
+        try await RedisBrokerTests.stop(box, on: loop)
+    }
+
     /// A state of Redis in which the tick is refused, and the first word of what it says.
     private static let refusals: [([String], String)] = [
         (["CONFIG", "SET", "maxmemory", "1"], "OOM"), (["ACL", "SETUSER", "default", "-fcall"], "NOPERM"),
