@@ -5,8 +5,12 @@ package struct ForwardedElement: Equatable {
     /// The value of `for`: an address, `unknown` or a made-up `_name`. nil if the proxy does not say.
     package private(set) var source: String?
 
-    /// - Returns: nil if it is malformed, or says `for` twice.
+    /// What no proxy writes is not looked at.
+    private static let bytesMax = 1024
+
+    /// - Returns: nil if it is malformed or very long, or says `for` twice.
     package init?(_ text: Substring) {
+        guard text.utf8.count <= ForwardedElement.bytesMax else { return nil }
         var rest = text.utf8[...]
         while !rest.isEmpty {
             rest = rest.drop { $0 == 0x20 || $0 == 0x09 || $0 == UInt8(ascii: ";") }

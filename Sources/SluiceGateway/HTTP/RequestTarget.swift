@@ -7,20 +7,21 @@ package struct RequestTarget: Equatable {
     package let query: Substring
 
     package init(_ uri: String) throws(HTTPProblem) {
-        // It is for the client alone (RFC 9110 §7.1); on where a path with one ends there are two opinions.
-        guard !uri.utf8.contains(UInt8(ascii: "#")) else { throw .badRequest("the request's target has a fragment") }
         var rest = uri[...]
         if rest.utf8.first != UInt8(ascii: "/"), uri != "*" {
             guard let afterScheme = RequestTarget.afterScheme(of: uri) else {
                 throw .badRequest("the request's target must be a path")
             }
-            let end = afterScheme.utf8.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }
+            // By bytes: to Swift, a slash that a combining character follows is no slash.
+            let end = afterScheme.utf8.firstIndex { "/?#".utf8.contains($0) }
             rest = end.map { afterScheme[$0...] } ?? "/"
         }
-        // By bytes: to Swift, a slash that a combining character follows is no slash.
-        let mark = rest.utf8.firstIndex(of: UInt8(ascii: "?")) ?? rest.endIndex
-        path = mark == rest.startIndex ? "/" : rest[..<mark]
-        query = mark == rest.endIndex ? "" : rest[rest.utf8.index(after: mark)...]
+        let end = rest.utf8.firstIndex { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") } ?? rest.endIndex
+        let query = rest[end...].utf8
+        // A fragment is for the client alone (RFC 9110 §7.1); on where a path with one ends there are two opinions.
+        guard !query.contains(UInt8(ascii: "#")) else { throw .badRequest("the request's target has a fragment") }
+        path = end == rest.startIndex ? "/" : rest[..<end]
+        self.query = Substring(query.dropFirst())
     }
 
     /// What follows `http://` or `https://`, in any case; nil: it is no absolute form.
