@@ -257,9 +257,9 @@ def wide_prefix(lab):
 
 
 def told_too_much(lab):
-    """No answer has the host's name, or Redis' own words."""
+    """No answer has Redis' own words, or the host's name where the node has one of its own."""
     redis = lab.redis("--maxmemory-policy", "noeviction")
-    node = lab.node(redis)
+    node = lab.node(redis, "--node-id", "n1")
     name = socket.gethostname().encode()
     head_text = node.request("GET", "/healthz")[1]
     lab.expect(not any(name == word for word in head_text.replace(b"-", b" ").replace(b";", b" ").split()), f"the host's name is in the answer: {head_text!r}")
@@ -280,7 +280,7 @@ def tls_hellos(lab):
     """Handshakes that are begun and left are counted, and others go on."""
     certificate, key = lab.folder / "tls.pem", lab.folder / "tls.key"
     lab.run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-out", certificate, "-keyout", key)
-    node = lab.node(None, "--tls-cert", certificate, "--tls-key", key, "--tls-timeout", "2s")
+    node = lab.node(None, "--tls-cert", certificate, "--tls-key", key, "--tls-timeout", "2s", "--connection-rate", "100")
     into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -288,7 +288,7 @@ def tls_hellos(lab):
         context.wrap_bio(into, out, server_hostname="localhost").do_handshake()
     hello, waits = out.read(), []
     for number in range(600):
-        with contextlib.suppress(OSError), socket.create_connection((HOST, node.port), 2) as connection:
+        with contextlib.suppress(OSError), socket.create_connection((HOST, node.port), 2, ("127.0.0.2", 0)) as connection:
             connection.sendall(hello)
             if number % 3:
                 connection.recv(4096)
@@ -301,7 +301,8 @@ def tls_hellos(lab):
     eventually(lambda: node.metrics()["connections_open"] == 0, 5)
     counts = node.metrics()
     told = counts["tls_handshakes_failed_total"] + counts["connections_refused_total"] + counts["connections_timed_out_total"]
-    lab.saw(f"600 hellos: {told:.0f} counted; an honest handshake took {max(waits) * 1e3:.0f} ms at most; {counts['connections_open']:.0f} still open")
+    lab.expect(counts["connections_refused_total"] > 0, "one address may begin as many handshakes as it likes")
+    lab.saw(f"600 hellos: {told:.0f} counted, {counts['connections_refused_total']:.0f} of them refused; an honest handshake took {max(waits) * 1e3:.0f} ms at most; {counts['connections_open']:.0f} still open")
     lab.expect(told >= 300, "nothing counts handshakes that are left")
     lab.expect(counts["connections_open"] == 0, "they stay open")
 
