@@ -39,6 +39,12 @@ package struct KeyedRate<Key: Hashable & Sendable>: Sendable {
         return wait
     }
 
+    /// What ``take(_:count:now:)`` would answer now.
+    package func wait(for count: Int, _ key: Key, now: NIODeadline) -> TimeAmount? {
+        var bucket = buckets[key] ?? TokenBucket(rate: rate, now: now)
+        return bucket.take(count, now: now)
+    }
+
     /// Keys that are remembered.
     package var keyCount: Int { buckets.count }
 
