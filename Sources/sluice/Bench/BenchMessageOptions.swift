@@ -22,13 +22,16 @@ struct BenchMessageOptions: ParsableArguments {
     var topics = 1
     @Option(help: ArgumentHelp("Publish through Redis.", valueName: "URL"))
     var redis: RedisURL?
-    @Option(help: ArgumentHelp("With --redis: the channel. (default: sluice:topic:bench)", valueName: "NAME"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("With --redis: the channel. (default: sluice:topic:bench)", valueName: "NAME"))
     var channel: String?
     @Flag(help: "With --redis: FCALL sluice_publish instead of PUBLISH.")
     var logged = false
     @Option(help: ArgumentHelp("Publish with POST; {data} stands for the payload.", valueName: "URL"))
     var publishURL: String?
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "The body of that POST, as {\"topic\":\"bench\",\"data\":\"{data}\"}; without it, the payload itself.",
             valueName: "TEXT"))
