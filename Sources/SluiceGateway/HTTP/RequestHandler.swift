@@ -320,6 +320,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         } catch {
             return context.close(promise: nil)
         }
+        // Which lets go of its companions.
+        let transport = transport
         pipeline.removeHandler(self, promise: nil)
         guard case .http1(_, let companions) = transport else { return }
         for companion in companions { pipeline.removeHandler(companion, promise: nil) }
