@@ -52,13 +52,9 @@ struct RequestCostTests {
     }
 
     private static func cpuTime() -> Double {
-        // Seconds and nanoseconds, as a `timespec` has them: its members belong to another module where a test imports
-        // Foundation.
-        var time = [0, 0]
-        time.withUnsafeMutableBytes {
-            _ = clock_gettime(CLOCK_THREAD_CPUTIME_ID, $0.baseAddress?.assumingMemoryBound(to: timespec.self))
-        }
-        return Double(time[0]) * 1e9 + Double(time[1])
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
     }
 
     /// - Parameters:
