@@ -277,7 +277,7 @@ class Stream:
     @property
     def is_held(self):
         """Open, and not sent away."""
-        return self.wait(b"event: checkpoint", 3) and not self.is_over
+        return self.status == 200 and self.wait(b"event: checkpoint", 3) and not self.is_over
 
     def close(self):
         self.socket.close()
