@@ -48,10 +48,13 @@ final class PublishJob {
         case refused(HTTPProblem)
     }
 
-    /// What one turn of the loop reads, in bytes.
+    /// What is read before the loop's sockets have their turn, in bytes.
     private static let sliceBytes = 64 << 10
-    /// What a line costs beside its bytes.
+    /// What a line, and each event of it, costs beside its bytes.
     private static let lineBytes = 128
+    /// A task for the loop's next turn (`execute`) would be run before it looks at its sockets again, and one that always adds
+    /// another would keep it from them. So the next slice is due a little later.
+    private static let pause = TimeAmount.microseconds(100)
     private static let batchEventsMax = 256
     private static let batchBytesMax = 1 << 20
 
@@ -60,6 +63,8 @@ final class PublishJob {
     private let form: Form
     private let eventLoop: any EventLoop
     private let promise: EventLoopPromise<Answer>
+    /// How much may still be read before the next pause.
+    private var budget = PublishJob.sliceBytes
     private var cutter = LineCutter()
     /// The line that is being read.
     private var current: (range: Range<Int>, reader: PublishReader)?
@@ -95,8 +100,12 @@ final class PublishJob {
         promise = eventLoop.makePromise()
     }
 
-    private func inNextTurn(_ work: @escaping () -> Void) {
-        eventLoop.assumeIsolated().execute(work)
+    /// Goes on when the loop has looked at its sockets.
+    private func later(_ work: @escaping () -> Void) {
+        eventLoop.assumeIsolated().scheduleTask(in: PublishJob.pause) { [self] in
+            budget = PublishJob.sliceBytes
+            work()
+        }
     }
 
     // MARK: Reading
@@ -105,7 +114,6 @@ final class PublishJob {
     private func count(_ cutter: LineCutter, lines: Int) {
         var cutter = cutter
         var lines = lines
-        var budget = PublishJob.sliceBytes
         body.withUnsafeReadableBytes { bytes in
             while lines <= publisher.node.settings.linesMax, cutter.next(bytes, budget: &budget) != nil { lines += 1 }
         }
@@ -116,23 +124,23 @@ final class PublishJob {
                     message: "more than \(publisher.node.settings.linesMax) lines (the node's --max-lines)"))
         }
         if cutter.position == body.readableBytes { return step() }
-        inNextTurn { [self] in count(cutter, lines: lines) }
+        later { [self] in count(cutter, lines: lines) }
     }
 
+    /// Reads until a batch is full, the body ends or others have to have their turn.
     private func step() {
-        var budget = PublishJob.sliceBytes
         while budget > 0, batchEvents < PublishJob.batchEventsMax, batchBytes < PublishJob.batchBytesMax {
-            if current == nil, !beginLine(&budget) {
+            if current == nil, !beginLine() {
                 if cutter.position == body.readableBytes || form == .object { return publish(isLast: true) }
                 break
             }
-            readLine(&budget)
+            readLine()
         }
         if budget > 0 { return publish(isLast: false) }
-        inNextTurn { [self] in step() }
+        later { [self] in step() }
     }
 
-    private func beginLine(_ budget: inout Int) -> Bool {
+    private func beginLine() -> Bool {
         guard form == .lines,
             let range = body.withUnsafeReadableBytes({ cutter.next($0, budget: &budget) })
         else { return false }
@@ -140,12 +148,12 @@ final class PublishJob {
         return true
     }
 
-    private func readLine(_ budget: inout Int) {
-        if let halt { return endLine(.refused(halt), &budget) }
+    private func readLine() {
+        if let halt { return endLine(.refused(halt)) }
         guard let range = current?.range, var reader = current?.reader else { return }
         current = nil  // lets go of the reader, so that it is not copied
         let from = reader.position
-        let limit = min(range.count, from + budget)
+        let limit = min(range.count, from + max(1, budget))
         do throws(HTTPProblem) {
             let request = try body.withUnsafeReadableBytes { bytes throws(HTTPProblem) in
                 try reader.read(UnsafeRawBufferPointer(rebasing: bytes[range]), upTo: limit)
@@ -158,14 +166,15 @@ final class PublishJob {
             try publisher.admit(request)
             batchEvents += request.targets.count
             batchBytes += request.bytes
-            endLine(.request(request), &budget)
+            budget -= request.targets.count * PublishJob.lineBytes
+            endLine(.request(request))
         } catch {
             if error.status == .tooManyRequests { halt(for: error) }
-            endLine(.refused(error), &budget)
+            endLine(.refused(error))
         }
     }
 
-    private func endLine(_ line: Line, _ budget: inout Int) {
+    private func endLine(_ line: Line) {
         current = nil
         batch.append(line)
         budget -= PublishJob.lineBytes
@@ -204,7 +213,7 @@ final class PublishJob {
         }
         batch.removeAll(keepingCapacity: true)
         (batchEvents, batchBytes) = (0, 0)
-        guard isLast else { return inNextTurn { [self] in step() } }
+        guard isLast else { return step() }
         var answer = Answer(contentType: "application/x-ndjson")
         answer.body = output
         if let retryAfter { answer.headers.append(("Retry-After", retryAfter)) }

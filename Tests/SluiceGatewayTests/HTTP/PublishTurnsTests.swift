@@ -21,27 +21,28 @@ struct PublishTurnsTests {
         ("/publish", "application/x-ndjson", String(repeating: "[\n", count: 9_000)),
     ]
 
-    @Test("is read in slices: other work of its loop comes between them", arguments: bodies.indices)
+    @Test("is read in slices: the sockets of its loop have their turn between them", arguments: bodies.indices)
     func slices(_ index: Int) throws {
         let (target, type, body) = PublishTurnsTests.bodies[index]
         let embedded = EmbeddedNode()
         let channel = try embedded.connect()
         let head =
             "POST \(target) HTTP/1.1\r\nHost: a\r\nContent-Type: \(type)\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
-        // Work that is always there, and comes to its turn whenever the request gives the loop free.
-        var turns = 0
-        var answer = ""
-        func turn() {
-            turns += 1
-            while let bytes = try? channel.readOutbound(as: ByteBuffer.self) { answer += String(buffer: bytes) }
-            if answer.isEmpty, turns < 100_000 { embedded.loop.execute(turn) }
-        }
-        embedded.loop.execute(turn)
         try channel.writeInbound(ByteBuffer(string: head + body))
         embedded.loop.run()
+        // A loop runs all the tasks that there are, and those that they add, before it looks at its sockets: they have their
+        // turn only where a request waits for a time that is still to come.
+        var turns = 0
+        var answer = ""
+        while answer.isEmpty, turns < 10_000 {
+            while let bytes = try channel.readOutbound(as: ByteBuffer.self) { answer += String(buffer: bytes) }
+            if !answer.isEmpty { break }
+            turns += 1
+            embedded.loop.advanceTime(by: .microseconds(100))
+        }
         #expect(answer.hasPrefix("HTTP/1.1 200 OK"), "\(answer.prefix(200))")
-        #expect(turns >= body.utf8.count / PublishTurnsTests.sliceBytes, "\(turns) turns for \(body.utf8.count) bytes")
-        if type == "application/x-ndjson", index == 4 { #expect(turns >= 9_000 / 600) }
+        let turnsMin = max(body.utf8.count / PublishTurnsTests.sliceBytes - 2, index == 4 ? 9_000 / 600 : 0)
+        #expect(turns >= turnsMin, "\(turns) turns for \(body.utf8.count) bytes")
         try? channel.close().wait()
         try embedded.stop()
     }
