@@ -138,7 +138,7 @@ package struct Setting: Sendable {
             settings.topicRate = try number(text, 0...100_000_000)
         },
         Setting(
-            "new-topic-rate", "N", "2000",
+            "new-topic-rate", "N", "1000",
             "of those, topics that the node has to ask Redis for: new names, or logs to be read; 0: no limit"
         ) { settings, text throws(Invalid) in
             settings.newTopicRate = try number(text, 0...100_000_000)

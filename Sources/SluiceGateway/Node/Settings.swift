@@ -55,7 +55,7 @@ package struct Settings: Sendable {
     /// Topics per second, of one address and of one token; 0: no limit.
     package var topicRate = 20_000
     /// Those of them that Redis has to be asked for.
-    package var newTopicRate = 2_000
+    package var newTopicRate = 1_000
     /// Connections per second and address; nil: ``standardConnectionRate``, and no limit for loopback addresses; 0: no limit.
     package var connectionRate: Int?
     package var bodyBytesMax = 8 << 20
