@@ -144,7 +144,7 @@ extension NodeTests {
             let directory = try Repository.temporaryDirectory()
             defer { try? FileManager.default.removeItem(atPath: directory) }
             let key = "\(directory)/key"
-            try String(repeating: "k", count: 40).write(toFile: key, atomically: true, encoding: .utf8)
+            try "0123456789abcdefghijklmnopqrstuvwxyz".write(toFile: key, atomically: true, encoding: .utf8)
             let test = try await TestNode.start(
                 .memory, over: transport, ["--auth", "jwt", "--jwt-key", key, "--anonymous", "*"])
             let stream = try await test.stream("/events?topic=a")
