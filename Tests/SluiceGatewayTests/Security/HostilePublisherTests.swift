@@ -46,6 +46,7 @@ extension NodeTests {
             let honest = try await RedisClient(redis)
             try await Task.sleep(for: .seconds(2.5))
             let memory = node.memory
+            let born = try await redis.cli("HGET", "sluice:clock", "born")
             let end = Date(timeIntervalSinceNow: 4)
             var number = 0
             var published = 0
@@ -73,6 +74,8 @@ extension NodeTests {
             let last = try #require(clock.first.flatMap { Int64($0) })
             let ahead = last - Int64(Date().timeIntervalSince1970 * 1000)
             #expect(ahead <= 100)
+            // Nor does it make the nodes believe that Redis has lost its data.
+            #expect(try await redis.cli("HGET", "sluice:clock", "born") == born)
             #expect(node.output.split(separator: "\n").count < 12, "\(node.output)")
             #expect(node.memory - memory < 64 << 20)
             #expect(try await node.metric("repairs_total") <= 5)
