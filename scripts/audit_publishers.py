@@ -83,7 +83,7 @@ def full_redis(lab):
     greedy, other = may(publish=["a*"]), may(publish=["b"])
     codes = []
     for number in range(6):
-        message = {"topics": [f"a{number}.{n}" for n in range(1000)], "data": "x" * 60_000, "ttl": 604_800, "maxlen": 1_000_000}
+        message = {"topics": [f"a{number}.{n}" for n in range(1000)], "data": "x" * 60_000}
         codes.append(node.publish(message, greedy)[0])
     used = redis.client.info("memory")["used_memory"] / MIB
     code = node.publish({"topic": "b", "data": "x"}, other)
@@ -91,11 +91,13 @@ def full_redis(lab):
     lab.expect(code[0] == 200, f"another's publish: {code[2][:100]!r}")
     lab.expect(used < 120, f"six requests put {used:.0f} MiB into Redis")
     time.sleep(2)
-    for n in range(300):
-        node.publish({"topic": "a", "data": "x", "ttl": 604_800, "maxlen": 1_000_000}, greedy)
-    life, length = redis.client.ttl("sluice:topic:a"), redis.client.xlen("sluice:topic:a")
-    lab.saw(f"a log that asks for a week and a million: {life} s, {length} of 300 events")
-    lab.expect(0 < life <= 600 and length < 300, "a publisher sets any life and length of a log")
+    for asked in ({"ttl": 604_800}, {"maxlen": 1_000_000}, {"ttl": 600, "maxlen": 50}):
+        for _ in range(300):
+            code = node.publish({"topic": "a", "data": "x", **asked}, greedy)[0]
+        life, length = redis.client.ttl("sluice:topic:a"), redis.client.xlen("sluice:topic:a")
+        lab.saw(f"a log that asks for {asked}: {code}, {life} s, {length} of 300 events")
+        lab.expect(life <= 600 and length < 300, "a publisher sets any life and length of a log")
+    lab.expect(life > 0, "what is allowed is refused")
 
 
 def redis_is_full(lab):
