@@ -82,7 +82,7 @@ package struct CheckQueue<Check: Sendable>: Sendable {
         sizes = [Int](repeating: 0, count: limits.total + 1)
     }
 
-    /// Takes a place for a check, which is not in line yet: see ``wait(_:as:)``.
+    /// Takes a place for a check, which is not in line yet: see ``wait(_:update:)``.
     package mutating func admit(_ check: Check, of asker: Asker) -> Admission {
         if let connection = asker.connection, connections[connection, default: 0] >= limits.perConnection {
             return .refused
@@ -103,15 +103,17 @@ package struct CheckQueue<Check: Sendable>: Sendable {
 
     /// Puts a check into the line of its address.
     ///
-    /// - Parameter check: what is to be done now.
-    package mutating func wait(_ ticket: Ticket, as check: Check) {
-        guard let index = index(of: ticket), parties[ticket.asker.address]?.places[index].phase == .parked else {
+    /// - Parameter update: changes what is to be done.
+    package mutating func wait(_ ticket: Ticket, update: (inout Check) -> Void = { _ in }) {
+        let address = ticket.asker.address
+        guard let index = index(of: ticket), var place = parties[address]?.places[index], place.phase == .parked else {
             return
         }
-        parties[ticket.asker.address]?.places[index].check = check
-        parties[ticket.asker.address]?.places[index].phase = .waiting
-        parties[ticket.asker.address]?.waiting += 1
-        if parties[ticket.asker.address]?.waiting == 1 { turns.append(ticket.asker.address) }
+        update(&place.check)
+        place.phase = .waiting
+        parties[address]?.places[index] = place
+        parties[address]?.waiting += 1
+        if parties[address]?.waiting == 1 { turns.append(address) }
     }
 
     /// The check that is next; nil: nothing waits, or enough are under way. Each is to be followed by ``end(_:)`` or ``park(_:)``.

@@ -60,7 +60,7 @@ package final class TokenChecks: Sendable {
                 counters.tokenChecksShed.add(1)
                 TokenChecks.fail(evicted, with: TokenChecks.busy)
             }
-            if needsKey { lookUp(check, at: ticket) } else { line(up: check, at: ticket) }
+            if needsKey { lookUp(for: ticket, token) } else { line(up: ticket) }
             return .pending(ticket, promise.futureResult)
         }
     }
@@ -80,9 +80,9 @@ package final class TokenChecks: Sendable {
 
     // MARK: Work
 
-    private func line(up check: Check, at ticket: Queue.Ticket) {
+    private func line(up ticket: Queue.Ticket, isLookUpSettled: Bool? = nil) {
         let next = queue.withLock { queue in
-            queue.wait(ticket, as: check)
+            queue.wait(ticket) { $0.isLookUpSettled = isLookUpSettled }
             return queue.begin()
         }
         guard let next else { return }
@@ -99,9 +99,9 @@ package final class TokenChecks: Sendable {
                 queue.withLock { $0.end(ticket) }?.promise.succeed(grant)
             } catch {
                 if error == .keyUnknown, check.isLookUpSettled == nil {
-                    if queue.withLock({ $0.park(ticket) }) { lookUp(check, at: ticket) }
+                    if queue.withLock({ $0.park(ticket) }) { lookUp(for: ticket, check.token) }
                 } else {
-                    let problem = TokenChecks.problem(error, check)
+                    let problem = TokenChecks.problem(error, check.isLookUpSettled)
                     queue.withLock { $0.end(ticket) }?.promise.fail(problem)
                 }
             }
@@ -109,22 +109,21 @@ package final class TokenChecks: Sendable {
         }
     }
 
-    private func lookUp(_ check: Check, at ticket: Queue.Ticket) {
+    private func lookUp(for ticket: Queue.Ticket, _ token: String) {
         Task {
-            var check = check
-            check.isLookUpSettled = await verifier.lookUpKeys()
+            let isSettled = await verifier.lookUpKeys()
             do throws(TokenRefusal) {
-                _ = try verifier.examine(check.token)
-                line(up: check, at: ticket)
+                _ = try verifier.examine(token)
+                line(up: ticket, isLookUpSettled: isSettled)
             } catch {
-                let problem = TokenChecks.problem(error, check)
+                let problem = TokenChecks.problem(error, isSettled)
                 queue.withLock { $0.remove(ticket) }?.promise.fail(problem)
             }
         }
     }
 
     /// An unknown key is nobody's if all keys of now are known. Else nothing can be said of the token yet.
-    private static func problem(_ refusal: TokenRefusal, _ check: Check) -> HTTPProblem {
-        refusal == .keyUnknown && check.isLookUpSettled == true ? TokenRefusal.notValidHere.problem : refusal.problem
+    private static func problem(_ refusal: TokenRefusal, _ isLookUpSettled: Bool?) -> HTTPProblem {
+        refusal == .keyUnknown && isLookUpSettled == true ? TokenRefusal.notValidHere.problem : refusal.problem
     }
 }

@@ -18,7 +18,7 @@ package enum TokenRefusal: Error, Equatable {
     /// Said only of a token whose signature is right.
     case badClaim(String)
 
-    /// 401 without `WWW-Authenticate`, which would make Firefox ask for a password.
+    /// 401, or 503 for what may be good soon.
     package var problem: HTTPProblem {
         self == .keyUnknown ? .unavailable(message) : .unauthorized(message)
     }

@@ -28,7 +28,7 @@ struct CheckQueueTests {
     ) -> Queue.Ticket? {
         guard case .admitted(let ticket, let victim) = queue.admit(check, of: asker) else { return nil }
         if let victim { evicted.append(victim) }
-        queue.wait(ticket, as: check)
+        queue.wait(ticket)
         return ticket
     }
 
@@ -143,8 +143,8 @@ struct CheckQueueTests {
         _ = add("b", asker(2), to: &queue)
         #expect(run(&queue) == ["b"])
         queue.remove(parked[0])
-        for ticket in parked { queue.wait(ticket, as: "again") }
-        for ticket in parked { queue.wait(ticket, as: "twice") }
+        for ticket in parked { queue.wait(ticket) { $0 = "again" } }
+        for ticket in parked { queue.wait(ticket) { $0 = "twice" } }
         #expect(run(&queue) == ["again", "again", "again", "again"])
         // They may be evicted like others.
         for number in 0..<10 { _ = add("a\(number)", asker(1), to: &queue) }
