@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Crypto
 import SluiceCore
 
 /// A secret for HMAC as a file holds it: one line of text, as `sluice token --new-key` or `openssl rand -base64 48` write.
@@ -94,9 +95,17 @@ package struct SharedSecret: Equatable, Sendable {
         }
         if bytes.starts(with: "-----BEGIN ".utf8) { return "a key in PEM" }
         if bytes.starts(with: "{\"".utf8) { return "JSON" }
-        // An uncompressed point on P-256, P-384 or P-521.
-        if bytes.first == 4, [65, 97, 133].contains(bytes.count) { return "a public EC key" }
-        return nil
+        return isPoint(bytes) ? "a public EC key" : nil
+    }
+
+    /// Uncompressed, on one of the curves that tokens are signed with; random bytes are on none.
+    private static func isPoint(_ bytes: [UInt8]) -> Bool {
+        switch bytes.count {
+        case 65: (try? P256.Signing.PublicKey(x963Representation: bytes)) != nil
+        case 97: (try? P384.Signing.PublicKey(x963Representation: bytes)) != nil
+        case 133: (try? P521.Signing.PublicKey(x963Representation: bytes)) != nil
+        default: false
+        }
     }
 
     /// A SEQUENCE, which every key and certificate is, whose length is that of the rest (X.690 §8.1.3).

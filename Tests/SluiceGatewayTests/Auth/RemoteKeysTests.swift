@@ -192,7 +192,8 @@ struct RemoteKeysTests {
         let server = KeySetServer(TokenMaker.set([TokenMaker.jwk(first, kid: "1")]))
         let port = try await server.start()
         let node = try await NodeProcess(["--auth", "jwt", "--jwks", "http://127.0.0.1:\(port)/keys"])
-        // The start has fetched them just now.
+        // If it is looked up, nothing is found out.
+        server.serve(KeySetServer.Document(status: .badGateway))
         let token = try await TokenMaker.token(
             second.pemRepresentation, claims: #"{"sluice":{"subscribe":["a"]}}"#, kid: "2")
         let headers = [("Authorization", "Bearer \(token)")]
@@ -258,7 +259,7 @@ struct RemoteKeysTests {
         clock.advance(.seconds(10))
         let begin = ContinuousClock.now
         #expect(!(await isTaken(try await token(second, kid: "2"), by: verifier)))
-        #expect(ContinuousClock.now - begin < .seconds(5), "nobody waits for long")
+        #expect(ContinuousClock.now - begin < .seconds(15), "nobody waits until it answers")
         #expect(server.requests == 2)
         #expect(await isTaken(try await token(first, kid: "1"), by: verifier))
         verifier.stop()
