@@ -7,6 +7,8 @@ import NIOHTTP1
 /// fields that nobody here has heard of. What the node does not understand it ignores, or refuses in words that the page
 /// can read.
 package enum Preflight {
+    /// More fields than any page sends.
+    private static let listBytesMax = 2048
     private static let usualFields = "last-event-id, authorization, content-type, cache-control"
 
     /// - Parameter methods: those of the route.
@@ -25,7 +27,9 @@ package enum Preflight {
     /// A list of tokens (RFC 9110 §5.6.2), which goes out as it came; nil: there is none.
     private static func asked(_ name: String, of head: HTTPRequestHead) -> String? {
         let lines = head.headers[name]
-        guard lines.count == 1, let line = lines.first, !line.isEmpty else { return nil }
+        guard lines.count == 1, let line = lines.first, (1...listBytesMax).contains(line.utf8.count) else {
+            return nil
+        }
         let isList = line.utf8.allSatisfy { byte in
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -143,7 +143,7 @@ final class ScriptedNode {
     }
 
     func open(_ query: String) throws -> (stream: Stream, channel: EmbeddedChannel) {
-        let request = try StreamRequest(query: Query(query), headers: HTTPHeaders(), topicsMax: 100)
+        let request = try StreamRequest(query: Query(query, fieldsMax: .max), headers: HTTPHeaders(), topicsMax: 100)
         let channel = EmbeddedChannel(loop: loop)
         let stream = Stream(
             shard: shard, socket: StreamSocket(channel: channel, isPlain: true), framing: .plain,

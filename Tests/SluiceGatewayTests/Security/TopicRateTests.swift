@@ -27,7 +27,7 @@ struct TopicRateTests {
 
     private func request(_ topics: [String], _ extra: String = "") throws -> StreamRequest {
         let query = topics.map { "topic=\($0)" }.joined(separator: "&") + extra
-        return try StreamRequest(query: Query(query), headers: HTTPHeaders(), topicsMax: 100)
+        return try StreamRequest(query: Query(query, fieldsMax: .max), headers: HTTPHeaders(), topicsMax: 100)
     }
 
     /// - Returns: whether the stream was let in; then it is open.
