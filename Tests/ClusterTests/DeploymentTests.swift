@@ -47,8 +47,8 @@ extension ClusterTests {
         func logsNoToken(kind: LoadBalancer.Kind) async throws {
             let node = try await NodeProcess(["--threads", "1"])
             let balancer = try await LoadBalancer(kind, nodePorts: [node.port])
-            for path in ["/topicless", "/events", "/publish"] {
-                let target = "\(path)?access_token=\(DeploymentTests.secret)"
+            for path in ["/topicless?", "/events?topic=%00&", "/publish?"] {
+                let target = "\(path)access_token=\(DeploymentTests.secret)"
                 _ = try await request(balancer.port, "GET", target)
             }
             await node.kill()
