@@ -60,7 +60,8 @@ extension NodeTests {
             let size = 4 << 20
             for _ in 0..<8 {
                 let answer = try await upload(
-                    balancer.port, "Authorization: Bearer a.b.c\r\nContent-Length: \(size)\r\n", bytes: size)
+                    balancer.port, "Connection: close\r\nAuthorization: Bearer a.b.c\r\nContent-Length: \(size)\r\n",
+                    bytes: size)
                 #expect(answer.hasPrefix("HTTP/1.1 401 ") && answer.contains("unauthorized"), "\(answer.prefix(200))")
             }
         }
