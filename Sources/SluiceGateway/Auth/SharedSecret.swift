@@ -37,11 +37,13 @@ package struct SharedSecret: Equatable, Sendable {
             return "is text in UTF-16; save it in UTF-8 without a byte order mark (iconv -f UTF-16 -t UTF-8)"
         }
         if content.starts(with: [0xEF, 0xBB, 0xBF]) { return "begins with a byte order mark; save it without one" }
+        // First: text may begin with a 0, which is DER's mark, and a character that is its length.
+        let isText = content.allSatisfy { (0x20..<0x7F).contains($0) || $0 == 0x0A || $0 == 0x0D }
+        if isText { return nil }
         if isDER(content) {
             return "is a key or certificate in DER; PEM is needed (openssl pkey -inform DER -pubin -in FILE -pubout)"
         }
-        let isText = content.allSatisfy { (0x20..<0x7F).contains($0) || $0 == 0x0A || $0 == 0x0D }
-        return isText ? nil : "has bytes that are no ASCII text; \(advice)"
+        return "has bytes that are no ASCII text; \(advice)"
     }
 
     private static func problem(_ line: ArraySlice<UInt8>) -> String? {
