@@ -18,7 +18,7 @@ package final class RedisServer: Sendable {
             "redis-server",
             ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", self.directory] + persistence
                 + arguments)
-        guard await eventually(within: 20, { try await self.cli("PING").contains("PONG") }) else {
+        guard await eventually(within: 60, { try await self.cli("PING").contains("PONG") }) else {
             throw ChildProcess.Failure(description: "redis-server does not answer: \(process.output)")
         }
     }

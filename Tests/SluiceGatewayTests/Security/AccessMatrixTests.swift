@@ -214,7 +214,9 @@ extension NodeTests {
                         "\(method) /events?topic=\(topic)&last_event_id=earliest HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\(fields)\r\n"
                     )
                     let bytes = try await connection.socket.receiveAll()
-                    answers.append(String(decoding: bytes, as: UTF8.self).replacing(topic, with: "TOPIC"))
+                    let answer = String(decoding: bytes, as: UTF8.self).replacing(topic, with: "TOPIC")
+                    // The two may fall into different seconds.
+                    answers.append(answer.replacing(/Date: [^\r]*\r\n/, with: ""))
                 }
                 #expect(answers[0] == answers[1])
                 #expect(answers[0].hasPrefix(visitor == .anonymous ? "HTTP/1.1 401 " : "HTTP/1.1 403 "))

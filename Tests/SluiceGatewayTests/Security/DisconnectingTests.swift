@@ -201,9 +201,10 @@ extension NodeTests {
             ] {
                 #expect(try await request(guarded.port, "DELETE", target, headers: admin).status == 400, "\(target)")
             }
-            // Slashes and percent signs are part of a name, once decoded.
-            for client in ["a%2Fb", "a/b", "%25", "*"] {
-                #expect(try await request(guarded.port, "DELETE", "/clients/\(client)", headers: admin).status == 200)
+            // Slashes and percent signs are part of a name, once decoded; a plain slash is the path's.
+            for (client, status) in [("a%2Fb", 200), ("%25", 200), ("*", 200), ("a/b", 404)] {
+                let answer = try await request(guarded.port, "DELETE", "/clients/\(client)", headers: admin)
+                #expect(answer.status == status, "\(client)")
             }
         }
 
