@@ -2,7 +2,8 @@
 import NIOCore
 import SluiceCore
 
-/// What the peer of one HTTP/2 connection may have the node do for nothing, in a second.
+/// What the peer of one HTTP/2 connection may have the node do for nothing: some of it at once, which comes back in ten
+/// seconds. (What came back in one would let an attacker go on for ever where the node is too busy to see more than that.)
 ///
 /// NIO counts all resets, and cuts the connection at the 201st within 30 s. But a load balancer brings many clients over one
 /// connection, and each of them that leaves its stream is a reset: only a request that never got an answer was for nothing.
@@ -18,6 +19,8 @@ package struct HTTP2Allowance {
 
     private static let malformedMax = 100
     private static let controlMax = 1000
+    /// In seconds.
+    private static let recovery: UInt64 = 10
 
     private var abandoned: TokenBucket
     private var malformed: TokenBucket
@@ -26,6 +29,7 @@ package struct HTTP2Allowance {
     /// - Parameter streamsMax: how many streams the connection may have at once. All their clients may leave together, and
     ///   those that have taken their places as well.
     package init(streamsMax: Int, now: NIODeadline) {
+        let now = HTTP2Allowance.slowed(now)
         abandoned = TokenBucket(rate: max(streamsMax, 1) * 2, now: now)
         malformed = TokenBucket(rate: HTTP2Allowance.malformedMax, now: now)
         control = TokenBucket(rate: HTTP2Allowance.controlMax, now: now)
@@ -33,11 +37,17 @@ package struct HTTP2Allowance {
 
     /// - Returns: whether the peer may go on.
     package mutating func take(_ kind: Kind, now: NIODeadline) -> Bool {
-        switch kind {
+        let now = HTTP2Allowance.slowed(now)
+        return switch kind {
         case .abandoned: abandoned.take(now: now)
         case .malformed: malformed.take(now: now)
         case .control: control.take(now: now)
         }
+    }
+
+    /// A bucket fills in a second of its own time.
+    private static func slowed(_ now: NIODeadline) -> NIODeadline {
+        .uptimeNanoseconds(now.uptimeNanoseconds / recovery)
     }
 }
 
