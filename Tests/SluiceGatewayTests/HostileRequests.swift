@@ -66,7 +66,7 @@ struct HostileRequests {
         let method = pick(["GET", "GET", "HEAD", "POST", "POST", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
         var path = pick([
             "/", "/publish", "/publish", "/publish", "/push", "/push", "/healthz", "/readyz", "/metrics", "/nothing",
-            "//", "/%2e%2e/etc/passwd", "/\(word())", "/publish/", "http://h/publish", "/publish#x", "/events/", "*",
+            "//", "/%2e%2e/etc/passwd", "/\(word())", "/publish/", "http://h/publish", "/publish#x", "/events//", "*",
         ])
         path += pick(["", "?", "?\(query())", "?\(query())"])
         path = path.split(separator: " ").joined()
