@@ -93,7 +93,7 @@ extension ClusterTests {
             #expect(stream.now.answer?["Content-Type"] == "text/event-stream; charset=utf-8")
             #expect(stream.now.answer?["Cache-Control"] == "no-cache, no-store, no-transform")
             for (method, target, status) in [
-                ("GET", "/events", 400), ("GET", "/nothing", 404), ("DELETE", "/publish", 405),
+                ("GET", "/events?client=c&client=d", 400), ("GET", "/nothing", 404), ("DELETE", "/publish", 405),
                 ("OPTIONS", "/publish", 204),
                 ("GET", "/push?client_id=c&message=m", 200), ("HEAD", "/", 200),
             ] {
