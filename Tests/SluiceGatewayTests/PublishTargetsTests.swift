@@ -130,7 +130,8 @@ extension NodeTests {
             // A second's worth may be there at the beginning, and one request be owed.
             let bytes = try await received() - before
             #expect(bytes < rate * (seconds + 3), "\(bytes) in \(seconds) s")
-            #expect(bytes > rate)
+            // The first passes; the bodies of those that are too much use up most of what comes after.
+            #expect(bytes >= 15 * data.utf8.count)
             #expect(statuses[413, default: 0] + statuses[429, default: 0] + statuses[200, default: 0] == 60)
             #expect((statuses[200] ?? 0) > 0 && (statuses[413] ?? 0) > 0 && (statuses[429] ?? 0) > 0, "\(statuses)")
             #expect(try await guarded.publish(#"{"topic":"b","data":"x"}"#, modest).status == 200)
@@ -178,7 +179,7 @@ extension NodeTests {
                 }
                 return statuses
             }
-            let first = try await statuses("192.0.2.1", 5)
+            let first = try await statuses("192.0.2.1", 30)
             #expect(first.prefix(3) == [200, 200, 200])
             #expect(first.contains(429))
             #expect(try await statuses("192.0.2.2", 1) == [200])
