@@ -71,14 +71,16 @@ class Front:
             self.connections.add(gateway)
             threading.Thread(target=self.pump, args=[browser, gateway], daemon=True).start()
             gateway.sendall(data)
-            while data := gateway.recv(65536):
-                if request.status is None:
-                    request.status = int(data.split(b" ", 2)[1])
-                browser.sendall(data)
-            self.connections.discard(gateway)
-            # Behind a stream that was cut, the browser must not wait for more.
-            with contextlib.suppress(OSError):
-                browser.shutdown(socket.SHUT_RDWR)
+            try:
+                while data := gateway.recv(65536):
+                    if request.status is None:
+                        request.status = int(data.split(b" ", 2)[1])
+                    browser.sendall(data)
+            finally:
+                self.connections.discard(gateway)
+                # Behind a stream that was cut, or reset, the browser must not wait for more.
+                with contextlib.suppress(OSError):
+                    browser.shutdown(socket.SHUT_RDWR)
 
     def pump(self, browser, gateway):
         """The rest of a body; and the gateway hears that the browser has gone."""
