@@ -61,7 +61,9 @@ extension NodeTests {
             "Hostile HTTP harms no subscriber, and leaves no descriptor behind",
             .timeLimit(.minutes(6)), arguments: BrokerKind.allCases)
         func http(broker: BrokerKind) async throws {
-            let test = try await TestNode.start(broker, ["--max-body", "16KiB", "--max-event", "4KiB"])
+            // The heartbeat finds who has shut its sending side, and then gone.
+            let test = try await TestNode.start(
+                broker, ["--max-body", "16KiB", "--max-event", "4KiB", "--heartbeat", "2s"])
             let control = try await Control(test)
             try await control.publish()
             #expect(await control.stream.receives(1))
