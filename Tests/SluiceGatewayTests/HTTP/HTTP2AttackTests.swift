@@ -45,11 +45,12 @@ extension NodeTests {
                     + (0..<1000).flatMap { _ in HTTP2Frame(.data, stream: 1).bytes }
             },
             Attack(name: "header fields over --max-headers", codes: [.protocolError, .compressionError]) { client in
-                let fields = (0..<9).map { ("x-\($0)", String(repeating: "y", count: 5400)) }
+                let fields = (0..<12).map { ("x-\($0)", String(repeating: "y", count: 5000)) }
                 let block = HTTP2Frame.block(client.fields("GET", "/") + fields)
-                return HTTP2Frame(.headers, flags: .endStream, stream: 1, Array(block.prefix(16384))).bytes
-                    + HTTP2Frame(.continuation, stream: 1, Array(block.dropFirst(16384).prefix(16384))).bytes
-                    + HTTP2Frame(.continuation, flags: .endHeaders, stream: 1, Array(block.dropFirst(32768))).bytes
+                let parts = stride(from: 0, to: block.count, by: 16384).map { Array(block[$0...].prefix(16384)) }
+                return HTTP2Frame(.headers, flags: .endStream, stream: 1, parts[0]).bytes
+                    + parts[1...].dropLast().flatMap { HTTP2Frame(.continuation, stream: 1, $0).bytes }
+                    + HTTP2Frame(.continuation, flags: .endHeaders, stream: 1, parts[parts.count - 1]).bytes
             },
             Attack(
                 name: "a small block that unpacks to megabytes (HPACK bomb)",
