@@ -26,8 +26,6 @@ package struct ReplayWriter {
         package let highest: EventID
         package let steps: Int
         package let count: Int
-        /// Nothing was gathered behind it.
-        package let isLast: Bool
     }
 
     private static let gatheredMax = 64 << 10
@@ -97,11 +95,10 @@ package struct ReplayWriter {
             highest = max(highest, item.id)
             guard item.end > sent else { continue }
             return Cut(
-                rest: rest(of: item, after: sent), highest: highest, steps: item.steps, count: index + 1,
-                isLast: index == items.count - 1)
+                rest: rest(of: item, after: sent), highest: highest, steps: item.steps, count: index + 1)
         }
         return Cut(
-            rest: ByteBuffer(), highest: highest, steps: items.last?.steps ?? 0, count: items.count, isLast: true)
+            rest: ByteBuffer(), highest: highest, steps: items.last?.steps ?? 0, count: items.count)
     }
 
     private func rest(of item: Item, after sent: Int) -> ByteBuffer {

@@ -93,10 +93,9 @@ extension Shard {
         let cut = out.cut(after: sent)
         stream.state.wrote(upTo: cut.highest, now: now)
         counters.eventsDelivered.add(cut.count)
-        if !cut.isLast {
-            run.replay = written
-            for _ in 0..<cut.steps { _ = run.replay.next() }
-        }
+        // Also what was taken after the last frame, and what was to be read, comes again.
+        run.replay = written
+        for _ in 0..<cut.steps { _ = run.replay.next() }
         stream.state.blocked(ringEnd: ring.end, now: now)
         queue(cut.rest, for: stream)
         return false

@@ -105,4 +105,22 @@ struct GapTests {
         let plain = try node.open("topic=a&last_event_id=available")
         #expect(try node.output(plain.channel).matches(of: /data: e/).count == 5)
     }
+
+    @Test(
+        "is none where a socket stops in a replay: each event comes once, whole and in order",
+        arguments: [100, 20_000, 100_000])
+    func socketStops(bytes: Int) throws {
+        var previous: EventID?
+        node.broker.logs[a] = (0..<40).map { number in
+            let id = EventID(ScriptedNode.now - 100 + UInt64(number), 0)
+            defer { previous = id }
+            // Small ones between the large, because those are gathered.
+            let data = "n\(number)." + String(repeating: "x", count: number.isMultiple(of: 3) ? 10 : bytes)
+            return ScriptedNode.entry(id, after: previous, data)
+        }
+        let (_, channel) = try node.open("topic=a&last_event_id=earliest")
+        let text = try node.output(channel)
+        #expect(text.matches(of: /data: n([0-9]+)\./).map { Int($0.1) } == Array(0..<40))
+        #expect(!text.contains("event: gap") && text.count(where: { $0 == "x" }) > 26 * bytes)
+    }
 }
