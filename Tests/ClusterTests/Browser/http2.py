@@ -20,7 +20,8 @@ from playwright.sync_api import sync_playwright
 
 STREAMS, EVENTS, PERIOD = 100, 20, 0.1
 # More than the page's window for a stream, which Chromium makes 6 MB large, and all buffers on the way.
-BULK_EVENTS, BULK_BYTES = 128, 64 * 1024
+# More than a browser's window and the ring hold together.
+BULK_EVENTS, BULK_BYTES = 256, 64 * 1024
 
 OPEN = """count => {
   window.opened = 0;

@@ -73,7 +73,8 @@ extension NodeTests {
             #expect(try await guarded.publish("{\"topics\":[\(targets)],\"data\":1}", other).status == 200)
             let refused = try await guarded.publish(event, other)
             #expect(refused.status == 429)
-            #expect(refused["Retry-After"] == "2")
+            // What is owed takes a second; the next event's own share is taken with it, or not.
+            #expect(["1", "2"].contains(refused["Retry-After"]))
             try await Task.sleep(for: .seconds(2))
             #expect(try await guarded.publish(event, other).status == 200)
         }
