@@ -23,7 +23,6 @@ extension NodeTests {
             Refusal(status: 404, code: "not_found", method: "GET", target: "/metrics"),
             Refusal(status: 404, code: "not_found", method: "GET", target: "/events//"),
             Refusal(status: 404, code: "not_found", method: "GET", target: "/events/a"),
-            Refusal(status: 404, code: "not_found", method: "OPTIONS", target: "*"),
             Refusal(
                 status: 405, code: "method_not_allowed", method: "POST", target: "/events?topic=a",
                 allow: "GET, HEAD, OPTIONS"),

@@ -62,9 +62,9 @@ extension NodeTests {
             Limit(setting: "--max-header", value: "400B", status: 431, code: "headers_too_large") { excess in
                 ("GET", "/healthz", [("X-Long", String(repeating: "x", count: 350 + 100 * excess))], nil)
             },
-            Limit(setting: "--max-headers", value: "20KiB", status: 431, code: "headers_too_large") { excess in
+            Limit(setting: "--max-headers", value: "40KiB", status: 431, code: "headers_too_large") { excess in
                 let field = String(repeating: "x", count: 990)
-                return ("GET", "/healthz", (0..<18 + 5 * excess).map { ("X-\($0)", field) }, nil)
+                return ("GET", "/healthz", (0..<36 + 8 * excess).map { ("X-\($0)", field) }, nil)
             },
             // With the Host.
             Limit(setting: "--max-header-count", value: "10", status: 431, code: "headers_too_large") { excess in
