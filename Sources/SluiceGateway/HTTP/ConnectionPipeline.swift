@@ -80,8 +80,8 @@ package struct ConnectionPipeline: Sendable {
     /// HTTP/1 as NIO has it, with limits that suit strangers.
     private func addHTTP1(to channel: any Channel, watch: ConnectionGuard, shard: Shard) throws {
         var limits = NIOHTTPDecoderLimitConfiguration()
-        // To the decoder the target is a field, too.
-        limits.maxHeaderFieldSize = max(node.settings.headerBytesMax, node.settings.targetBytesMax)
+        // To the decoder the target is a field, too; the request handler tells which of them is too long.
+        limits.maxHeaderFieldSize = node.settings.headerListBytesMax
         limits.maxHeaderListSize = node.settings.headerListBytesMax
         limits.maxHeaderFieldCount = node.settings.headerCountMax
         // Every answer says its length itself, and the answer to HEAD for a stream has none.
