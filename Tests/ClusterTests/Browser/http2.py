@@ -19,8 +19,7 @@ import redis
 from playwright.sync_api import sync_playwright
 
 STREAMS, EVENTS, PERIOD = 100, 20, 0.1
-# More than the page's window for a stream, which Chromium makes 6 MB large, and all buffers on the way.
-# More than a browser's window and the ring hold together.
+# More than the page's window for a stream, which Chromium makes 6 MB large, all buffers on the way, and the ring.
 BULK_EVENTS, BULK_BYTES = 256, 64 * 1024
 
 OPEN = """count => {
