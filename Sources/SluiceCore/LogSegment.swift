@@ -84,6 +84,4 @@ package struct LogSlice: Sendable {
         self.isLast = isLast
         self.superseded = superseded
     }
-
-    var entries: ArraySlice<LogSegment.Entry> { segment.entries[start...] }
 }
