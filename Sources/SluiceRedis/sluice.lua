@@ -12,7 +12,7 @@
 -- Scripts are atomic but not rolled back, so everything is checked before the first write; that
 -- includes the right to run each inner command, because those run with the caller's rights.
 
-local VERSION = 4 -- raised with every change of this file; nodes replace an older one, never a newer
+local VERSION = 5 -- raised with every change of this file; nodes replace an older one, never a newer
 
 local DATA_MAX = 1048576
 local LABEL_MAX = 128
@@ -20,9 +20,13 @@ local NAME_MAX = 255
 local MAXLEN_MAX = 1000000
 local TTL_MAX = 604800
 local DAY = 86400
+local DAY_TEXT = '86400000' -- milliseconds
 local ONCE_MILLISECONDS = 300000
 local REGISTRY_SECONDS = 15
 local NUMBER_MAX = 999999999999999 -- of each part of an id: 15 digits, which floating point counts exactly
+-- Whole numbers as text. %d costs a third, and is right where a C long has 64 bits.
+local WHOLE = ('%d'):format(2 ^ 49) == '562949953421312' and '%d' or '%.0f'
+local ID = WHOLE .. '-' .. WHOLE
 local RESERVED = { checkpoint = true, gap = true, pause = true, error = true, open = true }
 
 local function bytes_are_utf8(s)
@@ -90,6 +94,26 @@ local function split_key(key)
   return key:sub(1, first - 1), key:sub(first + 1)
 end
 
+-- The names of keys were looked at byte by byte once, and not for each event. A function's variables live as long as the
+-- server, so this is emptied when it is full.
+local places, place_count = {}, 0
+local PLACES_MAX = 2048
+
+-- The other keys of a log's deployment; nil: it is no log's name.
+local function place_of(key)
+  local place = places[key]
+  if place then return place end
+  local prefix, target = split_key(key)
+  if not prefix then return nil end
+  if place_count == PLACES_MAX then places, place_count = {}, 0 end
+  -- No target has a space: topic "a" with token "b:c" must not be topic "a:b" with token "c".
+  place = {
+    clock_key = prefix .. ':clock', marker_key = prefix .. ':last:' .. target, once_prefix = prefix .. ':once:' .. target .. ' ',
+  }
+  places[key], place_count = place, place_count + 1
+  return place
+end
+
 local function label_problem(s)
   if #s == 0 then return 'is empty' end
   if #s > LABEL_MAX then return 'is longer than 128 bytes' end
@@ -133,7 +157,10 @@ local readers = {
   ttl = function(v) return whole_number(v, 1, TTL_MAX), 'ttl takes seconds from 1 to 604800' end,
 }
 
+local DEFAULTS = { log = true, maxlen = 1000, maxlen_text = '1000', ttl = 3600, life_text = '3600000' }
+
 local function read_options(args)
+  if #args == 1 then return DEFAULTS end
   local options = { log = true, maxlen = 1000, ttl = 3600 }
   if #args % 2 == 0 then return nil, 'an option has no value: ' .. args[#args] end
   for i = 2, #args, 2 do
@@ -147,14 +174,23 @@ local function read_options(args)
   return options
 end
 
+-- What was written last is what is read next, most of the time.
+local newest_text, newest_id
+
 local function parse_id(text)
-  local ms, seq = (text or ''):match('^(%d+)%-(%d+)')
+  if text == newest_text then return newest_id end
+  local ms, seq = text:match('^(%d+)%-(%d+)')
   if not ms or #ms > 15 or #seq > 15 then return nil end
   return { ms = tonumber(ms), seq = tonumber(seq) }
 end
 
+local function whole_text(n)
+  return string.format(WHOLE, n)
+end
+
 local function id_text(id)
-  return string.format('%.0f-%.0f', id.ms, id.seq)
+  if id ~= newest_id then newest_text, newest_id = string.format(ID, id.ms, id.seq), id end
+  return newest_text
 end
 
 local function is_after(a, b)
@@ -166,26 +202,12 @@ local function now_milliseconds()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
--- The clock as it stands: { last, born }, without writing it.
-local function read_clock(prefix, now)
-  local fields = redis.call('HMGET', prefix .. ':clock', 'last', 'born')
-  return {
-    last = parse_id(fields[1] or '') or { ms = 0, seq = 0 },
-    born = tonumber(fields[2] or ''),
-    now = now,
-  }
-end
+local ZERO = { ms = 0, seq = 0 }
 
-local function write_clock(prefix, clock)
-  if clock.born_anew then
-    clock.born = clock.born_anew
-    redis.call('HSET', prefix .. ':clock', 'last', id_text(clock.last), 'born', string.format('%.0f', clock.born))
-  elseif clock.born then
-    redis.call('HSET', prefix .. ':clock', 'last', id_text(clock.last))
-  else
-    clock.born = clock.now
-    redis.call('HSET', prefix .. ':clock', 'last', id_text(clock.last), 'born', string.format('%.0f', clock.now))
-  end
+-- The clock as it stands: its reading, and when the data set began (nil: there is no clock yet).
+local function read_clock(key)
+  local fields = redis.call('HMGET', key, 'last', 'born')
+  return fields[1] and parse_id(fields[1]) or ZERO, fields[2] and tonumber(fields[2])
 end
 
 -- The next id after `last`: the time, or the last one with its sequence raised.
@@ -196,13 +218,11 @@ local function next_id(last, now)
 end
 
 local function envelope(id, previous, options, data)
-  local head = { '\030', '1 ', id, ' ', previous, '\n' }
-  if options.event then head[#head + 1] = 'event: ' .. options.event .. '\n' end
-  if options.key then head[#head + 1] = 'key: ' .. options.key .. '\n' end
-  if options['end'] then head[#head + 1] = 'end\n' end
-  head[#head + 1] = '\n'
-  head[#head + 1] = data
-  return table.concat(head)
+  local fields = ''
+  if options.event then fields = 'event: ' .. options.event .. '\n' end
+  if options.key then fields = fields .. 'key: ' .. options.key .. '\n' end
+  if options['end'] then fields = fields .. 'end\n' end
+  return '\0301 ' .. id .. ' ' .. previous .. '\n' .. fields .. '\n' .. data
 end
 
 local function may_run(...)
@@ -213,8 +233,8 @@ local function publish(keys, args)
   if #keys ~= 1 then return refuse('sluice_publish takes one key') end
   if #args < 1 then return refuse('sluice_publish needs the data after the key') end
   local key, data = keys[1], args[1]
-  local prefix, target = split_key(key)
-  if not prefix then
+  local place = place_of(key)
+  if not place then
     return refuse('bad key "' .. key:sub(1, 80) .. '": <prefix>:topic:<topic>, <prefix>:client:<client> or <prefix>:all')
   end
   if #data > DATA_MAX then return refuse('data of ' .. #data .. ' bytes: at most 1048576') end
@@ -223,8 +243,7 @@ local function publish(keys, args)
 
   local once_key
   if options.once then
-    -- No target has a space: topic "a" with token "b:c" must not be topic "a:b" with token "c".
-    once_key = prefix .. ':once:' .. target .. ' ' .. options.once
+    once_key = place.once_prefix .. options.once
     local first = redis.call('GET', once_key)
     if first then
       local id, nodes = first:match('^(%S*) (%d+)$')
@@ -238,42 +257,56 @@ local function publish(keys, args)
   if not options.log then
     nodes = redis.call('PUBLISH', key, envelope('-', '-', options, data))
   else
-    local marker_key, clock_key = prefix .. ':last:' .. target, prefix .. ':clock'
+    local marker_key, clock_key = place.marker_key, place.clock_key
     if not (may_run('SET', marker_key, '', 'PX', 1) and may_run('HSET', clock_key, 'last', '')
       and may_run('PEXPIRE', key, 1)) then
       return refuse('NOPERM: may not SET ' .. marker_key .. ', HSET ' .. clock_key .. ' or PEXPIRE ' .. key)
     end
     local now = now_milliseconds()
-    local clock = read_clock(prefix, now)
+    local last, born = read_clock(clock_key)
     local marker = redis.call('GET', marker_key)
-    local previous = parse_id(marker or '')
+    local previous, p = nil, '-'
+    if marker and marker == place.marker then
+      previous, p = place.id, place.name
+    elseif marker then
+      previous = parse_id(marker)
+      p = previous and id_text(previous) or '-'
+    end
     -- A clock that was deleted by hand must not give out ids that the log has passed.
-    if previous and is_after(previous, clock.last) then clock.last = previous end
-    clock.last = next_id(clock.last, now)
-    if clock.last.ms > NUMBER_MAX then return refuse('the clock ' .. clock_key .. ' has no later time to give out') end
-    id = id_text(clock.last)
-    local p = previous and id_text(previous) or '-'
+    if previous and is_after(previous, last) then last = previous end
+    last = next_id(last, now)
+    if last.ms > NUMBER_MAX then return refuse('the clock ' .. clock_key .. ' has no later time to give out') end
+    id = id_text(last)
 
-    local fields = { 'p', p, 'd', data }
-    if options.event then fields[#fields + 1] = 'e'; fields[#fields + 1] = options.event end
-    if options.key then fields[#fields + 1] = 'k'; fields[#fields + 1] = options.key end
-    if options['end'] then fields[#fields + 1] = 'end'; fields[#fields + 1] = '1' end
     local life = redis.call('PTTL', key) -- -1: somebody has made it live for ever; -2: there is no log yet
 
     -- The first write, and the only one that can still fail (a key of another type).
-    local added = redis.pcall('XADD', key, 'MAXLEN', options.maxlen, id, unpack(fields))
+    local maxlen, added = options.maxlen_text or whole_text(options.maxlen)
+    if options == DEFAULTS then
+      added = redis.pcall('XADD', key, 'MAXLEN', maxlen, id, 'p', p, 'd', data)
+    else
+      local fields = { 'p', p, 'd', data }
+      if options.event then fields[#fields + 1] = 'e'; fields[#fields + 1] = options.event end
+      if options.key then fields[#fields + 1] = 'k'; fields[#fields + 1] = options.key end
+      if options['end'] then fields[#fields + 1] = 'end'; fields[#fields + 1] = '1' end
+      added = redis.pcall('XADD', key, 'MAXLEN', maxlen, id, unpack(fields))
+    end
     if type(added) == 'table' and added.err then return added end
     if life ~= -1 and life < options.ttl * 1000 then
       life = options.ttl * 1000
-      redis.call('PEXPIRE', key, life)
+      redis.call('PEXPIRE', key, options.life_text or whole_text(life))
     end
-    write_clock(prefix, clock)
+    if born then
+      redis.call('HSET', clock_key, 'last', id)
+    else
+      redis.call('HSET', clock_key, 'last', id, 'born', whole_text(now))
+    end
     local marker_value = options['end'] and (id .. ' end') or id
+    place.marker, place.name, place.id = marker_value, id, last
     if life == -1 then
       redis.call('SET', marker_key, marker_value)
     else
-      local marker_life = math.max(DAY * 1000, 2 * life)
-      redis.call('SET', marker_key, marker_value, 'PX', string.format('%.0f', marker_life))
+      redis.call('SET', marker_key, marker_value, 'PX', life > DAY * 500 and whole_text(2 * life) or DAY_TEXT)
     end
     nodes = redis.call('PUBLISH', key, envelope(id, p, options, data))
   end
@@ -296,22 +329,28 @@ local function tick(keys, args)
   if #args % 2 == 0 then return refuse('a registry field has no value') end
 
   local now = now_milliseconds()
-  local clock = read_clock(prefix, now)
-  if is_after(known, clock.last) then
+  local clock_key = prefix .. ':clock'
+  local last, born = read_clock(clock_key)
+  local is_new = not born
+  if is_after(known, last) then
     -- The node had its knowledge from here: this data set is an older one, and has forgotten what came after.
-    if clock.born then clock.born_anew = known.ms end
-    clock.last = known
+    if born then born, is_new = known.ms, true end
+    last = known
   end
-  if now > clock.last.ms then clock.last = { ms = now, seq = 0 } end
+  if now > last.ms then last = { ms = now, seq = 0 } end
   if #args > 1 then
     -- The first write, and the only one that can fail (a key of another type).
     local set = redis.pcall('HSET', key, unpack(args, 2))
     if type(set) == 'table' and set.err then return set end
     redis.call('EXPIRE', key, REGISTRY_SECONDS)
   end
-  write_clock(prefix, clock)
-  local reading = id_text(clock.last)
-  local born = string.format('%.0f', clock.born)
+  local reading = id_text(last)
+  born = whole_text(born or now)
+  if is_new then
+    redis.call('HSET', clock_key, 'last', reading, 'born', born)
+  else
+    redis.call('HSET', clock_key, 'last', reading)
+  end
   redis.call('PUBLISH', key, 'tick ' .. reading .. ' ' .. born)
   return { reading, born, now }
 end
