@@ -173,7 +173,7 @@ package final class RedisConnection: ChannelInboundHandler {
         command.write(to: &output)
         let bytes = output.readableBytes - before
         bytesInFlight += bytes
-        waiting.append(Waiting(sent: .now(), timeout: timeout, bytes: bytes, promise: promise))
+        waiting.append(Waiting(sent: eventLoop.now, timeout: timeout, bytes: bytes, promise: promise))
         scheduleFlush()
         armTimer()
         return promise.futureResult
@@ -209,7 +209,7 @@ package final class RedisConnection: ChannelInboundHandler {
         timer = eventLoop.assumeIsolated().scheduleTask(deadline: deadline(of: first)) { [self] in
             timer = nil
             guard let first = waiting.first else { return }
-            if deadline(of: first) <= .now() {
+            if deadline(of: first) <= eventLoop.now {
                 fail("no reply in time")
                 channel?.close(promise: nil)
             } else {
@@ -240,7 +240,7 @@ package final class RedisConnection: ChannelInboundHandler {
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard failure == nil else { return }
-        lastRead = .now()
+        lastRead = eventLoop.now
         let bytes = unwrapInboundIn(data)
         do {
             try bytes.withUnsafeReadableBytes { try reader.read($0) { received($0) } }

@@ -102,7 +102,7 @@ package final class RedisFeed {
     }
 
     package func release(_ channel: String) {
-        subscriptions.release(channel, now: .now())
+        subscriptions.release(channel, now: eventLoop.now)
         reportGone()
     }
 
@@ -164,7 +164,7 @@ package final class RedisFeed {
     private func sendCommands() {
         defer { reportGone() }
         guard let connection else { return }
-        while let command = subscriptions.next(now: .now()) {
+        while let command = subscriptions.next(now: eventLoop.now) {
             switch command {
             case .subscribe(let names): connection.push(RESPCommand(["SUBSCRIBE"] + names))
             case .unsubscribe(let names): connection.push(RESPCommand(["UNSUBSCRIBE"] + names))
@@ -180,7 +180,7 @@ package final class RedisFeed {
             }
             let name = String(decoding: channel, as: UTF8.self)
             if kind.elementsEqual("subscribe".utf8) {
-                if subscriptions.subscribed(name, now: .now()) { callbacks.onConfirmed(name) }
+                if subscriptions.subscribed(name, now: eventLoop.now) { callbacks.onConfirmed(name) }
             } else if kind.elementsEqual("unsubscribe".utf8) {
                 subscriptions.unsubscribed(name)
             } else {
@@ -202,8 +202,8 @@ package final class RedisFeed {
 
     /// Once a minute: there may be very many, and clients choose their names.
     private func complain(_ name: String, _ reply: RESPValue) {
-        if let lastComplaint, .now() - lastComplaint < RedisFeed.complaintInterval { return }
-        lastComplaint = .now()
+        if let lastComplaint, eventLoop.now - lastComplaint < RedisFeed.complaintInterval { return }
+        lastComplaint = eventLoop.now
         logger.error(
             "Redis refuses channels; nothing of them arrives until it permits them",
             metadata: ["channel": "\(name)", "reply": "\(reply)", "refused": "\(subscriptions.refusedCount)"])
@@ -229,7 +229,7 @@ package final class RedisFeed {
     /// Once the feed is up, ticks show that it is alive. Before that a Redis that fell silent, or a proxy in front of
     /// it, would leave the node deaf for as long as TCP waits.
     private func checkSilence() {
-        guard !isUp, let connection, .now() - connection.lastRead > silenceMax else { return }
+        guard !isUp, let connection, eventLoop.now - connection.lastRead > silenceMax else { return }
         connection.close()
     }
 

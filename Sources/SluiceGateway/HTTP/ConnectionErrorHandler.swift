@@ -40,7 +40,7 @@ package final class ConnectionErrorHandler: ChannelInboundHandler {
 
     /// Names the last stream that was taken, so that a peer does not repeat what was carried out.
     private func use(_ kind: HTTP2Allowance.Kind, context: ChannelHandlerContext) {
-        guard !allowance.take(kind, now: .now()), context.channel.isActive else { return }
+        guard !allowance.take(kind, now: context.eventLoop.now), context.channel.isActive else { return }
         let goodbye = HTTP2Frame(
             streamID: .rootStream,
             payload: .goAway(lastStreamID: lastStream, errorCode: .enhanceYourCalm, opaqueData: nil))

@@ -10,7 +10,7 @@ import NIOTLS
 /// thousands of connections come at once.
 ///
 /// Of HTTP/1 it also decides what the decoder gets: nothing ahead of an answer that is still to be given (see ``Intake``),
-/// and nothing any more of a connection that only waits for its last answer to arrive (see ``linger(isCut:now:)``).
+/// and nothing any more of a connection that only waits for its last answer to arrive (see ``linger(isCut:)``).
 package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler, Watched {
     package typealias InboundIn = ByteBuffer
     package typealias InboundOut = ByteBuffer
@@ -39,6 +39,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     /// The other end: the socket's, or what a proxy's header says.
     package private(set) var peer: NetworkAddress?
     private let node: Node
+    private let eventLoop: any EventLoop
     private weak var channel: (any Channel)?
     private var context: ChannelHandlerContext?
     private var phase: Phase
@@ -65,17 +66,18 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     package init(node: Node, channel: any Channel, peer: NetworkAddress?, isPublic: Bool, isTLS: Bool) {
         self.node = node
         self.channel = channel
+        eventLoop = channel.eventLoop
         self.peer = peer
         self.isPublic = isPublic
         phase = isTLS ? .handshake : .head
-        deadline = .now() + (isTLS ? node.settings.tlsTimeout : node.settings.headTimeout)
+        deadline = eventLoop.now + (isTLS ? node.settings.tlsTimeout : node.settings.headTimeout)
     }
 
     /// Whether the connection may stay: its address has room for one more, and not too many of its connections come at once.
-    package func admit(now: NIODeadline = .now()) -> Bool {
+    package func admit() -> Bool {
         // A trusted proxy brings everybody's connections.
         guard isPublic, let peer, !node.proxies.isTrusted(peer) else { return true }
-        guard node.admitsConnection(from: peer, now: now) else {
+        guard node.admitsConnection(from: peer, now: eventLoop.now) else {
             return refuse(.connectionRate, peer)
         }
         isCounted = node.connectionQuotas.admit(address: peer, client: nil) == nil
@@ -102,11 +104,11 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     }
 
     /// The request is answered, or will never be; or a stream is its answer.
-    package func requestEnded(now: NIODeadline = .now()) {
+    package func requestEnded() {
         requests = isHTTP2 ? requests - 1 : 0
         guard !isHTTP2 else { return }
         intake.release()
-        rest(now: now)
+        rest()
     }
 
     /// The decoder may have what came behind the request that was answered. Not before the end of that answer is written:
@@ -121,30 +123,30 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     /// while, until the client closes its own (RFC 9112 §9.6).
     ///
     /// - Parameter isCut: the request was answered before it was read to its end.
-    package func linger(isCut: Bool, now: NIODeadline = .now()) {
+    package func linger(isCut: Bool) {
         guard let channel, let context else { return }
         guard !intake.hasEnded else { return channel.close(promise: nil) }
         // A drain need not wait for a client that has all but the end of the connection.
         if !isCut { requests = 0 }
         intake = Intake()
         lingerPause = isCut ? ConnectionGuard.lingerPauses.cut : ConnectionGuard.lingerPauses.whole
-        phase = .lingering(until: now + ConnectionGuard.lingerTime)
-        deadline = now + lingerPause
+        phase = .lingering(until: eventLoop.now + ConnectionGuard.lingerTime)
+        deadline = eventLoop.now + lingerPause
         let closed = context.eventLoop.makePromise(of: Void.self)
         closed.futureResult.whenFailure { _ in channel.close(promise: nil) }
         context.close(mode: .output, promise: closed)
     }
 
-    private func rest(now: NIODeadline) {
+    private func rest() {
         phase = .idle
-        deadline = now + node.settings.idleTimeout
+        deadline = eventLoop.now + node.settings.idleTimeout
     }
 
     /// It speaks HTTP/2: a stream has to come in time, as the next request on others.
-    package func becameHTTP2(now: NIODeadline = .now()) {
+    package func becameHTTP2() {
         isHTTP2 = true
         requests = 0
-        rest(now: now)
+        rest()
     }
 
     package func streamOpened() {
@@ -152,9 +154,9 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
         phase = .request
     }
 
-    package func streamClosed(now: NIODeadline = .now()) {
+    package func streamClosed() {
         streams -= 1
-        if streams == 0 { rest(now: now) }
+        if streams == 0 { rest() }
     }
 
     /// A stream has taken the connection over, and counts it from now on.
@@ -205,7 +207,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
         if case .lingering(let end) = phase { return drop(unwrapInboundIn(data).readableBytes, until: end) }
         if phase == .idle {
             phase = .head
-            deadline = .now() + node.settings.headTimeout
+            deadline = eventLoop.now + node.settings.headTimeout
         }
         if phase == .head { requests = 1 }
         intake.received(unwrapInboundIn(data))
@@ -215,7 +217,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     private func drop(_ count: Int, until end: NIODeadline) {
         lingerBytes += count
         if lingerBytes > ConnectionGuard.lingerBytesMax { channel?.close(promise: nil) }
-        deadline = min(.now() + lingerPause, end)
+        deadline = min(eventLoop.now + lingerPause, end)
     }
 
     /// - Returns: whether there was anything to hand on.
@@ -245,7 +247,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
         switch event {
         case TLSUserEvent.handshakeCompleted where phase == .handshake:
             phase = .head
-            deadline = .now() + node.settings.headTimeout
+            deadline = eventLoop.now + node.settings.headTimeout
         case let source as ProxyHeader.Source:
             giveBack()
             peer = source.address

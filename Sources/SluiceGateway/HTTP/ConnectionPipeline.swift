@@ -71,7 +71,7 @@ package struct ConnectionPipeline: Sendable {
     /// A load balancer that isn't set up as the node expects would otherwise be hard to find.
     private func refused(_ peer: NetworkAddress?, reason: String, shard: Shard) {
         node.counters.connectionsRefused.add(1)
-        guard shard.complaints.isDue("proxy", now: .now()) else { return }
+        guard shard.complaints.isDue("proxy", now: shard.eventLoop.now) else { return }
         node.logger.warning(
             "a connection without the header of a proxy is refused",
             metadata: ["peer": "\(peer.map(\.description) ?? "unknown")", "reason": "\(reason)"])
@@ -107,7 +107,7 @@ package struct ConnectionPipeline: Sendable {
                 keepalive: .init(
                     pingInterval: ConnectionPipeline.pingInterval, ackTimeout: ConnectionPipeline.pingTimeout)))
         let errors = ConnectionErrorHandler(
-            allowance: HTTP2Allowance(streamsMax: node.settings.http2StreamsMax, now: .now()))
+            allowance: HTTP2Allowance(streamsMax: node.settings.http2StreamsMax, now: channel.eventLoop.now))
         let bound = NIOLoopBound((shard: shard, watch: watch, errors: errors), eventLoop: channel.eventLoop)
         let handler = NIOHTTP2Handler(
             mode: .server, eventLoop: channel.eventLoop, connectionConfiguration: connectionConfiguration,

@@ -158,7 +158,7 @@ private final class AcceptErrorHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         failures.counters.acceptsFailed.add(1)
-        if complaints.isDue("accept", now: .now()) {
+        if complaints.isDue("accept", now: context.eventLoop.now) {
             failures.logger.error(
                 "a connection can't be accepted; the open streams go on", metadata: ["reason": "\(error)"])
         }

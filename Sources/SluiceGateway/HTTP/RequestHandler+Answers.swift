@@ -36,7 +36,7 @@ extension RequestHandler {
         for part in parts { context.write(wrapOutboundOut(part), promise: nil) }
         context.writeAndFlush(wrapOutboundOut(last), promise: written)
         if case .flushing = state {
-            deadline = .now() + node.settings.stall
+            deadline = context.eventLoop.now + node.settings.stall
             beginWatch()
         }
     }

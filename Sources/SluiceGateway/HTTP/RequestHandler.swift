@@ -104,7 +104,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         incoming.awaitsContinue =
             head.version != .http1_0 && head.headers.first(name: "expect")?.lowercased() == "100-continue"
         state = .reading(incoming)
-        deadline = .now() + node.settings.bodyTimeout
+        deadline = context.eventLoop.now + node.settings.bodyTimeout
         if incoming.awaitsContinue, incoming.grant != nil { answerExpectation(of: incoming, context: context) }
     }
 
@@ -285,7 +285,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         _ request: StreamRequest, from address: NetworkAddress?, context: ChannelHandlerContext
     ) {
         guard context.channel.isActive, case .answering(let head) = state else { return }
-        let now = NIODeadline.now()
+        let now = context.eventLoop.now
         if [request.client, request.owner].contains(where: { shard.isExiled($0, now: now) }) {
             return send(Answer(status: .noContent), context: context, closing: !isHTTP2)
         }

@@ -68,7 +68,7 @@ package final class Hub {
     var isConnected = false
     private var hasHeard = true
     private var silentTicks = 0
-    private var tickSent = NIODeadline.now()
+    private var tickSent: NIODeadline
     /// The highest reading of the clock: every event with an id up to this one has arrived. Unlike the builder's clock
     /// it is nothing that an event could push, so it is what others are told.
     private(set) var reading = EventID.zero
@@ -86,6 +86,7 @@ package final class Hub {
     ) {
         self.eventLoop = eventLoop
         self.broker = broker
+        tickSent = eventLoop.now
         self.logReads = LogReads(
             broker: broker, eventLoop: eventLoop, counters: counters, cacheBytes: replayCacheBytes)
         self.eventBytesMax = eventBytesMax
@@ -98,7 +99,7 @@ package final class Hub {
     package func start(shards: [Confined<Shard>]) {
         self.shards = shards
         logReads.onUnreadable = { [unowned self] target, reason in
-            guard complaints.isDue("log", now: .now()) else { return }
+            guard complaints.isDue("log", now: eventLoop.now) else { return }
             logger.error(
                 "a log can't be read: its streams are told of a gap",
                 metadata: ["log": "\(target)", "reason": "\(reason)"])
@@ -123,7 +124,7 @@ package final class Hub {
             silentTicks = 0
             broker.reconnect()
         }
-        tickSent = .now()
+        tickSent = eventLoop.now
         broker.tick(known: reading)
         audit(nextToAudit())
     }
@@ -314,7 +315,7 @@ package final class Hub {
     /// A reading of the clock that came through the feed: every earlier event has come before it.
     package func receive(clock: EventID, born: UInt64) {
         hasHeard = true
-        counters.feedLatency.set(Int((.now() - tickSent).nanoseconds / 1000))
+        counters.feedLatency.set(Int((eventLoop.now - tickSent).nanoseconds / 1000))
         guard repair == nil else { return }
         self.born = born
         if clock >= repairedUpTo { repairedIDs = [] }
@@ -334,7 +335,7 @@ package final class Hub {
             receive(order: try Disconnect(json: text))
         } catch {
             counters.ordersMalformed.add(1)
-            if complaints.isDue("order", now: .now()) {
+            if complaints.isDue("order", now: eventLoop.now) {
                 logger.warning("an order on the control channel was dropped", metadata: ["problem": "\(error)"])
             }
         }
@@ -365,7 +366,7 @@ package final class Hub {
 
     /// Once a minute for each kind of complaint: a bad publisher must not fill the log.
     func complain(_ message: String, _ number: TargetNumber, _ details: Logger.Metadata) {
-        guard complaints.isDue(message, now: .now()) else { return }
+        guard complaints.isDue(message, now: eventLoop.now) else { return }
         let target = byNumber[number]?.target.description ?? "?"
         logger.warning("\(message)", metadata: details.merging(["target": "\(target)"]) { old, _ in old })
     }

@@ -127,7 +127,7 @@ package final class RedisBroker: Broker {
         let refusal = RedisRefusal(reason)
         hub?.counters.count(refusal)
         // What our function refuses is the client's fault, and the client is told.
-        guard refusal != .function, complaints.isDue("\(refusal)", now: .now()) else { return }
+        guard refusal != .function, complaints.isDue("\(refusal)", now: eventLoop.now) else { return }
         logger.error(
             refusal == .noperm
                 ? "Redis refuses what a node has to do; see deploy/users.acl" : "Redis refuses a command",
@@ -234,13 +234,13 @@ package final class RedisBroker: Broker {
     private func tickFailed(_ error: RedisError) {
         guard case .refused(let reason) = error else { return }
         if error.endsUse {
-            if complaints.isDue("use", now: .now()) {
+            if complaints.isDue("use", now: eventLoop.now) {
                 logger.warning("Redis can't do what a node needs; connecting anew", metadata: ["reason": "\(reason)"])
             }
             commands?.reconnect()
             return
         }
-        if complaints.isDue("tick", now: .now()) {
+        if complaints.isDue("tick", now: eventLoop.now) {
             logger.error(
                 "Redis refuses the node's tick, and perhaps events with a log; plain ones still arrive",
                 metadata: ["reason": "\(reason)", "keys": "\(names.clock) \(names.node(nodeID))"])

@@ -21,7 +21,7 @@ extension Shard {
     }
 
     private func writeDirty(_ batch: Batch) {
-        let now = NIODeadline.now()
+        let now = eventLoop.now
         var delivered = 0
         if batch.groups.contains(where: \.hasLate) {
             hadLate = true
@@ -76,7 +76,7 @@ extension Shard {
     /// Ends the streams for which nothing can come any more.
     private func endFinished(_ listeners: Subscribers) {
         for stream in listeners.streams where stream.state.isLive && stream.endOfAll != nil {
-            finish(stream, now: .now())
+            finish(stream, now: eventLoop.now)
         }
     }
 
@@ -124,7 +124,7 @@ extension Shard {
         // A timer or a task may come after the end.
         guard stream.state.phase != .ended else { return }
         if stream.state.phase == .replaying { return advanceReplay(stream) }
-        let now = NIODeadline.now()
+        let now = eventLoop.now
         tellOwedGap(stream, now: now)
         var bytes = 0
         var delivered = 0
@@ -185,7 +185,7 @@ extension Shard {
                 if let listeners = subscribers[target] { listeners.since = listeners.since.map { max($0, to) } }
             }
         }
-        let now = NIODeadline.now()
+        let now = eventLoop.now
         let lost = Set(gap.targets)
         var told: [ObjectIdentifier: Stream] = [:]
         for target in gap.targets {
@@ -267,16 +267,17 @@ extension Shard {
     func queue(_ rest: ByteBuffer, for stream: Stream) {
         let bound = NIOLoopBound((shard: self, stream: stream), eventLoop: eventLoop)
         stream.queuedWrites += 1
-        stream.socket.queue(rest, onProgress: { bound.value.stream.state.progressed(now: .now()) }).whenSuccess {
-            // Not in this call: the channel may have taken the bytes before `queue` returns.
-            bound.eventLoop.execute { bound.value.shard.writable(bound.value.stream) }
-        }
+        stream.socket.queue(rest, onProgress: { bound.value.stream.state.progressed(now: bound.eventLoop.now) })
+            .whenSuccess {
+                // Not in this call: the channel may have taken the bytes before `queue` returns.
+                bound.eventLoop.execute { bound.value.shard.writable(bound.value.stream) }
+            }
     }
 
     private func writable(_ stream: Stream) {
         stream.queuedWrites -= 1
         guard stream.state.phase != .ended, stream.queuedWrites == 0 else { return }
-        stream.state.unblocked(now: .now())
+        stream.state.unblocked(now: eventLoop.now)
         advance(stream)
     }
 }

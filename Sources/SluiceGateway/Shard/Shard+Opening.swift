@@ -34,7 +34,7 @@ extension Shard {
             if !listeners.isConfirmed { wait(stream, for: listeners) }
         }
         if stream.unconfirmed == 0 { begin(stream) }
-        if stream.state.phase == .opening { wheel.insert(stream, at: .now() + Shard.headWait) }
+        if stream.state.phase == .opening { wheel.insert(stream, at: eventLoop.now + Shard.headWait) }
         if !unknown.isEmpty {
             let targets = unknown
             let index = index
@@ -138,7 +138,7 @@ extension Shard {
     ///   - mark: a reading of the clock that was made after the confirmations; nil: none is needed.
     ///   - position: where the ring was at the last confirmation.
     private func begin(_ stream: Stream, mark: EventID?, position: UInt64) {
-        let now = NIODeadline.now()
+        let now = eventLoop.now
         let latest = mark ?? clock
         let end = stream.endOfAll
         switch stream.resume {
@@ -199,7 +199,7 @@ extension Shard {
     /// still to come does the same.
     package func inputEnded(_ stream: Stream) {
         guard stream.isHeadSent, stream.state.phase != .ended else { return }
-        send(lines: ControlBlock.heartbeat, to: stream, now: .now())
+        send(lines: ControlBlock.heartbeat, to: stream, now: eventLoop.now)
     }
 
     /// The channel is closed: the stream leaves everything.
@@ -235,7 +235,7 @@ extension Shard {
 
     /// Everything that the stream asks for is over, and the client knows it.
     private func refuse(_ stream: Stream) {
-        if stream.isHeadSent { return finish(stream, now: .now()) }
+        if stream.isHeadSent { return finish(stream, now: eventLoop.now) }
         stream.isHeadSent = true
         var bytes = ByteBuffer()
         if stream.socket.isHTTP2 {

@@ -37,7 +37,7 @@ extension Shard {
 
     func advanceReplay(_ stream: Stream) {
         guard let run = stream.replay, !stream.state.isBlocked else { return }
-        let now = NIODeadline.now()
+        let now = eventLoop.now
         var out = ReplayWriter(framing: stream.framing)
         // What the replay was when all that it had given out was written.
         var written = run.replay

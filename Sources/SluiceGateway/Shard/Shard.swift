@@ -98,9 +98,9 @@ package final class Shard {
         self.counters = counters
         self.quotas = quotas
         self.ring = Ring(sizeMax: limits.ringBytes)
-        self.wheel = TimerWheel(slots: Shard.wheelSlots, tick: Shard.tickInterval, now: .now())
-        self.openRate = TokenBucket(rate: limits.openRate, now: .now())
-        self.watched = TimerWheel(slots: Shard.watchSlots, tick: Shard.tickInterval, now: .now())
+        self.wheel = TimerWheel(slots: Shard.wheelSlots, tick: Shard.tickInterval, now: eventLoop.now)
+        self.openRate = TokenBucket(rate: limits.openRate, now: eventLoop.now)
+        self.watched = TimerWheel(slots: Shard.watchSlots, tick: Shard.tickInterval, now: eventLoop.now)
         self.exiles = Exiles()
     }
 
@@ -111,7 +111,7 @@ package final class Shard {
         hub.run { $0.listen(to: [.all], shard: index) }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         ticker = eventLoop.scheduleRepeatedTask(initialDelay: Shard.tickInterval, delay: Shard.tickInterval) { _ in
-            bound.value.tick(now: .now())
+            bound.value.tick(now: bound.eventLoop.now)
         }
     }
 
@@ -121,15 +121,15 @@ package final class Shard {
         for channel in connections.values { channel.close(promise: nil) }
         // What it holds holds it.
         hub = nil
-        wheel = TimerWheel(slots: Shard.wheelSlots, tick: Shard.tickInterval, now: .now())
-        watched = TimerWheel(slots: Shard.watchSlots, tick: Shard.tickInterval, now: .now())
+        wheel = TimerWheel(slots: Shard.wheelSlots, tick: Shard.tickInterval, now: eventLoop.now)
+        watched = TimerWheel(slots: Shard.watchSlots, tick: Shard.tickInterval, now: eventLoop.now)
     }
 
     // MARK: Connections
 
     /// Looks at a connection, or a request, now and then until it is over or a stream's.
     package func watch(_ element: any Watched) {
-        watched.insert(element, at: .now() + Shard.watchInterval)
+        watched.insert(element, at: eventLoop.now + Shard.watchInterval)
     }
 
     /// An HTTP/2 connection: told when the node drains, closed when it stops.
@@ -205,7 +205,7 @@ package final class Shard {
         for stream in everyone.streams where stream.hadLate {
             stream.hadLate = false
             guard stream.state.isLive, stream.hasCheckpoints, clock > stream.state.floor else { continue }
-            let now = NIODeadline.now()
+            let now = eventLoop.now
             stream.state.wrote(upTo: clock, now: now)
             send(lines: ControlBlock.checkpoint(Cursor(clock)), to: stream, now: now)
         }
@@ -229,7 +229,8 @@ package final class Shard {
     /// - Returns: when to look at the stream again; nil if it is over.
     private func wake(_ stream: Stream, now: NIODeadline) -> NIODeadline? {
         if stream.state.phase == .opening, !stream.isHeadSent {
-            // Redis is away, but the client is told that it is connected.
+            // Redis is away or slow, but the client is told that it is connected.
+            stream.promise(after: clock)
             send(lines: "", to: stream, now: now)
         }
         if stream.state.isBlocked { stream.noteProgress(now: now) }
@@ -275,7 +276,7 @@ package final class Shard {
 
     private func disconnect(_ order: Disconnect) {
         guard let target = try? Target.client(order.client) else { return }
-        let now = NIODeadline.now()
+        let now = eventLoop.now
         if let time = order.exile { exiles.banish(target, until: now + time) }
         for stream in subscribers[target]?.streams ?? [] { finish(stream, now: now) }
         for stream in owned[target]?.values.map(\.self) ?? [] { finish(stream, now: now) }
@@ -288,7 +289,7 @@ package final class Shard {
 
     /// Ends all streams, spread over `time`.
     package func beginDrain(over time: TimeAmount) {
-        drain = Drain(start: .now(), time: time, streams: everyone.streams.shuffled())
+        drain = Drain(start: eventLoop.now, time: time, streams: everyone.streams.shuffled())
         for channel in connections.values { Shard.dismiss(channel) }
     }
 }

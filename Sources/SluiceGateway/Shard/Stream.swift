@@ -31,7 +31,7 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     package let conflates: Bool
     /// Has a client id: it never ends because its topics have.
     package let hasClient: Bool
-    package let resume: StreamRequest.Resume
+    package private(set) var resume: StreamRequest.Resume
     /// The client that its token is of, if it does not listen to that one anyway.
     package let owner: Target?
     /// Fields of its response head only, until that is out.
@@ -76,6 +76,12 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
         self.owner = request.owner
         self.extraHeaders = extraHeaders
         self.address = address
+    }
+
+    /// Its head goes out before it can begin. The client takes itself for connected then, so what is published from here on
+    /// is its own, as if it had come with this cursor.
+    package func promise(after clock: EventID) {
+        if case .fresh = resume, clock > .zero { resume = .after(Cursor(clock)) }
     }
 
     // MARK: Subscription

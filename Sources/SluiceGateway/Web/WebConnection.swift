@@ -53,10 +53,11 @@ package final class WebConnection: ChannelInboundHandler {
     private var timer: Scheduled<Void>?
     private var isFlushScheduled = false
     package private(set) var isOpen = true
-    package private(set) var lastReply = NIODeadline.now()
+    package private(set) var lastReply: NIODeadline
 
     private init(eventLoop: any EventLoop, limits: Limits) {
         self.eventLoop = eventLoop
+        lastReply = eventLoop.now
         self.limits = limits
     }
 
@@ -91,7 +92,7 @@ package final class WebConnection: ChannelInboundHandler {
     private func send(_ head: HTTPRequestHead, body: ByteBuffer) -> EventLoopFuture<Reply> {
         guard isOpen, let channel else { return eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
         let promise = eventLoop.makePromise(of: Reply.self)
-        waiting.append(Waiting(deadline: .now() + limits.replyTimeout, promise: promise))
+        waiting.append(Waiting(deadline: eventLoop.now + limits.replyTimeout, promise: promise))
         channel.write(HTTPClientRequestPart.head(head), promise: nil)
         if body.readableBytes > 0 { channel.write(HTTPClientRequestPart.body(.byteBuffer(body)), promise: nil) }
         channel.write(HTTPClientRequestPart.end(nil), promise: nil)
@@ -120,7 +121,7 @@ package final class WebConnection: ChannelInboundHandler {
         timer = eventLoop.assumeIsolated().scheduleTask(deadline: first.deadline) { [self] in
             timer = nil
             guard let first = waiting.first else { return }
-            if first.deadline > .now() { return armTimer() }
+            if first.deadline > eventLoop.now { return armTimer() }
             fail(Failure.noAnswer)
             channel?.close(promise: nil)
         }
@@ -154,7 +155,7 @@ package final class WebConnection: ChannelInboundHandler {
     private func finishReply(context: ChannelHandlerContext) {
         guard let head, let first = waiting.popFirst() else { return }
         self.head = nil
-        lastReply = .now()
+        lastReply = eventLoop.now
         let reply = Reply(status: head.status, headers: head.headers, body: body)
         body = ByteBuffer()
         if !head.isKeepAlive {
