@@ -19,7 +19,8 @@ package enum Listener {
     private static let keepaliveIdle = 60
     private static let keepaliveInterval = 15
     /// What a connection may have waiting in NIO, in bytes, before its streams are slow readers.
-    private static let bufferMax = 32 << 10
+    private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 16 << 10, high: 32 << 10)
+    private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536)
 
     /// For a port that several addresses have free.
     private static let portAttempts = 10
@@ -91,6 +92,18 @@ package enum Listener {
         Int(clamping: max(settings.userTimeout, settings.stall + .seconds(5)).nanoseconds / 1_000_000)
     }
 
+    /// The options of an accepted connection that are NIO's own; by a future each (`childChannelOption`) they would be a
+    /// tenth of what it costs to open a stream.
+    private static func configure(_ channel: any Channel) throws {
+        guard let options = channel.syncOptions else { return }
+        // Who shuts its sending side behind its request, as `nc -N` does, waits for the answer.
+        try options.setOption(.allowRemoteHalfClosure, value: true)
+        try options.setOption(.writeBufferWaterMark, value: waterMark)
+        // One small buffer: it stays with the connection for its life, and a stream reads nothing more.
+        try options.setOption(.maxMessagesPerRead, value: 1)
+        try options.setOption(.recvAllocator, value: receiveAllocator)
+    }
+
     private static func channel(
         _ address: SocketAddress, isShared: Bool, pipeline: ConnectionPipeline, shard: Confined<Shard>
     ) async throws -> any Channel {
@@ -119,22 +132,17 @@ package enum Listener {
                         ])
                     }
                 }
-                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .childChannelOption(.socketOption(.so_keepalive), value: 1)
-                .childChannelOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: keepaliveIdle)
-                .childChannelOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: keepaliveInterval)
-                .childChannelOption(.tcpOption(.init(rawValue: TCP_USER_TIMEOUT)), value: patience)
-                // Who shuts its sending side behind its request, as `nc -N` does, waits for the answer.
-                .childChannelOption(.allowRemoteHalfClosure, value: true)
-                .childChannelOption(.writeBufferWaterMark, value: .init(low: bufferMax / 2, high: bufferMax))
-                .childChannelOption(.socketOption(.so_sndbuf), value: sendBuffer)
-                // One small buffer: it stays with the connection for its life, and a stream reads nothing more.
-                .childChannelOption(.maxMessagesPerRead, value: 1)
-                .childChannelOption(
-                    .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536)
-                )
+                // What is accepted has these from its listener (Linux copies the socket): set once, and not by six calls
+                // for each connection.
+                .serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .serverChannelOption(.socketOption(.so_keepalive), value: 1)
+                .serverChannelOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: keepaliveIdle)
+                .serverChannelOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: keepaliveInterval)
+                .serverChannelOption(.tcpOption(.init(rawValue: TCP_USER_TIMEOUT)), value: patience)
+                .serverChannelOption(.socketOption(.so_sndbuf), value: sendBuffer)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
+                        try configure(channel)
                         try pipeline.add(to: channel, shard: shard.value)
                     }
                 }
