@@ -105,6 +105,8 @@ package struct Replay {
 
     private let start: Start
     package let mark: EventID
+    /// When the data set began, or went back to an older state: of what was published before, anything may be missing.
+    private let born: EventID
     private let bytesMax: Int
     private let sliceBytes: Int
     private var lanes: [Lane]
@@ -127,6 +129,7 @@ package struct Replay {
         self.start = start
         self.mark = mark
         self.bytesMax = bytesMax
+        self.born = EventID(born, 0)
         sliceBytes = max(Replay.sliceBytesMin, bytesMax / max(targets.count, 1))
         unknown = Array(targets.indices)
         lanes = targets.map { target in
@@ -235,6 +238,7 @@ package struct Replay {
 
     /// An entry names the one before it: is that one missing?
     private mutating func note(previous: EventID?, of id: EventID, lane index: Int) {
+        if id >= born { missBeforeBirth(lane: index) }
         let lane = lanes[index]
         guard lane.isCertain else { return }
         let had = max(lane.after, lane.toldUpTo)
@@ -248,6 +252,7 @@ package struct Replay {
 
     /// The log has no more entries: does its marker know of any?
     private mutating func note(_ marker: LogMarker?, lane index: Int) {
+        missBeforeBirth(lane: index)
         let lane = lanes[index]
         guard lane.isCertain else { return }
         let had = max(lane.after, lane.toldUpTo)
@@ -256,6 +261,14 @@ package struct Replay {
         } else if had > .zero, Replay.isDayLater(mark, than: had) {
             miss(upTo: mark, lane: index)
         }
+    }
+
+    /// A log of a data set that went back has events from before: those that came after them are gone without a trace.
+    /// (Who comes with a cursor was told when it came.)
+    private mutating func missBeforeBirth(lane index: Int) {
+        let lane = lanes[index]
+        guard start == .earliest, lane.after > .zero, lane.after < born else { return }
+        miss(upTo: min(born, mark), lane: index)
     }
 
     private mutating func miss(upTo id: EventID, lane index: Int) {
@@ -268,7 +281,8 @@ package struct Replay {
             // A beginning that is gone is told before anything else.
             lanes[index].loss = Loss(from: nil, to: id, order: .zero)
         } else {
-            lanes[index].loss = Loss(from: lane.after, to: id, order: id == mark ? lane.after : id)
+            // Before anything that is later than where it begins: who is cut off behind that has been told.
+            lanes[index].loss = Loss(from: lane.after, to: id, order: lane.after)
         }
     }
 
@@ -325,10 +339,10 @@ package struct Replay {
             told.append(place.lane)
         }
         for index in told { sort(index) }
-        // Sorted in at its end, it makes no cursor go back; one that stands first might.
+        // Its end can be the cursor only if nothing earlier follows.
         let isFollowed = order.min.map { $0.id <= loss.to } ?? false
         return .gap(
             Gap(from: loss.from, to: loss.to, targets: told.map { lanes[$0].target }),
-            id: isFollowed && loss.order != loss.to ? nil : loss.to)
+            id: isFollowed ? nil : loss.to)
     }
 }

@@ -275,7 +275,7 @@ local function publish(keys, args)
     -- A clock that was deleted by hand must not give out ids that the log has passed.
     if previous and is_after(previous, last) then last = previous end
     last = next_id(last, now)
-    if last.ms > NUMBER_MAX then return refuse('the clock ' .. clock_key .. ' has no later time to give out') end
+    if last.ms > NUMBER_MAX then return redis.error_reply('ERR the clock ' .. clock_key .. ' has no later time to give out') end
     id = id_text(last)
 
     local life = redis.call('PTTL', key) -- -1: somebody has made it live for ever; -2: there is no log yet
@@ -375,6 +375,8 @@ end
 -- { problem, marker, read up to, 1 if that was all, entries }; a log that can't be read has a problem.
 local ENTRY_OVERHEAD = 64
 local ENTRIES_MAX = 16
+-- Larger than any that sluice_publish writes: somebody else has put it there, and it is left out.
+local ENTRY_MAX = DATA_MAX + 16384
 
 local function read_log(log, after, bytes)
   local entries, size, count = {}, 0, 2
@@ -384,9 +386,12 @@ local function read_log(log, after, bytes)
     for _, entry in ipairs(page) do
       local cost = ENTRY_OVERHEAD
       for _, field in ipairs(entry[2]) do cost = cost + #field end
-      if #entries > 0 and size + cost > bytes then return entries, size, after, 0 end
-      entries[#entries + 1] = entry
-      size, after = size + cost, entry[1]
+      if cost <= ENTRY_MAX then
+        if #entries > 0 and size + cost > bytes then return entries, size, after, 0 end
+        entries[#entries + 1] = entry
+        size = size + cost
+      end
+      after = entry[1]
     end
     if #page < count then return entries, size, after, 1 end
     -- In growing steps, because how large the entries are is not known before the first have come.

@@ -229,7 +229,7 @@ struct ReplayTests {
         #expect(run([a: log], after: EventID(.max - 1, 0), through: .max) == [.event(EventID(.max, 0))])
     }
 
-    @Test("A gap in one log does not make another log's ids go back")
+    @Test("A hole in one log is told before other logs' ids pass its beginning, without an id that would make them go back")
     func gapIsSortedIn() throws {
         var trimmed = Log()
         var whole = Log()
@@ -241,8 +241,8 @@ struct ReplayTests {
             [try #require(Self.a): trimmed, try #require(Self.b): whole], after: Self.id(1), through: Self.id(20))
         #expect(
             out == [
-                .event(Self.id(2)), .event(Self.id(4)), .event(Self.id(6)),
-                .gap(from: Self.id(1), to: Self.id(7), ["topic:a"], id: Self.id(7)), .event(Self.id(8)),
+                .gap(from: Self.id(1), to: Self.id(7), ["topic:a"], id: nil),
+                .event(Self.id(2)), .event(Self.id(4)), .event(Self.id(6)), .event(Self.id(8)),
                 .event(Self.id(9)), .event(Self.id(10)), .event(Self.id(11)), .event(Self.id(12)),
             ])
     }
@@ -309,6 +309,23 @@ struct ReplayTests {
             out == [
                 .gap(from: Self.id(1), to: Self.id(60), ["topic:a", "topic:b"], id: nil), .event(Self.id(50)),
             ])
+    }
+
+    @Test("A log of a data set that went back is not whole: earliest tells so where it went back, available does not")
+    func wentBack() throws {
+        let a = try #require(Self.a)
+        var log = Log()
+        for number in [1, 2, 50] as [UInt64] { log.append(Self.id(number)) }
+        let born = Self.id(40)
+        let gap = Out.gap(from: Self.id(2), to: born, ["topic:a"], id: born)
+        let (before, after) = ([Out.event(Self.id(1)), .event(Self.id(2))], Out.event(Self.id(50)))
+        let mark = Self.id(60)
+        #expect(run([a: log], from: .earliest, through: mark, born: born.milliseconds) == before + [gap, after])
+        #expect(run([a: log], from: .available, through: mark, born: born.milliseconds) == before + [after])
+        #expect(run([a: log], from: .earliest, through: mark, born: Self.id(1).milliseconds) == before + [after])
+        var rest = Log()
+        for number in [1, 2] as [UInt64] { rest.append(Self.id(number)) }
+        #expect(run([a: rest], from: .earliest, through: mark, born: born.milliseconds) == before + [gap])
     }
 
     @Test("What is beyond the mark is not given out, and its predecessor still tells of a loss")

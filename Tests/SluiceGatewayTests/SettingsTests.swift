@@ -186,7 +186,7 @@ struct SettingsTests {
                 #expect(flag?.description.hasPrefix("--\(setting.name): ") == true, "\(flag?.description ?? "")")
             }
             let nothing = ["", "\"\"", "' '", "~", "null"]
-            for text in nothing + (setting.isRepeatable ? nothing.dropFirst().map { "[a, \($0)]" } : ["[]"]) {
+            for text in nothing + ["[]"] + (setting.isRepeatable ? nothing.dropFirst().map { "[a, \($0)]" } : []) {
                 #expect(throws: SettingsSource.Failure.self, "\(setting.name): \(text)") {
                     try load(["--config", "a.yaml"], file: "\(setting.name): \(text)\n")
                 }

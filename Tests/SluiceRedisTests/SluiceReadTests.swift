@@ -67,6 +67,16 @@ struct SluiceReadTests {
         #expect(logs[1].ids == [b[0]] && !logs[1].isLast)
     }
 
+    @Test("an entry that no publish could have written is left out, however the log got it; the others come")
+    func oversized() async throws {
+        let bench = try await FunctionBench()
+        let first = try await Self.fill(bench, "a", 1, bytes: 10)
+        _ = try await bench.text("XADD", "sluice:topic:a", "*", "d", String(repeating: "x", count: 3 << 20))
+        let last = try await Self.fill(bench, "a", 1, bytes: 10)
+        let logs = try await Self.read(bench, bytes: 1 << 20, [("a", "0-0", 1 << 20)])
+        #expect(logs.map(\.ids) == [first + last] && logs[0].isLast && logs[0].upTo == last[0])
+    }
+
     @Test("a key of another type has a problem, which is not the others'")
     func wrongType() async throws {
         let bench = try await FunctionBench()

@@ -14,7 +14,9 @@ package enum Preflight {
     /// - Parameter methods: those of the route.
     package static func answer(to head: HTTPRequestHead, methods: [HTTPMethod]) -> Answer {
         let allowed = methods.map(\.rawValue).joined(separator: ", ")
-        let method = asked("access-control-request-method", of: head).map { "\(allowed), \($0)" }
+        let method = asked("access-control-request-method", of: head).map { method in
+            methods.contains { $0.rawValue == method } ? allowed : "\(allowed), \(method)"
+        }
         var answer = Answer(status: .noContent)
         answer.headers = [
             ("Allow", allowed), ("Access-Control-Allow-Methods", method ?? allowed),

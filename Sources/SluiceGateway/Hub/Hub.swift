@@ -168,9 +168,11 @@ package final class Hub {
         return interest
     }
 
-    package func unlisten(to target: Target, shard index: Int) {
-        guard let interest = interests[target], interest.shards.remove(index) != nil else { return }
-        if interest.shards.isEmpty { broker.release(target) }
+    package func unlisten(to targets: [Target], shard index: Int) {
+        for target in targets {
+            guard let interest = interests[target], interest.shards.remove(index) != nil else { continue }
+            if interest.shards.isEmpty { broker.release(target) }
+        }
     }
 
     package func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
@@ -216,7 +218,8 @@ package final class Hub {
         silentTicks = 0
         // Before anything is read: a Redis that came back with older data has to be told.
         broker.tick(known: reading)
-        if let repair { begin(repair) } else { status.feedIsUp() }
+        // Before the first reading of the clock no stream can begin, and perhaps none ever will: Redis may lack the function.
+        if let repair { begin(repair) } else if reading > .zero { status.feedIsUp() }
     }
 
     /// The feed works, and everything up to this reading of the clock has arrived.
@@ -322,6 +325,7 @@ package final class Hub {
         flush()
         raise(clock)
         settleFresh()
+        if isConnected { status.feedIsUp() }
         sendToAll(.clock(reading, born: born))
         auditSuspects()
     }

@@ -38,8 +38,8 @@ package final class RedisBroker: Broker {
 
     package func start(feeding hub: Hub) {
         self.hub = hub
-        let commands = RedisCommands(endpoint: endpoint, eventLoop: eventLoop, logger: logger) {
-            SluiceFunction.install(on: $0, timeout: RedisBroker.timeout)
+        let commands = RedisCommands(endpoint: endpoint, eventLoop: eventLoop, logger: logger) { [unowned self] in
+            install(on: $0)
         }
         let feed = RedisFeed(
             endpoint: endpoint, eventLoop: eventLoop, logger: logger, linger: RedisBroker.linger,
@@ -65,6 +65,20 @@ package final class RedisBroker: Broker {
         _ = feed.want(names.control)
         commands.start()
         feed.start()
+    }
+
+    /// A Redis that does not take the function (a replica, or one that is full) still carries plain events, and answers
+    /// what needs no function. Each tick tries again.
+    private func install(on connection: RedisConnection) -> EventLoopFuture<Void> {
+        SluiceFunction.install(on: connection, timeout: RedisBroker.timeout).assumeIsolated().flatMapErrorThrowing {
+            [self] error in
+            guard case RedisError.refused(let reason) = error else { throw error }
+            hub?.counters.count(RedisRefusal(reason))
+            guard complaints.isDue("function", now: eventLoop.now) else { return }
+            logger.error(
+                "Redis does not take the function that publishing and coming back need",
+                metadata: ["reason": "\(reason)"])
+        }.nonisolated()
     }
 
     package func stop() {
@@ -237,18 +251,22 @@ package final class RedisBroker: Broker {
             if complaints.isDue("use", now: eventLoop.now) {
                 logger.warning("Redis can't do what a node needs; connecting anew", metadata: ["reason": "\(reason)"])
             }
-            commands?.reconnect()
-            return
+            return signOfLife { [weak self] in self?.commands?.reconnect() }
         }
         if complaints.isDue("tick", now: eventLoop.now) {
             logger.error(
                 "Redis refuses the node's tick, and perhaps events with a log; plain ones still arrive",
                 metadata: ["reason": "\(reason)", "keys": "\(names.clock) \(names.node(nodeID))"])
         }
-        // A feed that is deaf has to be noticed all the same, and one that works must not be taken for deaf.
-        send(["PUBLISH", names.node(nodeID), RedisBroker.signOfLife]).assumeIsolated().whenFailure {
-            [weak self] error in
-            if case RedisError.refused = error { self?.hub?.isAlive() }
+        signOfLife {}
+    }
+
+    /// In place of a tick: a feed that is deaf has to be noticed all the same, and one that works must not be taken for deaf.
+    private func signOfLife(then done: @escaping () -> Void) {
+        send(["PUBLISH", names.node(nodeID), RedisBroker.signOfLife]).assumeIsolated().whenComplete {
+            [weak self] result in
+            if case .failure(RedisError.refused) = result { self?.hub?.isAlive() }
+            done()
         }
     }
 
@@ -267,6 +285,7 @@ package final class RedisBroker: Broker {
     }
 
     package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
+        if !publication.isLogged, publication.once == nil { return publishLive(publication) }
         var command: RESPCommand = ["FCALL", "sluice_publish", "1", names.channel(publication.target)]
         command.words.append(publication.data)
         func option(_ name: String, _ value: String) {
@@ -288,6 +307,23 @@ package final class RedisBroker: Broker {
                 case .integer(let nodes) = parts[1]
             else { throw PublishFailure.unavailable("Redis sent an unexpected reply") }
             return Receipt(id: EventID(id), nodes: Int(nodes))
+        }.flatMapErrorThrowing { error in throw RedisBroker.failure(error) }
+    }
+
+    /// What has no log needs no function: it arrives also where Redis is full or can't save, as any program's PUBLISH does.
+    private func publishLive(_ publication: Publication) -> EventLoopFuture<Receipt> {
+        var envelope = Envelope()
+        envelope.type = publication.type
+        envelope.key = publication.key
+        var payload = ByteBuffer()
+        envelope.encode(data: publication.data.readableBytesView, into: &payload)
+        var command: RESPCommand = ["PUBLISH", names.channel(publication.target)]
+        command.words.append(payload)
+        return send(command).flatMapThrowing { reply in
+            guard case .integer(let nodes) = reply else {
+                throw PublishFailure.unavailable("Redis sent an unexpected reply")
+            }
+            return Receipt(id: nil, nodes: Int(nodes))
         }.flatMapErrorThrowing { error in throw RedisBroker.failure(error) }
     }
 

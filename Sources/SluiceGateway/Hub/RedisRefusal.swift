@@ -20,8 +20,9 @@ package enum RedisRefusal: String, CaseIterable, Sendable {
 
     package init(_ reply: String) {
         let word = reply.prefix { $0 != " " }
-        // Inside of a function Redis has no word for it.
-        let isRight = reply.hasPrefix("ERR The user executing the script")
+        // Inside of a function Redis has no word for it, and ours looks before it writes.
+        let isRight =
+            reply.hasPrefix("ERR The user executing the script") || reply.hasPrefix("SLUICE NOPERM")
         self = isRight ? .noperm : RedisRefusal(rawValue: String(word)) ?? .other
     }
 }

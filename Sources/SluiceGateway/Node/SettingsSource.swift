@@ -148,7 +148,8 @@ package struct SettingsSource {
             if let text = SettingsSource.text(value) {
                 values[name] = [text]
             } else if setting.isRepeatable, let list = value.sequence?.map(SettingsSource.text), !list.contains(nil) {
-                values[name] = list.compactMap { $0 }
+                // A list of nothing is an empty value, which would switch off what it lists.
+                values[name] = list.isEmpty ? [""] : list.compactMap { $0 }
             } else {
                 throw Failure(
                     description:

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import DequeModule
 import NIOCore
 import NIOHTTP1
 import SluiceCore
@@ -12,6 +13,9 @@ extension Shard {
     private static let headWait = TimeAmount.seconds(1)
     private static let retryDelay = TimeAmount.milliseconds(250)
     private static let endedMax = 1024
+    /// Targets that are left before the loop's sockets have their turn.
+    private static let leftPerTurn = 256
+    private static let leavePause = TimeAmount.microseconds(100)
 
     /// Takes in a stream; `targets` without `all`, which every stream listens to.
     package func open(_ stream: Stream, targets: [Target]) {
@@ -214,14 +218,30 @@ extension Shard {
             owned[owner]?[ObjectIdentifier(stream)] = nil
             if owned[owner]?.isEmpty == true { owned[owner] = nil }
         }
-        for listeners in stream.leaveAll() where listeners.streams.isEmpty && listeners !== everyone {
-            subscribers[listeners.target] = nil
-            if let number = listeners.number { byNumber[number] = nil }
-            waiting[listeners.target] = nil
-            let target = listeners.target
-            let index = index
-            hub?.run { $0.unlisten(to: target, shard: index) }
+        leaving.append(stream)
+        if leaving.count == 1 { eventLoop.assumeIsolated().execute { [self] in leaveSome() } }
+    }
+
+    /// Some in each turn: whoever closes a thousand streams of a hundred names at once must not hold others up.
+    private func leaveSome() {
+        var left = 0
+        var unheard: [Target] = []
+        while left < Shard.leftPerTurn, let stream = leaving.popFirst() {
+            for listeners in stream.leaveAll() {
+                left += 1
+                guard listeners.streams.isEmpty, listeners !== everyone else { continue }
+                subscribers[listeners.target] = nil
+                if let number = listeners.number { byNumber[number] = nil }
+                waiting[listeners.target] = nil
+                unheard.append(listeners.target)
+            }
         }
+        if !unheard.isEmpty {
+            let (targets, index) = (unheard, index)
+            hub?.run { $0.unlisten(to: targets, shard: index) }
+        }
+        guard !leaving.isEmpty else { return }
+        eventLoop.assumeIsolated().scheduleTask(in: Shard.leavePause) { [self] in leaveSome() }
     }
 
     /// The wheel keeps what has ended until its time comes: who opens and closes all the time must not fill the memory

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import DequeModule
 import NIOCore
 import SluiceCore
 
@@ -62,6 +63,8 @@ package final class Shard {
     var wheel: TimerWheel<Stream>
     /// Streams that ended since the wheel was last swept: it has no more than these to let go of.
     var endedInWheel = 0
+    /// Streams that are closed and stand in the lists of their targets still.
+    var leaving: Deque<Stream> = []
     private var ticker: RepeatedTask?
     private var openRate: TokenBucket
     /// Connections that are no streams yet, and requests that wait.

@@ -11,6 +11,13 @@ enum DashedData {
         "--token", "--ca", "--redis-cert", "--redis-key", "--wait",
     ]
 
+    private static let flags: Set<String> = ["--all", "--end", "--no-log", "--plain", "--quiet", "-q", "--help", "-h"]
+
+    private static func isOption(_ argument: String) -> Bool {
+        let name = String(argument.prefix { $0 != "=" })
+        return flags.contains(name) || valued.contains(name)
+    }
+
     static func separated(_ arguments: [String]) -> [String] {
         guard isPublish(arguments), let last = arguments.last, beginsWithDash(last), !looksLikeOption(last),
             !valued.contains(arguments[arguments.count - 2])
@@ -19,7 +26,8 @@ enum DashedData {
     }
 
     static func hint(_ arguments: [String]) -> String? {
-        guard isPublish(arguments), arguments.dropFirst().contains(where: beginsWithDash) else { return nil }
+        guard isPublish(arguments), arguments.dropFirst().contains(where: { beginsWithDash($0) && !isOption($0) })
+        else { return nil }
         return "data that begins with a dash comes last, behind -- as in: sluice publish --topic t -- -x"
     }
 

@@ -12,7 +12,9 @@ import Testing
 struct RedisBrokerTests {
     private typealias Held = NIOLoopBoundBox<(broker: RedisBroker, hub: Hub)?>
 
-    private static func start(_ redis: RedisServer, on loop: any EventLoop, counters: Counters) async throws -> Held {
+    private static func launch(
+        _ redis: RedisServer, on loop: any EventLoop, counters: Counters, status: NodeStatus = NodeStatus()
+    ) async throws -> Held {
         let url = try RedisURL("redis://127.0.0.1:\(redis.port)")
         let box = Held.makeEmptyBox(valueType: (broker: RedisBroker, hub: Hub).self, eventLoop: loop)
         try await loop.submit {
@@ -22,10 +24,15 @@ struct RedisBrokerTests {
                 nodeID: "n", eventLoop: loop, logger: logger)
             let hub = Hub(
                 eventLoop: loop, broker: broker, eventBytesMax: 1000, replayCacheBytes: 1 << 20, counters: counters,
-                status: NodeStatus(), wallClock: { ScriptedNode.now }, logger: logger)
+                status: status, wallClock: { ScriptedNode.now }, logger: logger)
             box.value = (broker, hub)
             broker.start(feeding: hub)
         }.get()
+        return box
+    }
+
+    private static func start(_ redis: RedisServer, on loop: any EventLoop, counters: Counters) async throws -> Held {
+        let box = try await launch(redis, on: loop, counters: counters)
         #expect(
             await eventually {
                 try await loop.submit { box.value?.broker.tick(known: .zero) }.get()
@@ -80,6 +87,55 @@ struct RedisBrokerTests {
             return
         }
         #expect(page.entries.map { String(buffer: $0.data) } == ["ours"] && page.isLast)
+        try await RedisBrokerTests.stop(box, on: loop)
+    }
+
+    private static func liveOnly(_ topic: String, _ data: String) throws -> Publication {
+        var publication = Publication(target: try .topic(topic), data: ByteBuffer(string: data))
+        publication.isLogged = false
+        return publication
+    }
+
+    @Test(
+        "A Redis that does not take the function is counted and carries plain events, and its node is not ready",
+        .timeLimit(.minutes(1)))
+    func noFunction() async throws {
+        let redis = try await RedisServer()
+        try await redis.cli("CONFIG", "SET", "maxmemory", "1")
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        let (counters, status) = (Counters(), NodeStatus())
+        let box = try await RedisBrokerTests.launch(redis, on: loop, counters: counters, status: status)
+        let listener = try await RedisClient(redis)
+        try await listener.command("SUBSCRIBE", "sluice:node:n", "sluice:topic:t")
+        _ = try await listener.message()
+        let admin = try await RedisClient(redis)
+        #expect(
+            await eventually {
+                try await loop.submit { box.value?.broker.tick(known: .zero) }.get()
+                let isCounted = counters.all.contains {
+                    $0.name == "redis_refusals_total{code=\"OOM\"}" && $0.value > 0
+                }
+                return try await admin.command("PUBSUB", "NUMSUB", "sluice:node:n") == "sluice:node:n 2" && isCounted
+            })
+        #expect(status.problem == "no feed from the broker")
+        // Each tick tries anew, and between two tries there may be no connection.
+        let event = try RedisBrokerTests.liveOnly("t", "live")
+        let isPublished = await eventually {
+            let receipt = try await loop.flatSubmit { () -> EventLoopFuture<Receipt> in
+                box.value?.broker.publish(event) ?? loop.makeFailedFuture(RedisError.unavailable)
+            }.get()
+            return receipt.id == nil && receipt.nodes > 0
+        }
+        #expect(isPublished)
+        var heard: Set<String> = []
+        while heard.count < 2 { heard.insert(try await listener.message()) }
+        #expect(heard == ["message sluice:node:n alive", "message sluice:topic:t \u{1E}1 - -\n\nlive"])
+        try await redis.cli("CONFIG", "SET", "maxmemory", "0")
+        #expect(
+            await eventually {
+                try await loop.submit { box.value?.broker.tick(known: .zero) }.get()
+                return status.problem == nil
+            })
         try await RedisBrokerTests.stop(box, on: loop)
     }
 

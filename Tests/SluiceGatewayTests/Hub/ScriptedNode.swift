@@ -27,6 +27,8 @@ final class ScriptedBroker: Broker {
     /// What the node knew at each tick.
     private(set) var ticks: [EventID] = []
     private(set) var reads = 0
+    /// What nobody listens to any more.
+    private(set) var released: [Target] = []
     private(set) var numbers: [Target: TargetNumber] = [:]
 
     init(eventLoop: any EventLoop) {
@@ -36,7 +38,7 @@ final class ScriptedBroker: Broker {
     func start(feeding hub: Hub) {}
     func stop() {}
     func reconnect() { reconnects += 1 }
-    func release(_ target: Target) {}
+    func release(_ target: Target) { released.append(target) }
     func tick(known: EventID) { ticks.append(known) }
 
     func want(_ target: Target, as number: TargetNumber) -> Bool {
