@@ -86,7 +86,7 @@ struct FrameTests {
     }
 
     /// Processor time of this thread, in seconds.
-    private static func processorTime() -> Double {
+    static func processorTime() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9

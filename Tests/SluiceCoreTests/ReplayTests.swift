@@ -220,6 +220,37 @@ struct ReplayTests {
         #expect(peak <= (256 << 10) + 2 * 65_536 + 1000)
     }
 
+    /// Processor time for each of 8,000 events of so many logs, once they are read.
+    private static func cost(logs count: Int) throws -> Double {
+        let perLog = 8000 / count
+        let targets = try (0..<count).map { try Target.topic("t\($0)") }
+        var replay = Replay(
+            targets: targets, from: .available, through: id(99_999), born: born, bytesMax: 1 << 30)
+        guard case .read(let requests) = replay.next() else { return .infinity }
+        for request in requests {
+            let entries = (0..<perLog).map { number in
+                LogEntry(
+                    id: id(UInt64(number * count + request.lane)), previous: nil, type: nil, key: nil, ends: false,
+                    data: ByteBuffer())
+            }
+            let segment = LogSegment(LogPage(marker: nil, entries: entries, isLast: true), after: request.after)
+            replay.received(LogSlice(segment, isLast: true), lane: request.lane)
+        }
+        var events = 0
+        let start = FrameTests.processorTime()
+        while case .event = replay.next() { events += 1 }
+        let time = FrameTests.processorTime() - start
+        #expect(events == perLog * count)
+        return time / Double(events)
+    }
+
+    @Test("The next event of thousands of logs costs little more than that of a few: not each is looked at")
+    func costOfLogs() throws {
+        let few = try (0..<3).map { _ in try Self.cost(logs: 4) }.min()
+        let many = try (0..<3).map { _ in try Self.cost(logs: 4000) }.min()
+        #expect(try #require(many) < 15 * #require(few))
+    }
+
     @Test("At the end of time nothing overflows")
     func endOfTime() throws {
         var log = Log()

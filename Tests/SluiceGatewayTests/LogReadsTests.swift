@@ -89,6 +89,20 @@ struct LogReadsTests {
         #expect(broker.reads == 3, "another data set may have other events")
     }
 
+    @Test("What was read of one log stays for who comes later, although another was read since")
+    func cachedBesideOthers() throws {
+        let other = try Target.topic("u")
+        let logs = [topic: fill(topic, 3, bytes: 1), other: fill(other, 3, bytes: 1)]
+        for _ in 0..<2 {
+            for (target, ids) in logs {
+                let result = read(target, after: .zero)
+                loop.run()
+                #expect(result.ids == ids)
+            }
+        }
+        #expect(broker.reads == 2)
+    }
+
     @Test("Who is far ahead is not kept waiting by one far behind who asks again and again")
     func fair() throws {
         let logs = MemoryBroker(eventLoop: loop, wallClock: { 1_000_000 })
@@ -120,7 +134,7 @@ struct LogReadsTests {
     @Test("One command is on its way at a time, and brings no more than its budget, whatever the logs hold")
     func budget() throws {
         let logs = MemoryBroker(eventLoop: loop, wallClock: { 1_000_000 })
-        let recorder = RecordingBroker(logs)
+        let recorder = RecordingBroker(logs, answersOn: loop)
         let reads = LogReads(broker: recorder, eventLoop: loop, counters: counters, cacheBytes: 1 << 20)
         let targets = try (0..<100).map { try Target.topic("t\($0)") }
         for target in targets {
@@ -133,9 +147,11 @@ struct LogReadsTests {
         var served = 0
         for target in targets {
             reads.read(target, after: .zero, through: EventID(1_000_000, 1000), bytes: 4096) { _ in served += 1 }
+            // While the answer to those before is still to come.
+            loop.run()
         }
-        loop.run()
-        #expect(served == 100)
+        for _ in 0..<100 where served < 100 { loop.advanceTime(by: .milliseconds(1)) }
+        #expect(served == 100 && recorder.underWayMax == 1)
         // A budget of 256 KiB is met by the third entry.
         #expect(recorder.sizes.max() == 300_000 && recorder.sizes.reduce(0, +) == 100 * 100_000)
     }
@@ -177,13 +193,19 @@ struct LogReadsTests {
     }
 }
 
-/// Takes note of how much the reads of another broker bring.
+/// Takes note of how much the reads of another broker bring, and of how many are under way. An answer takes a millisecond.
 private final class RecordingBroker: Broker {
     let name = "recording"
     private let other: MemoryBroker
+    private let eventLoop: EmbeddedEventLoop
     private(set) var sizes: [Int] = []
+    private(set) var underWayMax = 0
+    private var underWay = 0
 
-    init(_ other: MemoryBroker) { self.other = other }
+    init(_ other: MemoryBroker, answersOn eventLoop: EmbeddedEventLoop) {
+        self.other = other
+        self.eventLoop = eventLoop
+    }
 
     func start(feeding hub: Hub) {}
     func stop() {}
@@ -205,6 +227,13 @@ private final class RecordingBroker: Broker {
                     return sum + page.entries.reduce(0) { $0 + $1.data.readableBytes }
                 })
         }
-        return outcomes
+        underWay += 1
+        underWayMax = max(underWayMax, underWay)
+        let promise = eventLoop.makePromise(of: [LogRead.Outcome].self)
+        eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(1)) { [self] in
+            underWay -= 1
+            promise.completeWith(outcomes)
+        }
+        return promise.futureResult
     }
 }

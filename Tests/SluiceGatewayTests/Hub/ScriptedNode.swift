@@ -29,6 +29,8 @@ final class ScriptedBroker: Broker {
     private(set) var reads = 0
     /// What nobody listens to any more.
     private(set) var released: [Target] = []
+    /// What a read of a log may bring at most, in bytes, as it was asked for last.
+    private(set) var bytesOfReads: [Target: Int] = [:]
     private(set) var numbers: [Target: TargetNumber] = [:]
 
     init(eventLoop: any EventLoop) {
@@ -57,6 +59,7 @@ final class ScriptedBroker: Broker {
 
     func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
         self.reads += 1
+        for read in reads { bytesOfReads[read.target] = read.bytes }
         guard self.reads < ScriptedBroker.readsMax else { return eventLoop.makePromise().futureResult }
         guard !failsToRead else { return eventLoop.makeFailedFuture(PublishFailure.unavailable("away")) }
         return eventLoop.makeSucceededFuture(
