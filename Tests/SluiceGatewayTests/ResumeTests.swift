@@ -77,6 +77,23 @@ extension NodeTests {
             #expect(available.data == ["a5", "a6"] && whole.data == ["a5", "a6"] && gaps(available).isEmpty)
         }
 
+        @Test(
+            "A key of another type under a log's name is a gap for its topic and a line in the log; the other topics go on",
+            .timeLimit(.minutes(1)))
+        func wrongType() async throws {
+            let test = try await TestNode.start(.redis)
+            let ids = try await publish(test, "good", 1...2)
+            try await #require(test.redis).cli("RPUSH", "sluice:topic:bad", "x")
+            let client = try await resumed(test, "/events?topic=bad&topic=good", after: ids[0])
+            #expect(await client.receives(1))
+            _ = try await publish(test, "good", 3...3)
+            #expect(await client.receives(2))
+            #expect(client.data == ["good2", "good3"])
+            #expect(gaps(client).count == 1 && gaps(client).first?.data.contains(#"["topic:bad"]"#) == true)
+            let lines = test.node.output.split(separator: "\n").filter { $0.contains("a log can't be read") }
+            #expect(lines.count == 1 && lines.first?.contains("topic:bad") == true, "\(lines)")
+        }
+
         @Test("More events than a page are replayed in order", arguments: Stage.all)
         func pages(stage: Stage) async throws {
             let test = try await TestNode.start(stage, ["--log-events", "10000"])

@@ -139,6 +139,24 @@ struct RedisBrokerTests {
         try await RedisBrokerTests.stop(box, on: loop)
     }
 
+    @Test("What is more than may wait for Redis is refused whole: nothing of it is published", .timeLimit(.minutes(1)))
+    func tooMuch() async throws {
+        let redis = try await RedisServer()
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        let box = try await RedisBrokerTests.start(redis, on: loop, counters: Counters())
+        let data = ByteBuffer(repeating: UInt8(ascii: "x"), count: 1_000_000)
+        let publications = try (0..<70).map { Publication(target: try .topic("t\($0)"), data: data) }
+        func published(_ count: Int) async throws -> Int {
+            try await loop.flatSubmit {
+                box.value?.hub.publish(Array(publications.prefix(count))) ?? loop.makeSucceededFuture([])
+            }.get().count { (try? $0.get()) != nil }
+        }
+        #expect(try await published(70) == 0)
+        #expect(try await redis.cli("KEYS", "sluice:topic:*").isEmpty)
+        #expect(try await published(30) == 30)
+        try await RedisBrokerTests.stop(box, on: loop)
+    }
+
     /// A state of Redis in which the tick is refused, and the first word of what it says.
     private static let refusals: [([String], String)] = [
         (["CONFIG", "SET", "maxmemory", "1"], "OOM"), (["ACL", "SETUSER", "default", "-fcall"], "NOPERM"),

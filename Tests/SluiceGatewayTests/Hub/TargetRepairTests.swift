@@ -125,6 +125,19 @@ struct TargetRepairTests {
         #expect(node.broker.reads > reads)
     }
 
+    @Test("tells the end of a topic whose last event was lost in silence, and is in no log any more")
+    func end() throws {
+        let (stream, channel) = try node.open("topic=a")
+        node.tick()
+        _ = try node.output(channel)
+        node.broker.markers[a] = LogMarker(id: TargetRepairTests.id(5), ends: true)
+        node.broker.clock = TargetRepairTests.id(10)
+        node.tick()
+        node.loop.advanceTime(by: .seconds(2))
+        #expect(count("event: gap", in: try node.output(channel)) == 1)
+        #expect(stream.state.phase == .ended)
+    }
+
     @Test("ends with the interest in its target")
     func gone() throws {
         let (_, channel) = try node.open("topic=a")

@@ -98,6 +98,24 @@ extension NodeTests {
             #expect(stream.now.events.isEmpty)
         }
 
+        @Test(
+            "A node that Redis lets neither tick nor give a sign of life keeps its feed, and its streams hear what is published",
+            .timeLimit(.minutes(1)))
+        func keepsFeed() async throws {
+            let redis = try await RedisRightsTests.start()
+            let guarded = try await node(redis)
+            let stream = try await guarded.stream("/events?topic=public.a", nil)
+            try await redis.cli("ACL", "SETUSER", "sluice-node", "-fcall", "-publish")
+            // More of them than a feed may be silent for.
+            #expect(
+                await eventually(within: 40) {
+                    try await guarded.node.metric("redis_refusals_total{code=\"NOPERM\"}") >= 12
+                })
+            try await redis.cli("PUBLISH", "sluice:topic:public.a", "heard")
+            #expect(await stream.receives(1) && stream.data == ["heard"] && stream.now.openings == 1)
+            #expect(!guarded.node.output.contains("connecting anew"), "\(guarded.node.output)")
+        }
+
         /// One command a line; nobody but an administrator of Redis may do these.
         private static let forbiddenForAll = """
             FLUSHALL|FLUSHDB|CONFIG GET *|CONFIG SET maxmemory 1|KEYS *|SCAN 0|RANDOMKEY|DBSIZE|INFO|MONITOR|SHUTDOWN NOSAVE
