@@ -35,6 +35,17 @@ import Testing
         #expect(command.output.split(separator: "\n").count { $0.hasPrefix("topic:t ") } == PublishLinesTests.count)
     }
 
+    @Test("Data that begins with a dash is published as it is", .timeLimit(.minutes(1)))
+    func dash() async throws {
+        let redis = try await RedisServer()
+        for data in ["-5", "--- yaml"] {
+            let command = try ChildProcess(
+                Repository.binary, ["publish", "--topic", "t", "--redis", redis.url, data])
+            #expect(await command.exitCode() == 0, "\(command.output)")
+        }
+        #expect(try await log(redis) == ["-5", "--- yaml"])
+    }
+
     @Test(
         "Connections to Redis that are cut while lines are under way cost none of them, and double none",
         .timeLimit(.minutes(1)), arguments: [false, true])

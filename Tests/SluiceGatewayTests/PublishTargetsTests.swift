@@ -96,6 +96,26 @@ extension NodeTests {
             let data = zip(log, log.dropFirst()).filter { $0.0 == "d" }.map(\.1)
             #expect(data == (1...1200).map { Substring("\($0)") })
         }
+
+        @Test(
+            "Behind a line that Redis does not take now only those go on that were under way; the others are told to come again",
+            .timeLimit(.minutes(1)))
+        func halted() async throws {
+            let test = try await TestNode.start(.redis)
+            let redis = try #require(test.redis)
+            try await redis.cli(
+                "ACL", "SETUSER", "default", "resetkeys", "~sluice:topic:a", "~sluice:last:*", "~sluice:clock",
+                "~sluice:node:*")
+            let lines = (1...600).map { #"{"topic":"\#($0 == 2 ? "b" : "a")","data":\#($0)}"# }
+            let answer = try await request(
+                test.port, "POST", "/publish", headers: PublishTargetsTests.lines,
+                body: Array(lines.joined(separator: "\n").utf8))
+            let told = answer.text.split(separator: "\n")
+            #expect(told.count == 600 && answer["Retry-After"] == "1")
+            #expect(told.suffix(300).allSatisfy { $0.contains("\"unavailable\"") })
+            let published = told.count { $0.contains("\"results\"") }
+            #expect(try await redis.cli("XLEN", "sluice:topic:a") == "\(published)")
+        }
     }
 
     @Suite("bounds what a publisher puts into Redis")

@@ -19,6 +19,14 @@ struct QueryTests {
     }
 
     @Test(
+        "more fields than are allowed are refused, and empty ones count",
+        arguments: ["a=1&a=2&a=3&a=4", "b&c&d&e", "&&&&"])
+    func tooMany(_ text: String) throws {
+        #expect(try Query("a=1&a=2&a=3", fieldsMax: 3).all("a").count == 3)
+        #expect(throws: HTTPProblem.self) { try Query(text, fieldsMax: 3) }
+    }
+
+    @Test(
         "the path ends at the first question mark, and is one behind any slash",
         arguments: [
             ("/events?a=1", "/events", "a=1"), ("/\u{600}?a", "/\u{600}", "a"),

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import NIOCore
 import NIOHTTP1
+import SluiceCore
 import SluiceGateway
 import SluiceRedis
 import Testing
@@ -19,6 +21,17 @@ struct HTTPProblemTests {
         #expect(
             ["NOPERM", "OOM", "sluice-node", "clock", "Error"].allSatisfy { !problem.body.contains($0) },
             "\(problem.body)")
+    }
+
+    @Test("says to come again after a lost answer only to a publish whose token keeps it from being doubled")
+    func lostAnswer() {
+        for once in [nil, "token"] {
+            var event = Publication(target: .all, data: ByteBuffer())
+            event.once = once
+            let request = PublishRequest(targets: [.all], event: event)
+            let outcome = PublishOutcome(request, [.failure(PublishFailure.unknown("lost"))])
+            #expect(outcome.problem?.code == "unknown" && outcome.retryAfter == once.map { _ in "1" })
+        }
     }
 
     @Test("is what was wrong with the request")
