@@ -82,6 +82,29 @@ extension ClusterTests {
             #expect(String(decoding: answer, as: UTF8.self).hasPrefix("HTTP/1.1 401 "))
         }
 
+        @Test("All that a build takes has one version: dependencies, also theirs, images, packages of Python")
+        func versions() throws {
+            func lines(_ file: String) throws -> [Substring] {
+                try String(contentsOfFile: "\(Repository.root)/\(file)", encoding: .utf8).split(separator: "\n")
+            }
+            let manifest = try lines("Package.swift")
+            for line in manifest where line.contains(".package(") { #expect(line.contains("exact: "), "\(line)") }
+            // What was resolved, which is more than what the manifest's targets name.
+            for line in try lines("Package.resolved") {
+                guard let location = line.firstMatch(of: /"location" : "([^"]+?)(\.git)?"/)?.1 else { continue }
+                #expect(manifest.contains { $0.contains(location) }, "\(location)")
+            }
+            for line in try lines("scripts/requirements.txt") where !line.hasPrefix("#") {
+                #expect(line.contains("=="), "\(line)")
+            }
+            for line in try lines("deploy/Dockerfile") + lines("deploy/compose.yaml") {
+                guard let image = line.firstMatch(of: /^(?:FROM| +image:) +([^ ]+)/)?.1, image != "sluice" else {
+                    continue
+                }
+                #expect(image.contains(/:[0-9]+\.[0-9]+/), "\(image)")
+            }
+        }
+
         @Test("A node starts with the deployed settings, and then serves its own host to those with a token")
         func settings() async throws {
             let directory = try Repository.temporaryDirectory()
