@@ -6,11 +6,14 @@ import Testing
 extension NodeTests {
     @Suite("refuses so that the refusal arrives")
     struct LingeringCloseTests {
-        /// Sends all of a request before it reads, as many libraries do.
-        private func upload(_ port: Int, _ fields: String, bytes: Int) async throws -> String {
+        /// Sends all of a request before it reads, as many libraries do, which read nothing if they can't send all.
+        private func upload(
+            _ port: Int, _ fields: String, bytes: Int
+        ) async throws -> (answer: String, isSent: Bool) {
             let socket = try await RawSocket(port: port)
-            try? await socket.send(RawRequest.post(fields, String(repeating: "x", count: bytes)))
-            return String(decoding: try await socket.receiveAll(), as: UTF8.self)
+            let isSent =
+                (try? await socket.send(RawRequest.post(fields, String(repeating: "x", count: bytes)))) != nil
+            return (String(decoding: try await socket.receiveAll(), as: UTF8.self), isSent)
         }
 
         @Test("A client that is still sending gets the whole answer, and then the end", .timeLimit(.minutes(1)))
@@ -22,7 +25,9 @@ extension NodeTests {
                 ("Content-Length: x\r\n", 400), ("X: \(String(repeating: "x", count: 40_000))\r\n", 431),
             ]
             for (fields, status) in cases {
-                let answer = try await upload(test.port, fields, bytes: size)
+                let (answer, isSent) = try await upload(test.port, fields, bytes: size)
+                // Of what the decoder itself has refused it gets the answer, but is not read from to the end.
+                if [413, 400].contains(status) { #expect(isSent, "\(fields.prefix(40))") }
                 #expect(answer.hasPrefix("HTTP/1.1 \(status) "), "\(fields.prefix(40)): \(answer.prefix(100))")
                 #expect(answer.contains("\r\nConnection: close\r\n") && answer.hasSuffix("}"), "\(fields.prefix(40))")
             }
@@ -59,7 +64,7 @@ extension NodeTests {
             let balancer = try await LoadBalancer(kind, nodePorts: [test.port])
             let size = 4 << 20
             for _ in 0..<8 {
-                let answer = try await upload(
+                let (answer, _) = try await upload(
                     balancer.port, "Connection: close\r\nAuthorization: Bearer a.b.c\r\nContent-Length: \(size)\r\n",
                     bytes: size)
                 #expect(answer.hasPrefix("HTTP/1.1 401 ") && answer.contains("unauthorized"), "\(answer.prefix(200))")
