@@ -40,6 +40,11 @@ extension NodeTests {
             Attack(name: "a flood of PRIORITY (CVE-2019-9513)", codes: [.enhanceYourCalm]) { _ in
                 (0..<20_000).flatMap { _ in HTTP2Frame(.priority, stream: 1, [0, 0, 0, 3, 1]).bytes }
             },
+            Attack(name: "1,000 malformed requests", codes: [.enhanceYourCalm]) { client in
+                (0..<1000).flatMap { _ in
+                    HTTP2Frame.headers(stream: client.newStream(), client.fields("GET", "/") + [("x y", "z")]).bytes
+                }
+            },
             Attack(name: "empty DATA without end (CVE-2019-9518)", codes: [.enhanceYourCalm]) { client in
                 HTTP2Frame.headers(stream: 1, client.fields("POST", "/publish"), endStream: false).bytes
                     + (0..<1000).flatMap { _ in HTTP2Frame(.data, stream: 1).bytes }
