@@ -42,7 +42,8 @@ struct Subscribe: AsyncParsableCommand {
     var client: String?
     @Option(
         name: .customLong("last-event-id"), parsing: .unconditional,
-        help: ArgumentHelp("Go on after this event; earliest replays the whole log, available what there is of it.", valueName: "ID"))
+        help: ArgumentHelp(
+            "Go on after this event; earliest replays the whole log, available what there is of it.", valueName: "ID"))
     var lastEventID: String?
     @Option(help: ArgumentHelp("Sent as a bearer token. (default: $SLUICE_TOKEN)", valueName: "JWT"))
     var token: String?

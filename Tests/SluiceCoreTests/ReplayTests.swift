@@ -260,7 +260,9 @@ struct ReplayTests {
         #expect(run([a: log], after: EventID(.max - 1, 0), through: .max) == [.event(EventID(.max, 0))])
     }
 
-    @Test("A hole in one log is told before other logs' ids pass its beginning, without an id that would make them go back")
+    @Test(
+        "A hole in one log is told before other logs' ids pass its beginning, without an id that would make them go back"
+    )
     func gapIsSortedIn() throws {
         var trimmed = Log()
         var whole = Log()

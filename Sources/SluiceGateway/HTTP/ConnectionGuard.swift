@@ -135,6 +135,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
         let closed = context.eventLoop.makePromise(of: Void.self)
         closed.futureResult.whenFailure { _ in channel.close(promise: nil) }
         context.close(mode: .output, promise: closed)
+        context.read()
     }
 
     private func rest() {
@@ -212,6 +213,12 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
         if phase == .head { requests = 1 }
         intake.received(unwrapInboundIn(data))
         handOn(context: context)
+    }
+
+    /// Where the decoder has failed, NIO's pipelining asks for nothing any more.
+    package func channelReadComplete(context: ChannelHandlerContext) {
+        context.fireChannelReadComplete()
+        if case .lingering = phase { context.read() }
     }
 
     private func drop(_ count: Int, until end: NIODeadline) {
