@@ -54,6 +54,8 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     private var streams = 0
     private var isDismissed = false
     private var intake = Intake()
+    private let turns: Turns
+    private var waitsForTurn = false
     /// What a step brings about must not take the next.
     private var isHandingOn = false
     private var lingerPause = TimeAmount.zero
@@ -63,7 +65,10 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
         didSet { node.counters.requestsOpen.add(requests - oldValue) }
     }
 
-    package init(node: Node, channel: any Channel, peer: NetworkAddress?, isPublic: Bool, isTLS: Bool) {
+    package init(
+        node: Node, channel: any Channel, peer: NetworkAddress?, turns: Turns, isPublic: Bool, isTLS: Bool
+    ) {
+        self.turns = turns
         self.node = node
         self.channel = channel
         eventLoop = channel.eventLoop
@@ -204,13 +209,14 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !isHTTP2 else { return context.fireChannelRead(data) }
         if case .lingering(let end) = phase { return drop(unwrapInboundIn(data).readableBytes, until: end) }
-        if phase == .idle {
-            phase = .head
-            deadline = eventLoop.now + node.settings.headTimeout
+        if !isHTTP2 {
+            if phase == .idle {
+                phase = .head
+                deadline = eventLoop.now + node.settings.headTimeout
+            }
+            if phase == .head { requests = 1 }
         }
-        if phase == .head { requests = 1 }
         intake.received(unwrapInboundIn(data))
         handOn(context: context)
     }
@@ -234,7 +240,12 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
         isHandingOn = true
         defer { isHandingOn = false }
         var hasBytes = false
-        while context.channel.isActive, let step = intake.next() {
+        while context.channel.isActive {
+            guard !intake.isReady || turns.hasTime() else {
+                waitForTurn()
+                break
+            }
+            guard let step = intake.next() else { break }
             switch step {
             case .bytes(let bytes):
                 hasBytes = true
@@ -246,8 +257,18 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
         return hasBytes
     }
 
+    private func waitForTurn() {
+        guard !waitsForTurn else { return }
+        waitsForTurn = true
+        // What is left when the connection is gone is dropped.
+        turns.wait { [self] in
+            waitsForTurn = false
+            goOn()
+        }
+    }
+
     package func read(context: ChannelHandlerContext) {
-        if isHTTP2 || intake.mayRead() { context.read() }
+        if intake.mayRead() { context.read() }
     }
 
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

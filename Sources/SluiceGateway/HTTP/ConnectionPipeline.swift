@@ -38,7 +38,7 @@ package struct ConnectionPipeline: Sendable {
         let peer = channel.remoteAddress.flatMap { NetworkAddress($0) }
         let isTLS = certificate != nil
         let watch = ConnectionGuard(
-            node: node, channel: channel, peer: peer, isPublic: router == .public, isTLS: isTLS)
+            node: node, channel: channel, peer: peer, turns: shard.turns, isPublic: router == .public, isTLS: isTLS)
         let pipeline = channel.pipeline.syncOperations
         if expectsProxyHeader {
             // Whoever writes the header says whose connection it is: a list of proxies is a list of those who may.

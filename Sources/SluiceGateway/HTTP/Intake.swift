@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 
-/// What an HTTP/1 connection has sent and its decoder has not had yet.
+/// What a connection has sent and its decoder has not had yet.
 ///
-/// The decoder makes some ten times their bytes of short requests, and of all that it is given at once. So it gets small
+/// That of HTTP/1 makes some ten times their bytes of short requests, and of all that it is given at once. So it gets small
 /// slices, and none while a whole request waits for its answer: what a client has sent ahead stays as it came.
 struct Intake {
     enum Step: Equatable {
@@ -14,13 +14,16 @@ struct Intake {
         case read
     }
 
-    private static let sliceBytes = 4096
+    private static let sliceBytes = 1024
 
     private var waiting = ByteBuffer()
     private var isHeld = false
     private var isReadDue = false
     private(set) var hasEnded = false
     private var isEndTold = false
+
+    /// There is something that the decoder may have: bytes, or the end of all.
+    var isReady: Bool { waiting.readableBytes > 0 ? !isHeld : hasUntoldEnd }
 
     mutating func received(_ bytes: ByteBuffer) {
         if waiting.readableBytes == 0 { waiting = bytes } else { waiting.writeImmutableBuffer(bytes) }

@@ -20,7 +20,9 @@ package enum Listener {
     private static let keepaliveInterval = 15
     /// What a connection may have waiting in NIO, in bytes, before its streams are slow readers.
     private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 16 << 10, high: 32 << 10)
-    private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536)
+    /// What is read of one connection before others have their turn bounds how long they wait: in 4 KiB there is room for
+    /// some hundred requests.
+    private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 4096)
 
     /// For a port that several addresses have free.
     private static let portAttempts = 10

@@ -67,6 +67,8 @@ package final class Shard {
     var leaving: Deque<Stream> = []
     private var ticker: RepeatedTask?
     private var openRate: TokenBucket
+    /// Of its connections' requests.
+    package let turns: Turns
     /// Connections that are no streams yet, and requests that wait.
     private var watched: TimerWheel<any Watched>
     /// Connections that have to be told that the node goes.
@@ -105,6 +107,7 @@ package final class Shard {
         self.openRate = TokenBucket(rate: limits.openRate, now: eventLoop.now)
         self.watched = TimerWheel(slots: Shard.watchSlots, tick: Shard.tickInterval, now: eventLoop.now)
         self.exiles = Exiles()
+        self.turns = Turns(eventLoop: eventLoop) { eventLoop.now }
     }
 
     package func start(hub: Confined<Hub>) {

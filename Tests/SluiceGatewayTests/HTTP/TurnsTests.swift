@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import NIOEmbedded
+import SluiceGateway
+import Testing
+
+@Suite("Requests of a loop")
+struct TurnsTests {
+    /// A clock that only its test moves.
+    private final class Clock {
+        var now = NIODeadline.uptimeNanoseconds(1_000_000_000)
+    }
+
+    private let loop = EmbeddedEventLoop()
+    private let clock = Clock()
+    private let turns: Turns
+
+    init() {
+        turns = Turns(eventLoop: loop) { [clock] in clock.now }
+    }
+
+    @Test("have a millisecond in each turn, all together")
+    func budget() {
+        #expect(turns.hasTime())
+        clock.now = clock.now + .microseconds(900)
+        #expect(turns.hasTime())
+        clock.now = clock.now + .microseconds(100)
+        #expect(!turns.hasTime())
+        loop.run()
+        #expect(turns.hasTime(), "the next turn")
+    }
+
+    @Test("that had no time go on in the order in which they came, and before those that come later")
+    func order() {
+        var ran: [Int] = []
+        for number in 1...3 {
+            turns.wait { [clock] in
+                ran.append(number)
+                clock.now = clock.now + .microseconds(600)
+            }
+        }
+        #expect(!turns.hasTime(), "others wait")
+        loop.run()
+        #expect(ran.isEmpty, "not before the loop has looked at its sockets")
+        loop.advanceTime(by: .microseconds(100))
+        #expect(ran == [1, 2] && !turns.hasTime())
+        loop.advanceTime(by: .microseconds(100))
+        #expect(ran == [1, 2, 3] && turns.hasTime())
+    }
+}
