@@ -94,8 +94,8 @@ local function split_key(key)
   return key:sub(1, first - 1), key:sub(first + 1)
 end
 
--- The names of keys were looked at byte by byte once, and not for each event. A function's variables live as long as the
--- server, so this is emptied when it is full.
+-- Remembers the keys that were checked, so that a name is checked byte by byte once and not for each event. A function's
+-- variables live as long as the server, so the table is emptied when it is full.
 local places, place_count = {}, 0
 local PLACES_MAX = 2048
 

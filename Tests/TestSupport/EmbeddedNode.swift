@@ -44,6 +44,8 @@ package final class EmbeddedNode {
     }
 
     /// A connection as the public listener makes it, without TLS.
+    package var turns: Turns { shard.value.turns }
+
     package func connect() throws -> EmbeddedChannel {
         let channel = EmbeddedChannel(loop: loop)
         let pipeline = ConnectionPipeline(router: .public, node: node, certificate: nil, expectsProxyHeader: false)

@@ -54,6 +54,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     private var streams = 0
     private var isDismissed = false
     private var intake = Intake()
+    /// The decoder gets nothing without asking here: the loop has streams to serve, too.
     private let turns: Turns
     private var waitsForTurn = false
     /// What a step brings about must not take the next.
@@ -68,11 +69,11 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     package init(
         node: Node, channel: any Channel, peer: NetworkAddress?, turns: Turns, isPublic: Bool, isTLS: Bool
     ) {
-        self.turns = turns
         self.node = node
         self.channel = channel
         eventLoop = channel.eventLoop
         self.peer = peer
+        self.turns = turns
         self.isPublic = isPublic
         phase = isTLS ? .handshake : .head
         deadline = eventLoop.now + (isTLS ? node.settings.tlsTimeout : node.settings.headTimeout)
@@ -260,7 +261,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     private func waitForTurn() {
         guard !waitsForTurn else { return }
         waitsForTurn = true
-        // What is left when the connection is gone is dropped.
+        // A connection that is gone by then has lost its context, and what it had sent is dropped.
         turns.wait { [self] in
             waitsForTurn = false
             goOn()

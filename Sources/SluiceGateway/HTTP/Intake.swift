@@ -3,8 +3,8 @@ import NIOCore
 
 /// What a connection has sent and its decoder has not had yet.
 ///
-/// That of HTTP/1 makes some ten times their bytes of short requests, and of all that it is given at once. So it gets small
-/// slices, and none while a whole request waits for its answer: what a client has sent ahead stays as it came.
+/// A decoder takes apart all that it is given at once, and makes ten times its bytes of short requests. So it gets small
+/// slices; that of HTTP/1 gets none while a whole request waits for its answer: what a client has sent ahead stays as it came.
 struct Intake {
     enum Step: Equatable {
         case bytes(ByteBuffer)

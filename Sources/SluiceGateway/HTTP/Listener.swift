@@ -20,8 +20,7 @@ package enum Listener {
     private static let keepaliveInterval = 15
     /// What a connection may have waiting in NIO, in bytes, before its streams are slow readers.
     private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 16 << 10, high: 32 << 10)
-    /// What is read of one connection before others have their turn bounds how long they wait: in 4 KiB there is room for
-    /// some hundred requests.
+    /// At most 4 KiB are read of a connection before others have their turn: there is room for a hundred requests in that.
     private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 4096)
 
     /// For a port that several addresses have free.

@@ -271,7 +271,14 @@ package final class RedisBroker: Broker {
     }
 
     package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
-        send(["PUBLISH", names.control, disconnect.json]).flatMapThrowing { reply in
+        publish(ByteBuffer(string: disconnect.json), on: names.control)
+    }
+
+    /// - Returns: how many nodes have heard it. Fails with ``PublishFailure``.
+    private func publish(_ payload: ByteBuffer, on channel: String) -> EventLoopFuture<Int> {
+        var command: RESPCommand = ["PUBLISH", channel]
+        command.words.append(payload)
+        return send(command).flatMapThrowing { reply in
             guard case .integer(let nodes) = reply else {
                 throw PublishFailure.unavailable("Redis sent an unexpected reply")
             }
@@ -312,19 +319,10 @@ package final class RedisBroker: Broker {
 
     /// What has no log needs no function: it arrives also where Redis is full or can't save, as any program's PUBLISH does.
     private func publishLive(_ publication: Publication) -> EventLoopFuture<Receipt> {
-        var envelope = Envelope()
-        envelope.type = publication.type
-        envelope.key = publication.key
+        let envelope = Envelope(type: publication.type, key: publication.key)
         var payload = ByteBuffer()
         envelope.encode(data: publication.data.readableBytesView, into: &payload)
-        var command: RESPCommand = ["PUBLISH", names.channel(publication.target)]
-        command.words.append(payload)
-        return send(command).flatMapThrowing { reply in
-            guard case .integer(let nodes) = reply else {
-                throw PublishFailure.unavailable("Redis sent an unexpected reply")
-            }
-            return Receipt(id: nil, nodes: Int(nodes))
-        }.flatMapErrorThrowing { error in throw RedisBroker.failure(error) }
+        return publish(payload, on: names.channel(publication.target)).map { Receipt(id: nil, nodes: $0) }
     }
 
     private static func failure(_ error: any Error) -> PublishFailure {

@@ -2,6 +2,7 @@
 import NIOCore
 import NIOEmbedded
 import SluiceGateway
+import TestSupport
 import Testing
 
 @Suite("Requests of a loop")
@@ -46,5 +47,18 @@ struct TurnsTests {
         #expect(ran == [1, 2] && !turns.hasTime())
         loop.advanceTime(by: .microseconds(100))
         #expect(ran == [1, 2, 3] && turns.hasTime())
+    }
+
+    @Test("of a connection wait behind others that wait, and then are answered")
+    func connection() throws {
+        let node = EmbeddedNode()
+        let channel = try node.connect()
+        node.turns.wait {}
+        try channel.writeInbound(ByteBuffer(string: "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"))
+        node.loop.run()
+        #expect(try channel.readOutbound(as: ByteBuffer.self) == nil)
+        node.loop.advanceTime(by: .microseconds(200))
+        let answer = try #require(try channel.readOutbound(as: ByteBuffer.self))
+        #expect(String(buffer: answer).hasPrefix("HTTP/1.1 "))
     }
 }
