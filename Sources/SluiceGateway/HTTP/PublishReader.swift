@@ -134,7 +134,9 @@ package struct PublishReader {
 
     private mutating func take(_ value: Bool, _ bytes: Slice<UnsafeRawBufferPointer>) throws(HTTPProblem) {
         switch member {
-        case .all: isForAll = value
+        case .all:
+            if value { try checkRoomForTarget() }
+            isForAll = value
         case .end: event.ends = value
         case .log: event.isLogged = value
         case .data: try keep(bytes)
@@ -213,12 +215,17 @@ package struct PublishReader {
     }
 
     private func target(_ kind: String, _ make: (String) throws(InvalidName) -> Target) throws(HTTPProblem) -> Target {
-        guard topic.count + topics.count + client.count + clients.count < limits.targetsMax else {
-            throw .badRequest("more than \(limits.targetsMax) targets (the node's --max-targets)")
-        }
+        try checkRoomForTarget()
         let name = String(decoding: text, as: UTF8.self)
         do { return try make(name) } catch {
             throw .badRequest("the \(kind) \(JSONText.quoted(name.prefix(80))) \(error)")
+        }
+    }
+
+    /// "all" is a target like the others: it is one more channel to publish on.
+    private func checkRoomForTarget() throws(HTTPProblem) {
+        guard topic.count + topics.count + client.count + clients.count + (isForAll ? 1 : 0) < limits.targetsMax else {
+            throw .badRequest("more than \(limits.targetsMax) targets (the node's --max-targets)")
         }
     }
 

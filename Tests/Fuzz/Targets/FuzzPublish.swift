@@ -12,7 +12,7 @@ extension FuzzTarget {
             for (name, member) in members { checkMember(name.text, member) }
         }
         var limits = PublishRequest.Limits(dataBytesMax: 512, maxlen: 7, ttl: 8)
-        limits.targetsMax = 3
+        limits.targetsMax = 4
         let request = publishRequest(text, limits, step: .max)
         // In how many steps it is read makes no difference.
         let stepwise = publishRequest(text, limits, step: 1)

@@ -56,6 +56,23 @@ struct PublishReaderTests {
         }
     }
 
+    @Test("counts \"all\" as a target, before and behind the others")
+    func allIsOneMore() throws {
+        func topics(_ count: Int) -> String { (0..<count).map { "\"t\($0)\"" }.joined(separator: ",") }
+        func read(_ text: String) throws(HTTPProblem) -> PublishRequest {
+            var reader = PublishReader(limits: PublishReaderTests.limits)
+            return try PublishReaderTests.read(text, &reader)
+        }
+        #expect(try read(#"{"topics":[\#(topics(99))],"all":true,"data":1}"#).publications.count == 100)
+        #expect(try read(#"{"topics":[\#(topics(100))],"all":false,"data":1}"#).publications.count == 100)
+        for text in [
+            #"{"topics":[\#(topics(100))],"all":true,"data":1}"#, #"{"all":true,"topics":[\#(topics(100))],"data":1}"#,
+        ] {
+            let problem = #expect(throws: HTTPProblem.self) { try read(text) }
+            #expect(problem?.message == "more than 100 targets (the node's --max-targets)")
+        }
+    }
+
     @Test("means the same in whatever steps it is read", arguments: [1, 2, 3, 7, 64])
     func steps(_ step: Int) throws {
         let text =
