@@ -23,6 +23,9 @@ package struct Publication: Sendable {
     /// What Redis needs for one event beside its data, about: an entry, and for a new log its name, its marker and their ends.
     package static let overheadBytes = 1024
 
+    /// What it makes Redis take and keep, in bytes, about.
+    package var bytes: Int { data.readableBytes + Publication.overheadBytes }
+
     package init(target: Target, data: ByteBuffer, maxlen: Int = 1000, ttl: Int = 3600) {
         self.target = target
         self.data = data

@@ -214,7 +214,7 @@ private final class RecordingBroker: Broker {
     func release(_ target: Target) {}
     func tick(known: EventID) {}
     func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> { other.mark(markersOf: targets) }
-    func refusal(of publications: [Publication]) -> PublishFailure? { nil }
+    func refusal(of bytes: Int) -> PublishFailure? { nil }
     func publish(_ publication: Publication) -> EventLoopFuture<Receipt> { other.publish(publication) }
     func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> { other.order(disconnect) }
 

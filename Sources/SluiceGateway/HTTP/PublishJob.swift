@@ -55,8 +55,7 @@ final class PublishJob {
     /// A task for the loop's next turn (`execute`) would be run before it looks at its sockets again, and one that always adds
     /// another would keep it from them. So the next slice is due a little later.
     private static let pause = TimeAmount.microseconds(100)
-    /// Redis carries out a whole batch before it looks at other clients, so batches are small. A line's targets stay together:
-    /// one line of 1,000 targets is a batch of 1,000.
+    /// What is read and kept before it is published; the hub sends it on in smaller steps.
     private static let batchEventsMax = 64
     private static let batchBytesMax = 1 << 20
 

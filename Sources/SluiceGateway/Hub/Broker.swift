@@ -25,8 +25,8 @@ package protocol Broker: AnyObject {
     ///
     /// - Returns: an outcome for each of the first so many, at least one. Fails if the broker is away.
     func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]>
-    /// Why so much can't be published now, before any of it is; nil: it can be tried.
-    func refusal(of publications: [Publication]) -> PublishFailure?
+    /// Why so many bytes can't be published now, before any of them are; nil: it can be tried.
+    func refusal(of bytes: Int) -> PublishFailure?
     /// Fails with ``PublishFailure``.
     func publish(_ publication: Publication) -> EventLoopFuture<Receipt>
     /// Sends an order to every node, this one included.

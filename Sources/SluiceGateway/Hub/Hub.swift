@@ -78,6 +78,10 @@ package final class Hub {
     /// Events of these were dropped because they seemed to be from the future: the next reading shows whether they were.
     private var suspects: Set<Target> = []
     private var ticker: RepeatedTask?
+    private var publishQueue = PublishQueue()
+    private var publishing: [PublishQueue.Ticket: EventLoopPromise<[Result<Receipt, PublishFailure>]>] = [:]
+    /// Events are being handed to the broker, which may answer at once.
+    private var isPublishing = false
 
     package init(
         eventLoop: any EventLoop, broker: any Broker, eventBytesMax: Int, replayCacheBytes: Int, counters: Counters,
@@ -187,13 +191,30 @@ package final class Hub {
     package func publish(
         _ publications: [Publication]
     ) -> EventLoopFuture<[Result<Receipt, PublishFailure>]> {
-        if let failure = broker.refusal(of: publications) {
+        guard !publications.isEmpty else { return eventLoop.makeSucceededFuture([]) }
+        if let failure = broker.refusal(of: publishQueue.bytes + PublishQueue.bytes(of: publications)) {
             return eventLoop.makeSucceededFuture(publications.map { _ in .failure(failure) })
         }
         counters.eventsPublished.add(publications.count)
-        return EventLoopFuture.whenAllComplete(publications.map { broker.publish($0) }, on: eventLoop).map { results in
-            results.map { $0.mapError { $0 as? PublishFailure ?? .unavailable("\($0)") } }
+        let promise = eventLoop.makePromise(of: [Result<Receipt, PublishFailure>].self)
+        publishing[publishQueue.add(publications)] = promise
+        publishNext()
+        return promise.futureResult
+    }
+
+    private func publishNext() {
+        guard !isPublishing else { return }
+        isPublishing = true
+        while let (ticket, index, publication) = publishQueue.next() {
+            broker.publish(publication).assumeIsolated().whenComplete { [self] result in
+                let result = result.mapError { $0 as? PublishFailure ?? .unavailable("\($0)") }
+                if let results = publishQueue.answered(ticket, index, result) {
+                    publishing.removeValue(forKey: ticket)?.succeed(results)
+                }
+                publishNext()
+            }
         }
+        isPublishing = false
     }
 
     // MARK: Broker

@@ -75,7 +75,7 @@ package final class MemoryBroker: Broker {
         return eventLoop.makeSucceededFuture(outcomes)
     }
 
-    package func refusal(of publications: [Publication]) -> PublishFailure? { nil }
+    package func refusal(of bytes: Int) -> PublishFailure? { nil }
 
     package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
         let number = numbers[publication.target]

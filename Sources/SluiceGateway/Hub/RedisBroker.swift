@@ -286,9 +286,8 @@ package final class RedisBroker: Broker {
         }.flatMapErrorThrowing { error in throw RedisBroker.failure(error) }
     }
 
-    package func refusal(of publications: [Publication]) -> PublishFailure? {
-        let bytes = publications.reduce(0) { $0 + $1.data.readableBytes + Publication.overheadBytes }
-        return commands?.refusal(of: bytes).map { .unavailable("\($0)") }
+    package func refusal(of bytes: Int) -> PublishFailure? {
+        commands?.refusal(of: bytes).map { .unavailable("\($0)") }
     }
 
     package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {

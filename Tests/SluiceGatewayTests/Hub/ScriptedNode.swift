@@ -70,7 +70,7 @@ final class ScriptedBroker: Broker {
             })
     }
 
-    func refusal(of publications: [Publication]) -> PublishFailure? { nil }
+    func refusal(of bytes: Int) -> PublishFailure? { nil }
 
     func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
         eventLoop.makeFailedFuture(PublishFailure.unavailable("scripted"))
