@@ -45,7 +45,19 @@ final class PublishJob {
 
     private enum Line {
         case request(PublishRequest)
-        case refused(HTTPProblem)
+        /// What it is told is made when it is refused, so that it is work of that turn: ten thousand at once would be many
+        /// milliseconds.
+        case refused(Refusal)
+    }
+
+    private struct Refusal {
+        let problem: HTTPProblem
+        let text: String
+
+        init(_ problem: HTTPProblem) {
+            self.problem = problem
+            text = problem.body
+        }
     }
 
     /// What is read before the loop's sockets have their turn, in bytes.
@@ -74,7 +86,7 @@ final class PublishJob {
     private var batchBytes = 0
     private var output = ByteBuffer()
     /// What lines are told from now on.
-    private var halt: HTTPProblem?
+    private var halt: Refusal?
     private var retryAfter: String?
 
     /// - Throws: ``HTTPProblem`` if the body is more than its publisher may send now.
@@ -150,7 +162,7 @@ final class PublishJob {
     }
 
     private func readLine() {
-        if let halt { return endLine(.refused(halt)) }
+        if let halt { return refuse(halt) }
         guard let range = current?.range, var reader = current?.reader else { return }
         current = nil  // lets go of the reader, so that it is not copied
         let from = reader.position
@@ -171,8 +183,13 @@ final class PublishJob {
             endLine(.request(request))
         } catch {
             if error.status == .tooManyRequests { halt(for: error) }
-            endLine(.refused(error))
+            refuse(Refusal(error))
         }
+    }
+
+    private func refuse(_ refusal: Refusal) {
+        budget -= refusal.text.utf8.count
+        endLine(.refused(refusal))
     }
 
     private func endLine(_ line: Line) {
@@ -182,7 +199,7 @@ final class PublishJob {
     }
 
     private func halt(for problem: HTTPProblem) {
-        halt = halt ?? problem
+        halt = halt ?? Refusal(problem)
         retryAfter = retryAfter ?? problem.retryAfter
     }
 
@@ -203,7 +220,7 @@ final class PublishJob {
         var results = results[...]
         for line in batch {
             switch line {
-            case .refused(let problem): output.writeString(problem.body)
+            case .refused(let refusal): output.writeString(refusal.text)
             case .request(let request):
                 let outcome = PublishOutcome(request, results.prefix(request.targets.count))
                 results = results.dropFirst(request.targets.count)
@@ -224,7 +241,7 @@ final class PublishJob {
     private func answerObject(_ results: [Result<Receipt, PublishFailure>]) {
         switch batch.first {
         case .request(let request)?: promise.succeed(PublishOutcome(request, results).answer)
-        case .refused(let problem)?: promise.fail(problem)
+        case .refused(let refusal)?: promise.fail(refusal.problem)
         case nil: promise.fail(HTTPProblem.badRequest("there is nothing to publish"))
         }
     }

@@ -41,7 +41,7 @@ struct PublishTurnsTests {
             embedded.loop.advanceTime(by: .microseconds(100))
         }
         #expect(answer.hasPrefix("HTTP/1.1 200 OK"), "\(answer.prefix(200))")
-        let turnsMin = max(body.utf8.count / PublishTurnsTests.sliceBytes - 2, index == 4 ? 9_000 / 600 : 0)
+        let turnsMin = max(body.utf8.count / PublishTurnsTests.sliceBytes - 2, index == 4 ? 9_000 / 300 : 0)
         #expect(turns >= turnsMin, "\(turns) turns for \(body.utf8.count) bytes")
         try? channel.close().wait()
         try embedded.stop()
