@@ -41,7 +41,7 @@ struct Serve: AsyncParsableCommand {
     }
 
     /// How long the end waits for whoever reads the log.
-    private static let lastWords = TimeAmount.seconds(1)
+    private static let lastWords = Duration.seconds(1)
 
     func run() async throws {
         if settings.contains("--help") || settings.contains("-h") { return print(Serve.help) }
@@ -56,7 +56,9 @@ struct Serve: AsyncParsableCommand {
         }
         let counters = Counters()
         let log = LogOutput(descriptor: STDERR_FILENO, format: loaded.logFormat, counters: counters)
-        let logger = Logger(label: "sluice") { _ in LineLogHandler(level: loaded.logLevel, output: log) }
+        let logger = Logger(label: "sluice") { _ in
+            LineLogHandler(level: loaded.logLevel, output: log, clock: { .now() })
+        }
         do {
             try await serve(loaded, counters: counters, logger: logger)
         } catch {

@@ -31,7 +31,7 @@ package final class TokenVerifier: Sendable {
     /// - Throws: ``Failure``, one line that names the setting and the file.
     package init(
         _ settings: Settings, eventLoop: any EventLoop, wallClock: @escaping @Sendable () -> UInt64,
-        clock: @escaping @Sendable () -> NIODeadline = { .now() }, logger: Logger
+        clock: @escaping @Sendable () -> NIODeadline, logger: Logger
     ) async throws(Failure) {
         // Those of publishers first: a key that is among both keeps its rights.
         var local: [KeyRing.Entry] = []

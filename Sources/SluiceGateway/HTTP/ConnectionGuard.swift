@@ -92,7 +92,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
 
     private func refuse(_ limit: Limit, _ peer: NetworkAddress) -> Bool {
         node.counters.connectionsRefused.add(1)
-        node.report(limit, address: peer)
+        node.report(limit, address: peer, now: eventLoop.now)
         return false
     }
 

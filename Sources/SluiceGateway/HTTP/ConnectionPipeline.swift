@@ -61,7 +61,7 @@ package struct ConnectionPipeline: Sendable {
         let total = node.counters.connectionsOpen.value
         guard router == .admin || total <= node.connectionsMax else {
             node.counters.connectionsRefused.add(1)
-            node.report(.connections, address: peer)
+            node.report(.connections, address: peer, now: shard.eventLoop.now)
             return channel.close(promise: nil)
         }
         // Behind a proxy it is the proxy's header that says whose connection it is.

@@ -22,6 +22,7 @@ final class PublishJob {
         let grant: Grant
         let visit: Visit
         let node: Node
+        let eventLoop: any EventLoop
 
         /// Whether a request may be published now; then it has been counted.
         func admit(_ request: PublishRequest) throws(HTTPProblem) {
@@ -39,7 +40,7 @@ final class PublishJob {
         }
 
         func admit(events: Int, bytes: Int) throws(HTTPProblem) {
-            try node.admit(publishing: events, bytes: bytes, by: grant, from: visit.address)
+            try node.admit(publishing: events, bytes: bytes, by: grant, from: visit.address, now: eventLoop.now)
         }
     }
 

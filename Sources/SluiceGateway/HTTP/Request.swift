@@ -76,7 +76,9 @@ package struct Request {
         return try PublishJob.run(body, form, of: publisher, on: eventLoop)
     }
 
-    private var publisher: PublishJob.Publisher { PublishJob.Publisher(grant: grant, visit: visit, node: node) }
+    private var publisher: PublishJob.Publisher {
+        PublishJob.Publisher(grant: grant, visit: visit, node: node, eventLoop: eventLoop)
+    }
 
     /// A POST may have its fields in a form as well.
     private func push() throws(HTTPProblem) -> EventLoopFuture<Answer> {
@@ -129,7 +131,7 @@ package struct Request {
     // MARK: Admin
 
     private var readiness: Answer {
-        node.problem.map { Answer(text: "not ready: \($0)\n", status: .serviceUnavailable) }
+        node.problem(now: eventLoop.now).map { Answer(text: "not ready: \($0)\n", status: .serviceUnavailable) }
             ?? Answer(text: "ready\n")
     }
 

@@ -262,7 +262,7 @@ package final class Hub {
     package func feedIsDown() {
         flush()
         isConnected = false
-        status.feedIsDown()
+        status.feedIsDown(now: eventLoop.now)
         logReads.forget()
         for interest in interests.values { interest.isConfirmed = false }
         // Everything up to the clock has arrived; what comes after has to be looked up. Without a clock no stream has

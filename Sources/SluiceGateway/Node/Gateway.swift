@@ -14,11 +14,11 @@ package final class Gateway: Sendable {
     /// Memory is given back once a minute.
     private static let trimRounds = 6
     /// How long the ready line waits for Redis. A node may start while Redis is away.
-    private static let brokerWait = TimeAmount.seconds(2)
+    private static let brokerWait = Duration.seconds(2)
     /// What a drain grants requests that were begun beyond its time.
-    private static let requestGrace = TimeAmount.seconds(5)
+    private static let requestGrace = Duration.seconds(5)
     /// How long a drain stays for requests that may still come on open connections: they are told that those close.
-    private static let lastRequestsTime = TimeAmount.seconds(1)
+    private static let lastRequestsTime = Duration.seconds(1)
 
     private let group: MultiThreadedEventLoopGroup
     private let node: Node
@@ -78,7 +78,8 @@ package final class Gateway: Sendable {
         let tokens: TokenVerifier? =
             settings.auth == .jwt
             ? try await TokenVerifier(
-                settings, eventLoop: loops[0], wallClock: WallClock.milliseconds, logger: logger) : nil
+                settings, eventLoop: loops[0], wallClock: WallClock.milliseconds, clock: { loops[0].now },
+                logger: logger) : nil
         let endpoint = try settings.redis.map {
             try RedisEndpoint(
                 url: $0, certificateAuthority: settings.redisCertificateAuthority,
@@ -159,8 +160,8 @@ package final class Gateway: Sendable {
     }
 
     private static func waitForBroker(_ status: NodeStatus) async {
-        let end = NIODeadline.now() + brokerWait
-        while status.problem != nil, NIODeadline.now() < end { try? await Task.sleep(for: .milliseconds(5)) }
+        let end = ContinuousClock.now + brokerWait
+        while !status.hasFeed, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(5)) }
     }
 
     /// Reads the certificates' files that have changed.
@@ -204,14 +205,14 @@ package final class Gateway: Sendable {
     /// what was begun has some seconds more to be.
     package func drain() async {
         node.status.beginDrain()
-        let time = node.settings.drain
+        let time = Duration.nanoseconds(node.settings.drain.nanoseconds)
         let counters = node.counters
         node.logger.notice("draining", metadata: ["streams": "\(counters.streamsOpen.value)"])
-        for shard in shards { shard.run { $0.beginDrain(over: time) } }
-        let start = NIODeadline.now()
+        for shard in shards { shard.run { [node] in $0.beginDrain(over: node.settings.drain) } }
+        let start = ContinuousClock.now
         let streamsEnd = start + time + .milliseconds(500)
         while !Task.isCancelled {
-            let now = NIODeadline.now()
+            let now = ContinuousClock.now
             let hasStreams = counters.streamsOpen.value > 0 && now < streamsEnd
             let hasRequests = counters.requestsOpen.value > 0 && now < start + time + Gateway.requestGrace
             let mayGetRequests = counters.connectionsOpen.value > 0 && now < start + min(time, Gateway.lastRequestsTime)
@@ -224,8 +225,8 @@ package final class Gateway: Sendable {
     package func stop() async {
         for listener in listeners { try? await listener.close() }
         for shard in shards { try? await shard.eventLoop.submit { shard.value.stop() }.get() }
-        let end = NIODeadline.now() + .seconds(1)
-        while node.counters.streamsOpen.value > 0, NIODeadline.now() < end {
+        let end = ContinuousClock.now + .seconds(1)
+        while node.counters.streamsOpen.value > 0, ContinuousClock.now < end {
             try? await Task.sleep(for: .milliseconds(5))
         }
         node.tokens?.stop()

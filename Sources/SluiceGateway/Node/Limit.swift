@@ -24,9 +24,9 @@ extension Node {
         -> Bool
     {
         if !status.isDraining {
-            if let address, proxies.isTrusted(address) { reportUnnamed(address) }
+            if let address, proxies.isTrusted(address) { reportUnnamed(address, now: now) }
             guard let limit = limitReached(by: request, from: address, on: shard, now: now) else { return true }
-            report(limit, address: address)
+            report(limit, address: address, now: now)
         }
         counters.streamsShed.add(1)
         return false
@@ -75,8 +75,8 @@ extension Node {
 
     /// The header of a trusted proxy was not there, not readable, or named a trusted address: all whom it serves so share what
     /// one address may have. Said once an hour.
-    private func reportUnnamed(_ address: NetworkAddress) {
-        guard unnamedComplaints.withLock({ $0.isDue("unnamed", now: .now()) }) else { return }
+    private func reportUnnamed(_ address: NetworkAddress, now: NIODeadline) {
+        guard unnamedComplaints.withLock({ $0.isDue("unnamed", now: now) }) else { return }
         logger.warning(
             "a trusted proxy does not say who its client is; such streams count under the address that is known",
             metadata: ["address": "\(address)", "hint": "it must set X-Forwarded-For to its client's address"])
@@ -84,8 +84,8 @@ extension Node {
 
     /// Tells that somebody was turned away, once a minute for each limit: how many, the metrics say; the log says by
     /// which setting, and whose address it was. Behind a load balancer that nobody has named, all have the same.
-    package func report(_ limit: Limit, address: NetworkAddress?) {
-        guard limitComplaints.withLock({ $0.isDue(limit.rawValue, now: .now()) }) else { return }
+    package func report(_ limit: Limit, address: NetworkAddress?, now: NIODeadline) {
+        guard limitComplaints.withLock({ $0.isDue(limit.rawValue, now: now) }) else { return }
         var details: Logger.Metadata = ["limit": "\(limit.rawValue)"]
         if let address { details["address"] = "\(address)" }
         if limit == .streamsPerAddress, proxies.isEmpty, !settings.expectsProxyHeader {

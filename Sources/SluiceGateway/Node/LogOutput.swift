@@ -57,9 +57,11 @@ package final class LogOutput: Sendable {
     }
 
     /// Waits until everything is written, but not for ever.
-    package func finish(within time: TimeAmount) async {
-        let end = NIODeadline.now() + time
-        while state.withLock({ $0.isWriting }), NIODeadline.now() < end { try? await Task.sleep(for: .milliseconds(5)) }
+    package func finish(within time: Duration) async {
+        let end = ContinuousClock.now + time
+        while state.withLock({ $0.isWriting }), ContinuousClock.now < end {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
     }
 
     /// On the thread, until nothing waits any more.

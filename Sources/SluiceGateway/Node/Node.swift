@@ -70,8 +70,8 @@ package final class Node: Sendable {
     }
 
     /// Why this node should not be given new streams; nil: it is ready.
-    package var problem: String? {
-        status.problem ?? (tokens?.hasNoKey == true ? "the keys of --jwks could not be fetched yet" : nil)
+    package func problem(now: NIODeadline) -> String? {
+        status.problem(now: now) ?? (tokens?.hasNoKey == true ? "the keys of --jwks could not be fetched yet" : nil)
     }
 
     /// Publishes to all of them or, if the broker can't take so much now, to none.
@@ -89,10 +89,10 @@ package final class Node: Sendable {
     ///
     /// - Throws: 429 with the time to come back.
     package func admit(
-        publishing events: Int, bytes: Int, by grant: Grant, from address: NetworkAddress?
+        publishing events: Int, bytes: Int, by grant: Grant, from address: NetworkAddress?, now: NIODeadline
     ) throws(HTTPProblem) {
         let id = grant.id.isEmpty ? "address \(address.map { "\($0.limitKey)" } ?? "unknown")" : grant.id
-        let wait = publishRate.withLock { $0.take(id, events: events, bytes: bytes, now: .now()) }
+        let wait = publishRate.withLock { $0.take(id, events: events, bytes: bytes, now: now) }
         guard let wait else { return }
         counters.requestsLimited.add(1)
         throw .tooManyRequests(

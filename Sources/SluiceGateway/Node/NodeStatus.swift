@@ -17,9 +17,11 @@ package final class NodeStatus: Sendable {
         downSince.store(0, ordering: .relaxed)
     }
 
-    package func feedIsDown() {
-        downSince.store(NIODeadline.now().uptimeNanoseconds, ordering: .relaxed)
+    package func feedIsDown(now: NIODeadline) {
+        downSince.store(now.uptimeNanoseconds, ordering: .relaxed)
     }
+
+    package var hasFeed: Bool { downSince.load(ordering: .relaxed) == 0 }
 
     package func beginDrain() {
         draining.store(true, ordering: .relaxed)
@@ -28,12 +30,12 @@ package final class NodeStatus: Sendable {
     package var isDraining: Bool { draining.load(ordering: .relaxed) }
 
     /// nil if ready, else why not.
-    package var problem: String? {
+    package func problem(now: NIODeadline) -> String? {
         if isDraining { return "draining" }
         let since = downSince.load(ordering: .relaxed)
         if since == 0 { return nil }
         // 1: it was never up.
-        if since == 1 || NIODeadline.now() - .uptimeNanoseconds(since) >= NodeStatus.grace {
+        if since == 1 || now - .uptimeNanoseconds(since) >= NodeStatus.grace {
             return "no feed from the broker"
         }
         return nil

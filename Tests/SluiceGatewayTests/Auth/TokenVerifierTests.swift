@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Logging
+import NIOCore
 import NIOHTTP1
 import NIOPosix
 import SluiceCore
@@ -28,7 +29,7 @@ struct TokenVerifierTests {
         ) { _ in "" }.load()
         return try await TokenVerifier(
             settings, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), wallClock: { UInt64(wallClock()) },
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            clock: { .uptimeNanoseconds(0) }, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     static func refusal(_ token: String, by verifier: TokenVerifier) async -> String? {

@@ -42,7 +42,7 @@ struct RequestCostTests {
 
     private func node(hasTokens: Bool) async throws -> EmbeddedNode {
         let tokens = try await TokenVerifier(
-            Settings(), eventLoop: EmbeddedEventLoop(), wallClock: { 0 },
+            Settings(), eventLoop: EmbeddedEventLoop(), wallClock: { 0 }, clock: { .uptimeNanoseconds(0) },
             logger: Logger(label: "tokens") { _ in SwiftLogNoOpLogHandler() })
         let everywhere = try [NetworkRange("0.0.0.0/0"), NetworkRange("::/0")]
         return EmbeddedNode(tokens: hasTokens ? tokens : nil) { settings in

@@ -54,7 +54,8 @@ struct PublishQueueTests {
         for step in 0..<5000 {
             switch Int.random(in: 0..<4, using: &generator) {
             case 0 where wanted.count < 200:
-                let publications = try PublishQueueTests.publications("\(step)-", Int.random(in: 1...40, using: &generator))
+                let publications = try PublishQueueTests.publications(
+                    "\(step)-", Int.random(in: 1...40, using: &generator))
                 wanted[queue.add(publications)] = publications.count
                 bytes += publications.reduce(0) { $0 + $1.bytes }
             case 1, 2:
@@ -67,7 +68,8 @@ struct PublishQueueTests {
                 guard let place = underWay.indices.randomElement(using: &generator) else { continue }
                 let (ticket, index) = underWay.remove(at: place)
                 let result: Result<Receipt, PublishFailure> =
-                    index.isMultiple(of: 3) ? .failure(.unavailable("\(index)")) : .success(Receipt(id: nil, nodes: index))
+                    index.isMultiple(of: 3)
+                    ? .failure(.unavailable("\(index)")) : .success(Receipt(id: nil, nodes: index))
                 if let all = queue.answered(ticket, index, result) {
                     #expect(answers.updateValue(all, forKey: ticket) == nil)
                 }

@@ -66,7 +66,9 @@ struct LogOutputTests {
         let (reader, writer) = pipe()
         let counters = Counters()
         let output = LogOutput(descriptor: writer.fileDescriptor, format: .text, counters: counters)
-        let logger = Logger(label: "test") { _ in LineLogHandler(level: .info, output: output) }
+        let logger = Logger(label: "test") { _ in
+            LineLogHandler(level: .info, output: output, clock: { .uptimeNanoseconds(0) })
+        }
         for number in 0..<1000 {
             logger.warning("Redis refuses a channel", metadata: ["channel": "\(number)"])
             logger.debug("not asked for")
