@@ -7,35 +7,19 @@ import NIOCore
 ///
 /// Messages come in the order in which Redis published them, over all channels. Confined to its event loop.
 package final class RedisFeed {
-    package struct Callbacks {
+    /// What a feed has to tell.
+    package enum Notice {
         /// A message on a channel; the bytes are valid during the call only.
-        package var onMessage: (_ channel: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer) -> Void
+        case message(channel: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer)
         /// Everything that one read of the socket brought was handed over.
-        package var onReadComplete: () -> Void
+        case readComplete
         /// Redis has confirmed a channel: what is published from now on will arrive.
-        package var onConfirmed: (String) -> Void
+        case confirmed(String)
         /// Redis sends no more of a channel that nobody wants.
-        package var onGone: (String) -> Void
+        case gone(String)
         /// The connection is up and every wanted channel is confirmed.
-        package var onUp: () -> Void
-        package var onDown: () -> Void
-        /// Which of these channels, which were refused, Redis permits by now.
-        package var permitted: ([String]) -> EventLoopFuture<[String]>
-
-        package init(
-            onMessage: @escaping (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void,
-            onReadComplete: @escaping () -> Void, onConfirmed: @escaping (String) -> Void,
-            onGone: @escaping (String) -> Void, onUp: @escaping () -> Void, onDown: @escaping () -> Void,
-            permitted: @escaping ([String]) -> EventLoopFuture<[String]>
-        ) {
-            self.onMessage = onMessage
-            self.onReadComplete = onReadComplete
-            self.onConfirmed = onConfirmed
-            self.onGone = onGone
-            self.onUp = onUp
-            self.onDown = onDown
-            self.permitted = permitted
-        }
+        case up
+        case down
     }
 
     private static let checkInterval = TimeAmount.seconds(1)
@@ -43,33 +27,38 @@ package final class RedisFeed {
     private static let checkedMax = 2048
     private static let complaintInterval = TimeAmount.minutes(1)
 
-    private let endpoint: RedisEndpoint
     private let eventLoop: any EventLoop
     private let logger: Logger
     private let silenceMax: TimeAmount
-    private let callbacks: Callbacks
-    private var subscriptions: Subscriptions
+    private let permitted: ([String]) -> EventLoopFuture<[String]>
+    private let tell: (Notice) -> Void
+    private let link: RedisLink
     private var connection: RedisConnection?
-    private var backoff = Backoff()
-    private var isUp = false
-    private var isStopped = false
-    private var hasComplained = false
+    private var subscriptions: Subscriptions
+    /// Until every wanted channel is confirmed on this connection.
+    private var settling: EventLoopPromise<Void>?
     private var isSendScheduled = false
     private var timer: RepeatedTask?
     private var checksUnanswered = 0
     private var lastComplaint: NIODeadline?
 
-    /// - Parameter silenceMax: how long Redis may say nothing while it is to confirm channels.
+    /// - Parameters:
+    ///   - silenceMax: how long Redis may say nothing while it is to confirm channels.
+    ///   - permitted: which of these channels, which were refused, Redis permits by now.
     package init(
-        endpoint: RedisEndpoint, eventLoop: any EventLoop, logger: Logger, linger: TimeAmount,
-        silenceMax: TimeAmount = .seconds(5), callbacks: Callbacks
+        from locator: RedisLocator, on eventLoop: any EventLoop, logger: Logger, linger: TimeAmount,
+        silenceMax: TimeAmount = .seconds(5), permitted: @escaping ([String]) -> EventLoopFuture<[String]>,
+        tell: @escaping (Notice) -> Void
     ) {
-        self.endpoint = endpoint
         self.eventLoop = eventLoop
         self.logger = logger
         self.silenceMax = silenceMax
-        self.callbacks = callbacks
+        self.permitted = permitted
+        self.tell = tell
         self.subscriptions = Subscriptions(linger: linger)
+        self.link = RedisLink(
+            to: locator, on: eventLoop, logger: logger, lossNote: "the feed is down",
+            returnNote: "the feed is connected again")
     }
 
     package func start() {
@@ -80,13 +69,12 @@ package final class RedisFeed {
             bound.value.checkSilence()
             bound.value.checkRefused()
         }
-        connect()
+        link.start(prepare: { [self] in subscribe(over: $0) }, onLost: { [self] in lost() })
     }
 
     package func stop() {
-        isStopped = true
         timer?.cancel()
-        connection?.close()
+        link.stop()
     }
 
     /// Ends the connection; a new one is made. For a feed that is connected and yet brings nothing.
@@ -94,7 +82,7 @@ package final class RedisFeed {
         connection?.close()
     }
 
-    /// - Returns: whether Redis has confirmed the channel already; otherwise `onConfirmed` will say so.
+    /// - Returns: whether Redis has confirmed the channel already; otherwise a notice will say so.
     package func want(_ channel: String) -> Bool {
         let isConfirmed = subscriptions.want(channel)
         if !isConfirmed { scheduleSend() }
@@ -107,48 +95,28 @@ package final class RedisFeed {
     }
 
     private func reportGone() {
-        for name in subscriptions.takeGone() { callbacks.onGone(name) }
+        for name in subscriptions.takeGone() { tell(.gone(name)) }
     }
 
-    private func connect() {
-        guard !isStopped else { return }
-        RedisConnection.connect(to: endpoint, on: eventLoop).assumeIsolated().whenComplete { [self] result in
-            switch result {
-            case .success(let connection): connected(connection)
-            case .failure(let error): retry(after: "\(error)")
-            }
-        }
-    }
-
-    private func connected(_ connection: RedisConnection) {
-        guard !isStopped else { return connection.close() }
-        if hasComplained { logger.notice("the feed is connected again", metadata: ["redis": "\(endpoint.url)"]) }
-        hasComplained = false
+    /// Succeeds once every wanted channel is confirmed.
+    private func subscribe(over connection: RedisConnection) -> EventLoopFuture<Void> {
+        let settling = eventLoop.makePromise(of: Void.self)
+        self.settling = settling
         self.connection = connection
         connection.onPush = { [self] in received($0) }
-        connection.onReadComplete = callbacks.onReadComplete
-        connection.onClose = { [self] reason in
-            self.connection = nil
-            subscriptions.disconnected()
-            if isUp {
-                isUp = false
-                callbacks.onDown()
-            }
-            retry(after: reason)
-        }
+        connection.onReadComplete = { [self] in tell(.readComplete) }
         subscriptions.connected()
         sendCommands()
         checkSettled()
+        return settling.futureResult
     }
 
-    private func retry(after reason: String) {
-        guard !isStopped else { return }
-        if !hasComplained {
-            logger.warning("the feed is down", metadata: ["redis": "\(endpoint.url)", "reason": "\(reason)"])
-            hasComplained = true
-        }
-        var generator = SystemRandomNumberGenerator()
-        eventLoop.assumeIsolated().scheduleTask(in: backoff.next(using: &generator)) { [self] in connect() }
+    private func lost() {
+        connection = nil
+        subscriptions.disconnected()
+        guard let settling else { return tell(.down) }
+        self.settling = nil
+        settling.fail(RedisError.unavailable)
     }
 
     /// Channels that are wanted in one turn of the loop share a command.
@@ -175,12 +143,12 @@ package final class RedisFeed {
     private func received(_ reply: borrowing RESPReply) {
         let isKnown: Bool? = reply.withPush { kind, channel, payload in
             if kind.elementsEqual("message".utf8) {
-                callbacks.onMessage(channel, payload)
+                tell(.message(channel: channel, payload: payload))
                 return true
             }
             let name = String(decoding: channel, as: UTF8.self)
             if kind.elementsEqual("subscribe".utf8) {
-                if subscriptions.subscribed(name, now: eventLoop.now) { callbacks.onConfirmed(name) }
+                if subscriptions.subscribed(name, now: eventLoop.now) { tell(.confirmed(name)) }
             } else if kind.elementsEqual("unsubscribe".utf8) {
                 subscriptions.unsubscribed(name)
             } else {
@@ -217,7 +185,7 @@ package final class RedisFeed {
             let some = Array(names.prefix(Subscriptions.namesPerCommandMax))
             names = names.dropFirst(some.count)
             checksUnanswered += 1
-            callbacks.permitted(some).assumeIsolated().whenComplete { [self] result in
+            permitted(some).assumeIsolated().whenComplete { [self] result in
                 checksUnanswered -= 1
                 guard case .success(let permitted) = result else { return }
                 subscriptions.permitted(permitted)
@@ -229,15 +197,15 @@ package final class RedisFeed {
     /// Once the feed is up, ticks show that it is alive. Before that a Redis that fell silent, or a proxy in front of
     /// it, would leave the node deaf for as long as TCP waits.
     private func checkSilence() {
-        guard !isUp, let connection, eventLoop.now - connection.lastRead > silenceMax else { return }
+        guard settling != nil, let connection, eventLoop.now - connection.lastRead > silenceMax else { return }
         connection.close()
     }
 
     private func checkSettled() {
-        guard !isUp, subscriptions.isSettled else { return }
-        isUp = true
-        backoff.reset()
-        callbacks.onUp()
+        guard let settling, subscriptions.isSettled else { return }
+        self.settling = nil
+        settling.succeed()
+        tell(.up)
     }
 }
 

@@ -111,15 +111,19 @@ final class FeedProbe: Sendable {
         self.box = box
         try await eventLoop.submit {
             let feed = RedisFeed(
-                endpoint: endpoint, eventLoop: eventLoop, logger: quiet, linger: linger, silenceMax: silenceMax,
-                callbacks: RedisFeed.Callbacks(
-                    onMessage: { channel, payload in
+                from: .fixed(endpoint), on: eventLoop, logger: quiet, linger: linger, silenceMax: silenceMax,
+                permitted: { eventLoop.makeSucceededFuture($0) },
+                tell: { notice in
+                    switch notice {
+                    case .message(let channel, let payload):
                         recorder.note(.message(String(decoding: channel, as: UTF8.self), Array(payload)))
-                    },
-                    onReadComplete: {}, onConfirmed: { recorder.note(.confirmed($0)) },
-                    onGone: { recorder.note(.gone($0)) },
-                    onUp: { recorder.note(.up) }, onDown: { recorder.note(.down) },
-                    permitted: { eventLoop.makeSucceededFuture($0) }))
+                    case .readComplete: break
+                    case .confirmed(let channel): recorder.note(.confirmed(channel))
+                    case .gone(let channel): recorder.note(.gone(channel))
+                    case .up: recorder.note(.up)
+                    case .down: recorder.note(.down)
+                    }
+                })
             box.value = feed
             for channel in channels { _ = feed.want(channel) }
             feed.start()

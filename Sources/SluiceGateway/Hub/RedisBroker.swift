@@ -14,22 +14,25 @@ package final class RedisBroker: Broker {
     /// Published to the node's own channel where the tick is refused: it needs no write.
     private static let signOfLife = "alive"
 
-    private let endpoint: RedisEndpoint
+    private let locator: RedisLocator
     private let names: RedisNames
     private let nodeID: String
     private let eventLoop: any EventLoop
     private let logger: Logger
     private weak var hub: Hub?
     private var feed: RedisFeed?
-    private var commands: RedisCommands?
+    private let commands: RedisLink
     private var channels: [ExactText: (target: Target, number: TargetNumber)] = [:]
     private var lastChannel: (name: [UInt8], number: TargetNumber)?
     private var complaints = Complaints(interval: .minutes(1))
 
     package let name = "redis"
 
-    package init(endpoint: RedisEndpoint, names: RedisNames, nodeID: String, eventLoop: any EventLoop, logger: Logger) {
-        self.endpoint = endpoint
+    package init(
+        _ locator: RedisLocator, names: RedisNames, nodeID: String, eventLoop: any EventLoop, logger: Logger
+    ) {
+        self.locator = locator
+        commands = RedisLink(to: locator, on: eventLoop, logger: logger)
         self.names = names
         self.nodeID = nodeID
         self.eventLoop = eventLoop
@@ -38,33 +41,31 @@ package final class RedisBroker: Broker {
 
     package func start(feeding hub: Hub) {
         self.hub = hub
-        let commands = RedisCommands(endpoint: endpoint, eventLoop: eventLoop, logger: logger) { [unowned self] in
-            install(on: $0)
-        }
         let feed = RedisFeed(
-            endpoint: endpoint, eventLoop: eventLoop, logger: logger, linger: RedisBroker.linger,
-            callbacks: RedisFeed.Callbacks(
-                onMessage: { [unowned self] in received($0, $1) },
-                onReadComplete: { [unowned hub] in hub.flush() },
-                onConfirmed: { [unowned self] in
-                    guard let target = channels[ExactText($0)]?.target else { return }
-                    hub.flush()
-                    hub.confirmed(target)
-                },
-                onGone: { [unowned self] in
-                    guard let target = channels.removeValue(forKey: ExactText($0))?.target else { return }
-                    lastChannel = nil
-                    hub.gone(target)
-                },
-                onUp: { [unowned hub] in hub.feedIsUp() },
-                onDown: { [unowned hub] in hub.feedIsDown() },
-                permitted: { [unowned self] in permitted($0) }))
-        self.commands = commands
+            from: locator, on: eventLoop, logger: logger, linger: RedisBroker.linger,
+            permitted: { [unowned self] in permitted($0) }, tell: { [unowned self] in take($0) })
         self.feed = feed
         _ = feed.want(names.node(nodeID))
         _ = feed.want(names.control)
-        commands.start()
+        commands.start { [unowned self] in install(on: $0) }
         feed.start()
+    }
+
+    private func take(_ notice: RedisFeed.Notice) {
+        switch notice {
+        case .message(let channel, let payload): received(payload, on: channel)
+        case .readComplete: hub?.flush()
+        case .confirmed(let channel):
+            guard let target = channels[ExactText(channel)]?.target else { return }
+            hub?.flush()
+            hub?.confirmed(target)
+        case .gone(let channel):
+            guard let target = channels.removeValue(forKey: ExactText(channel))?.target else { return }
+            lastChannel = nil
+            hub?.gone(target)
+        case .up: hub?.feedIsUp()
+        case .down: hub?.feedIsDown()
+        }
     }
 
     /// A Redis that does not take the function (a replica, or one that is full) still carries plain events, and answers
@@ -83,7 +84,7 @@ package final class RedisBroker: Broker {
 
     package func stop() {
         feed?.stop()
-        commands?.stop()
+        commands.stop()
     }
 
     package func want(_ target: Target, as number: TargetNumber) -> Bool {
@@ -96,7 +97,7 @@ package final class RedisBroker: Broker {
         feed?.release(names.channel(target))
     }
 
-    private func received(_ channel: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer) {
+    private func received(_ payload: UnsafeRawBufferPointer, on channel: UnsafeRawBufferPointer) {
         // A burst is mostly of one channel: its bytes are compared before its name is made.
         if let lastChannel, lastChannel.name.elementsEqual(channel) {
             hub?.receive(payload, for: lastChannel.number)
@@ -128,7 +129,6 @@ package final class RedisBroker: Broker {
     }
 
     private func send(_ command: RESPCommand) -> EventLoopFuture<RESPValue> {
-        guard let commands else { return eventLoop.makeFailedFuture(RedisError.unavailable) }
         let reply = commands.send(command)
         reply.assumeIsolated().whenFailure { [weak self] in self?.note($0) }
         return reply
@@ -251,7 +251,7 @@ package final class RedisBroker: Broker {
             if complaints.isDue("use", now: eventLoop.now) {
                 logger.warning("Redis can't do what a node needs; connecting anew", metadata: ["reason": "\(reason)"])
             }
-            return signOfLife { [weak self] in self?.commands?.reconnect() }
+            return signOfLife { [weak self] in self?.commands.reconnect() }
         }
         if complaints.isDue("tick", now: eventLoop.now) {
             logger.error(
@@ -287,7 +287,7 @@ package final class RedisBroker: Broker {
     }
 
     package func refusal(of bytes: Int) -> PublishFailure? {
-        commands?.refusal(of: bytes).map { .unavailable("\($0)") }
+        commands.refusal(of: bytes).map { .unavailable("\($0)") }
     }
 
     package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {

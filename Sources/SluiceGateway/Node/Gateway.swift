@@ -147,7 +147,7 @@ package final class Gateway: Sendable {
     ) -> any Broker {
         guard let endpoint else { return MemoryBroker(eventLoop: eventLoop, wallClock: WallClock.milliseconds) }
         return RedisBroker(
-            endpoint: endpoint, names: RedisNames(prefix: settings.prefix), nodeID: settings.nodeID,
+            .fixed(endpoint), names: RedisNames(prefix: settings.prefix), nodeID: settings.nodeID,
             eventLoop: eventLoop, logger: logger)
     }
 

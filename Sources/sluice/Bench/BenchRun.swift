@@ -154,7 +154,8 @@ struct BenchRun {
         switch plan.destination {
         case .none: return nil
         case .redis(let endpoint, let channel, let isLogged):
-            let connection = try await RedisDialer(endpoint: endpoint).connect(on: loop, installingFunction: isLogged)
+            let connection = try await RedisDialer(locator: .fixed(endpoint))
+                .connect(on: loop, installingFunction: isLogged)
             destination = try await loop.submit {
                 NIOLoopBound(
                     RedisDestination(connection.value, channel: channel, isLogged: isLogged), eventLoop: loop)

@@ -20,7 +20,7 @@ actor RedisRoute: PublishRoute {
     private var connection: NIOLoopBound<RedisConnection>?
 
     init(_ endpoint: RedisEndpoint, prefix: String, plan: PublishPlan, isPlain: Bool, on eventLoop: any EventLoop) {
-        dialer = RedisDialer(endpoint: endpoint)
+        dialer = RedisDialer(locator: .fixed(endpoint))
         channel = RedisNames(prefix: prefix).channel(plan.target)
         self.eventLoop = eventLoop
         self.plan = plan

@@ -12,22 +12,22 @@ extension RedisURL: ExpressibleByArgument {
 
 /// Makes connections to one Redis for a command.
 struct RedisDialer: Sendable {
-    let endpoint: RedisEndpoint
+    let locator: RedisLocator
 
     /// - Parameter installingFunction: where it is missing and the user may.
     /// - Throws: ``Failure``.
     func connect(
         on eventLoop: any EventLoop, installingFunction: Bool
     ) async throws -> NIOLoopBound<RedisConnection> {
-        let endpoint = endpoint
+        let locator = locator
         let connected = eventLoop.flatSubmit {
-            RedisConnection.connect(to: endpoint, on: eventLoop).assumeIsolated().map {
+            locator.connect(on: eventLoop).assumeIsolated().map {
                 NIOLoopBound($0, eventLoop: eventLoop)
             }.nonisolated()
         }
         let connection: NIOLoopBound<RedisConnection>
         do { connection = try await connected.get() } catch {
-            throw Failure("can't connect to \(endpoint.url)", error)
+            throw Failure("can't connect to \(locator)", error)
         }
         guard installingFunction else { return connection }
         do {
@@ -35,7 +35,7 @@ struct RedisDialer: Sendable {
         } catch RedisError.refused {
             // A publisher's user may lack the right to install; a node has done it, or the publish itself will say so.
         } catch {
-            throw Failure("can't install the function sluice_publish in \(endpoint.url)", error)
+            throw Failure("can't install the function sluice_publish in \(locator)", error)
         }
         return connection
     }

@@ -20,7 +20,7 @@ struct RedisBrokerTests {
         try await loop.submit {
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             let broker = RedisBroker(
-                endpoint: try RedisEndpoint(url: url, clientName: "broker-test"), names: RedisNames(prefix: "sluice"),
+                .fixed(try RedisEndpoint(url: url, clientName: "broker-test")), names: RedisNames(prefix: "sluice"),
                 nodeID: "n", eventLoop: loop, logger: logger)
             let hub = Hub(
                 eventLoop: loop, broker: broker, eventBytesMax: 1000, replayCacheBytes: 1 << 20, counters: counters,

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import NIOCore
+import NIOPosix
+import SluiceRedis
+import Synchronization
+import TestSupport
+import Testing
+
+/// What was logged: level, message and metadata of each line.
+private final class LogLines: Sendable {
+    private struct Handler: LogHandler {
+        let lines: LogLines
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            let words = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+            lines.all.withLock { $0.append("\(event.level) \(event.message)\(words)") }
+        }
+    }
+
+    let all = Mutex<[String]>([])
+
+    var logger: Logger { Logger(label: "test") { _ in Handler(lines: self) } }
+}
+
+/// A link, held from outside of its event loop.
+private final class Link: Sendable {
+    private let eventLoop = MultiThreadedEventLoopGroup.singleton.any()
+    private let box: NIOLoopBoundBox<RedisLink?>
+    let preparations = Mutex(0)
+    /// Lets the preparation of a connection fail.
+    let failsToPrepare = Mutex(false)
+
+    init(port: Int, logger: Logger = quiet) async throws {
+        let eventLoop = eventLoop
+        box = NIOLoopBoundBox.makeEmptyBox(valueType: RedisLink.self, eventLoop: eventLoop)
+        let endpoint = try RedisEndpoint(url: RedisURL("redis://127.0.0.1:\(port)"), clientName: "link-test")
+        let box = box
+        try await eventLoop.submit { [weak self] in
+            let link = RedisLink(to: .fixed(endpoint), on: eventLoop, logger: logger)
+            box.value = link
+            link.start { _ in
+                self?.preparations.withLock { $0 += 1 }
+                if self?.failsToPrepare.withLock({ $0 }) == true {
+                    return eventLoop.makeFailedFuture(RedisError.refused("NOPERM"))
+                }
+                return eventLoop.makeSucceededVoidFuture()
+            }
+        }.get()
+    }
+
+    func isUp() async throws -> Bool {
+        let box = box
+        return try await eventLoop.submit { box.value?.isUp ?? false }.get()
+    }
+
+    func ping() async -> Result<RESPValue, RedisError> {
+        let box = box
+        do {
+            let reply = try await eventLoop.flatSubmit { [eventLoop] in
+                box.value?.send(["PING"]) ?? eventLoop.makeFailedFuture(RedisError.overloaded)
+            }.get()
+            return .success(reply)
+        } catch {
+            return .failure(error as? RedisError ?? .refused("\(error)"))
+        }
+    }
+
+    func reconnect() async throws {
+        let box = box
+        try await eventLoop.submit { box.value?.reconnect() }.get()
+    }
+
+    func stop() async throws {
+        let box = box
+        try await eventLoop.submit {
+            box.value?.stop()
+            box.value = nil
+        }.get()
+    }
+}
+
+@Suite("RedisLink against a real Redis")
+struct RedisLinkTests {
+    @Test("while Redis is away commands fail at once as unavailable; after a restart on the same port they work again")
+    func recovers() async throws {
+        let port = freePort()
+        let log = LogLines()
+        let link = try await Link(port: port, logger: log.logger)
+        #expect(await link.ping() == .failure(.unavailable))
+        for _ in 0..<2 {
+            let server = try await RedisServer(port: port)
+            #expect(await eventually { await link.ping() == .success(.status("PONG")) })
+            await server.kill()
+            #expect(await eventually { try await !link.isUp() })
+            #expect(await link.ping() == .failure(.unavailable))
+        }
+        #expect(link.preparations.withLock { $0 } == 2, "each connection is prepared once")
+        let lines = log.all.withLock { $0 }
+        let url = "redis=redis://127.0.0.1:\(port)/0"
+        #expect(lines.filter { $0 == "notice connected to Redis again \(url)" }.count == 2)
+        #expect(lines.filter { $0.hasPrefix("warning no connection to Redis reason=") && $0.hasSuffix(url) }.count == 3)
+        #expect(lines.count == 5, "an outage is worth a line, and so is its end")
+        try await link.stop()
+    }
+
+    @Test("a connection that can't be prepared is not used, and another is tried")
+    func failedPreparation() async throws {
+        let server = try await RedisServer()
+        let link = try await Link(port: server.port)
+        #expect(await eventually { try await link.isUp() })
+        link.failsToPrepare.withLock { $0 = true }
+        try await server.cli("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        #expect(await eventually { link.preparations.withLock { $0 } >= 3 })
+        #expect(await link.ping() == .failure(.unavailable))
+        link.failsToPrepare.withLock { $0 = false }
+        #expect(await eventually { await link.ping() == .success(.status("PONG")) })
+        try await link.stop()
+    }
+
+    @Test("a connection that is of no use is made and prepared anew")
+    func reconnects() async throws {
+        let server = try await RedisServer()
+        let link = try await Link(port: server.port)
+        #expect(await eventually { try await link.isUp() })
+        try await link.reconnect()
+        #expect(await eventually { await link.ping() == .success(.status("PONG")) })
+        #expect(link.preparations.withLock { $0 } == 2)
+        try await link.stop()
+    }
+
+    @Test(
+        "a Redis without the function, or one that has become a replica, makes a connection useless; a refusal does not"
+    )
+    func useless() async throws {
+        let server = try await RedisServer()
+        let client = try await Client(server.endpoint())
+        func failure(_ words: String...) async throws -> RedisError? {
+            do {
+                _ = try await client.send(RESPCommand(words))
+                return nil
+            } catch { return error as? RedisError }
+        }
+        #expect(try await failure("FCALL", "sluice_tick", "1", "sluice:node:n", "0-0")?.endsUse == true)
+        try await client.install()
+        #expect(try await failure("FCALL", "sluice_tick", "1", "sluice:node:n", "0-0") == nil)
+        #expect(try await failure("FCALL", "sluice_tick", "1", "sluice:node:n", "x")?.endsUse == false)
+        try await server.cli("REPLICAOF", "127.0.0.1", "1")
+        #expect(try await failure("FCALL", "sluice_tick", "1", "sluice:node:n", "0-0")?.endsUse == true)
+        #expect(!RedisError.unavailable.endsUse && !RedisError.lost("READONLY").endsUse)
+    }
+
+    @Test("once stopped it does not come back")
+    func stop() async throws {
+        let server = try await RedisServer()
+        let link = try await Link(port: server.port)
+        #expect(await eventually { try await link.isUp() })
+        try await link.stop()
+        #expect(await eventually { try await !server.cli("CLIENT", "LIST").contains("name=link-test") })
+        #expect(link.preparations.withLock { $0 } == 1)
+    }
+}
