@@ -29,6 +29,9 @@ package struct MemoryLogs {
 
     private static let day: UInt64 = 86_400_000
     private static let onceLife: UInt64 = 300_000
+    /// Of a log whose publisher doesn't say, as in the Redis function.
+    private static let maxlenStandard = 1000
+    private static let ttlStandard = 3600
     /// What an entry counts beside its data, as in the Redis function.
     private static let entryOverhead = 64
 
@@ -75,8 +78,8 @@ package struct MemoryLogs {
             LogEntry(
                 id: clock, previous: envelope.previous, type: envelope.type, key: envelope.key, ends: envelope.ends,
                 data: publication.data))
-        while log.entries.count > publication.maxlen { log.entries.removeFirst() }
-        log.expiry = max(log.expiry, now + UInt64(publication.ttl) * 1000)
+        while log.entries.count > publication.maxlen ?? MemoryLogs.maxlenStandard { log.entries.removeFirst() }
+        log.expiry = max(log.expiry, now + UInt64(publication.ttl ?? MemoryLogs.ttlStandard) * 1000)
         markers[target] = Marker(
             id: clock, ends: publication.ends, expiry: now + max(MemoryLogs.day, 2 * (log.expiry - now)))
         logs[target] = log

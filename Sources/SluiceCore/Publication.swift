@@ -9,10 +9,10 @@ package struct Publication: Sendable {
     package var key: String?
     package var ends = false
     package var isLogged = true
-    /// How many events the log keeps.
-    package var maxlen: Int
+    /// How many events the log keeps; nil: what Redis' function has as its standard, as for `ttl`.
+    package var maxlen: Int?
     /// How long the log lives after its newest event, in seconds.
-    package var ttl: Int
+    package var ttl: Int?
     /// The same token within five minutes publishes nothing and returns the first result.
     package var once: String?
 
@@ -26,7 +26,7 @@ package struct Publication: Sendable {
     /// What it makes Redis take and keep, in bytes, about.
     package var bytes: Int { data.readableBytes + Publication.overheadBytes }
 
-    package init(target: Target, data: ByteBuffer, maxlen: Int = 1000, ttl: Int = 3600) {
+    package init(target: Target, data: ByteBuffer, maxlen: Int? = nil, ttl: Int? = nil) {
         self.target = target
         self.data = data
         self.maxlen = maxlen

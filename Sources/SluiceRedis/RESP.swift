@@ -148,8 +148,10 @@ package struct RESPCommand: Sendable, ExpressibleByArrayLiteral {
         self.words = words.map { ByteBuffer(string: $0) }
     }
 
-    package init(_ words: [String]) {
+    /// - Parameter data: the last word, if it may be any bytes.
+    package init(_ words: [String], _ data: ByteBuffer? = nil) {
         self.words = words.map { ByteBuffer(string: $0) }
+        if let data { self.words.append(data) }
     }
 
     package mutating func append(_ word: String) {

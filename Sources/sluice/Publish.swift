@@ -109,7 +109,7 @@ struct Publish: AsyncParsableCommand {
     private static let onceBytesMax = 100
 
     func validate() throws {
-        _ = try plan()
+        _ = try template()
         if plain {
             if redis == nil { throw ValidationError("--plain is for --redis") }
             if event != nil || key != nil || end || isUnlogged || maxlen != nil || ttl != nil || once != nil {
@@ -139,8 +139,9 @@ struct Publish: AsyncParsableCommand {
         if end, isUnlogged { throw ValidationError("--end needs the log") }
     }
 
-    private func plan() throws -> PublishPlan {
-        var plan = PublishPlan(target: try target())
+    /// What is to be published, but for the data.
+    private func template() throws -> Publication {
+        var template = Publication(target: try target(), data: ByteBuffer())
         if let event, let problem = EventLabel.problem(type: event) { throw ValidationError("--event \(problem)") }
         if let key, let problem = EventLabel.problem(key: key) { throw ValidationError("--key \(problem)") }
         if let once, let problem = EventLabel.problem(key: once) { throw ValidationError("--once \(problem)") }
@@ -151,13 +152,15 @@ struct Publish: AsyncParsableCommand {
             guard let seconds = ttl.wholeSeconds, Publication.ttlRange.contains(seconds) else {
                 throw ValidationError("--ttl takes whole seconds, from 1s to 168h")
             }
-            plan.ttlSeconds = seconds
+            template.ttl = seconds
         }
-        plan.type = event
-        plan.key = key
-        plan.isLogged = !isUnlogged
-        plan.maxlen = maxlen
-        return plan
+        template.type = event
+        template.key = key
+        template.ends = end
+        template.once = once
+        template.isLogged = !isUnlogged
+        template.maxlen = maxlen
+        return template
     }
 
     private func target() throws -> Target {
@@ -173,7 +176,8 @@ struct Publish: AsyncParsableCommand {
 
     func run() async throws {
         let route = try await route()
-        let target = try target()
+        var template = try template()
+        let target = template.target
         let isQuiet = quiet
         @Sendable func report(_ receipt: Receipt) throws {
             if isQuiet { return }
@@ -181,10 +185,10 @@ struct Publish: AsyncParsableCommand {
         }
         do {
             if data == "-" {
-                try await publishLines(through: route, report: report)
+                try await publishLines(like: template, through: route, report: report)
             } else {
-                let event = OutgoingEvent(data: ByteBuffer(string: data), ends: end, once: once)
-                for result in await route.publish([event]) { try report(try result.receipt) }
+                template.data = ByteBuffer(string: data)
+                for result in await route.publish([template]) { try report(try result.receipt) }
             }
         } catch is StandardStream.Closed {
             throw Failure("nobody reads the receipts any more; stopped")
@@ -193,7 +197,7 @@ struct Publish: AsyncParsableCommand {
     }
 
     private func publishLines(
-        through route: any PublishRoute, report: @escaping (Receipt) throws -> Void
+        like template: Publication, through route: any PublishRoute, report: @escaping (Receipt) throws -> Void
     ) async throws {
         let progress = PublishProgress()
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
@@ -203,10 +207,11 @@ struct Publish: AsyncParsableCommand {
         let patience = PublishPatience(limit: plain ? .zero : wait?.amount ?? Publish.waitStandard)
         let input = StandardInput()
         var splitter = LineSplitter(bytesMax: Publish.lineBytesMax)
+        var template = template
+        if once == nil, patience.limit > .zero { template.once = LinePublisher.randomToken() }
         var publisher = LinePublisher(
-            route: route, onceToken: once ?? (patience.limit > .zero ? LinePublisher.randomToken() : nil),
-            endsWithLastLine: end, dataBytesMax: plain ? .max : Publication.dataBytesMax, patience: patience,
-            progress: progress, report: report)
+            route: route, template: template, dataBytesMax: plain ? .max : Publication.dataBytesMax,
+            patience: patience, progress: progress, report: report)
         do {
             while true {
                 let bytes = try await input.read()
@@ -222,7 +227,6 @@ struct Publish: AsyncParsableCommand {
 
     private func route() async throws -> any PublishRoute {
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
-        let plan = try plan()
         if let redis {
             let endpoint: RedisEndpoint
             do {
@@ -230,15 +234,14 @@ struct Publish: AsyncParsableCommand {
                     url: redis, certificateAuthority: ca, certificate: redisCert, key: redisKey,
                     clientName: "sluice-publish")
             } catch { throw Failure("can't read the certificates", error) }
-            let route = RedisRoute(endpoint, prefix: prefix, plan: plan, isPlain: plain, on: eventLoop)
+            let route = RedisRoute(endpoint, names: RedisNames(prefix: prefix), isPlain: plain, on: eventLoop)
             try await route.connect()
             return route
         }
         var address = try url ?? Publish.defaultAddress()
         if address.hasNoPath { address.target = "/publish" }
         return HTTPRoute(
-            try WebDialer(address, certificateAuthority: ca), token: token ?? Environment.token, plan: plan,
-            on: eventLoop)
+            try WebDialer(address, certificateAuthority: ca), token: token ?? Environment.token, on: eventLoop)
     }
 
     private static func defaultAddress() throws -> WebAddress {

@@ -18,15 +18,15 @@ import Testing
             self.script = script
         }
 
-        func publish(_ events: [OutgoingEvent]) -> [PublishResult] {
+        func publish(_ publications: [Publication]) -> [PublishResult] {
             var halt: PublishResult?
-            return events.map { event in
+            return publications.map { publication in
                 if let halt { return halt }
                 count += 1
                 switch script[count] {
                 case .unknown(let failure)?:
                     // It was published, and the answer was lost, with all behind it.
-                    take(event)
+                    take(publication)
                     halt = .unknown(failure)
                     return .unknown(failure)
                 case .later(let failure, let after)?:
@@ -34,15 +34,15 @@ import Testing
                     return .later(failure, after: after)
                 case let result?: return result
                 case nil:
-                    take(event)
+                    take(publication)
                     return .published(Receipt(id: nil, nodes: 0))
                 }
             }
         }
 
-        private func take(_ event: OutgoingEvent) {
-            if let once = event.once, !tokens.insert(once).inserted { return }
-            published.append(String(buffer: event.data))
+        private func take(_ publication: Publication) {
+            if let once = publication.once, !tokens.insert(once).inserted { return }
+            published.append(String(buffer: publication.data))
         }
 
         func close() {}
@@ -53,9 +53,11 @@ import Testing
     ) async -> (error: String?, receipts: Int) {
         var receipts = 0
         let progress = PublishProgress()
+        var template = Publication(target: .all, data: ByteBuffer())
+        template.once = token
         var publisher = LinePublisher(
-            route: route, onceToken: token, endsWithLastLine: false, dataBytesMax: 10,
-            patience: PublishPatience(limit: limit), progress: progress, report: { _ in receipts += 1 })
+            route: route, template: template, dataBytesMax: 10, patience: PublishPatience(limit: limit),
+            progress: progress, report: { _ in receipts += 1 })
         do {
             try await publisher.publish(lines.map { ByteBuffer(string: $0) })
             try await publisher.end()

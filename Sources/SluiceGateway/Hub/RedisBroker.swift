@@ -9,10 +9,6 @@ package final class RedisBroker: Broker {
     /// How long a channel that nobody listens to any more stays subscribed: browsers come back after a blink.
     private static let linger = TimeAmount.seconds(5)
     private static let timeout = TimeAmount.seconds(5)
-    /// In milliseconds: the function gives out times of at most 15 digits, so a later one is forged.
-    private static let timeMax: UInt64 = 1_000_000_000_000_000
-    /// Published to the node's own channel where the tick is refused: it needs no write.
-    private static let signOfLife = "alive"
 
     private let locator: RedisLocator
     private let names: RedisNames
@@ -108,20 +104,14 @@ package final class RedisBroker: Broker {
             lastChannel = (Array(channel), number)
             hub?.receive(payload, for: number)
         } else if name == names.node(nodeID) {
-            if payload.elementsEqual(RedisBroker.signOfLife.utf8) { hub?.isAlive() } else { receivedTick(payload) }
+            switch NodeMessage(payload) {
+            case .tick(let reading): hub?.receive(clock: reading.clock, born: reading.born)
+            case .alive: hub?.isAlive()
+            case nil: break
+            }
         } else if name == names.control {
             hub?.receive(order: payload)
         }
-    }
-
-    /// `tick <clock> <born>`, from the function.
-    private func receivedTick(_ payload: UnsafeRawBufferPointer) {
-        let words = payload.split(separator: UInt8(ascii: " "))
-        guard words.count == 3, words[0].elementsEqual("tick".utf8), let clock = EventID(words[1]),
-            let born = UInt64(String(decoding: words[2], as: UTF8.self)),
-            max(clock.milliseconds, born) < RedisBroker.timeMax
-        else { return }
-        hub?.receive(clock: clock, born: born)
     }
 
     package func reconnect() {
@@ -149,96 +139,36 @@ package final class RedisBroker: Broker {
     }
 
     private func permitted(_ channels: [String]) -> EventLoopFuture<[String]> {
-        send(RESPCommand(["FCALL", "sluice_may_subscribe", "0"] + channels)).map { reply in
+        send(SluiceFunction.maySubscribe(channels)).map { reply in
             (reply.array ?? []).compactMap(\.string)
         }
     }
 
     package func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
-        // The clock first: a marker that is later than it says nothing of what was before.
-        let clock = send(["HMGET", names.clock, "last", "born"])
-        let markers =
-            targets.isEmpty
-            ? eventLoop.makeSucceededFuture(RESPValue.array([]))
-            : send(RESPCommand(["MGET"] + targets.map { names.marker($0) }))
-        return clock.and(markers).flatMapThrowing { clock, markers in
-            let fields = clock.array ?? []
-            // A data set without a clock is a new one: the next tick makes it, and says when it was born.
-            guard fields.count == 2, let last = fields[0].string.flatMap({ EventID($0) }),
-                let born = fields[1].string.flatMap({ UInt64($0) }),
-                max(last.milliseconds, born) < RedisBroker.timeMax
-            else { throw RedisError.unavailable }
-            return ClockReading(
-                clock: last, born: born, markers: (markers.array ?? []).map { $0.string.flatMap { LogMarker($0) } })
+        let replies = ClockReading.commands(markersOf: targets, names: names).map { send($0) }
+        return EventLoopFuture.whenAllSucceed(replies, on: eventLoop).flatMapThrowing { replies in
+            guard let reading = ClockReading(replies: replies, markers: targets.count) else {
+                throw RedisError.unavailable
+            }
+            return reading
         }
     }
 
     package func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
-        var command: RESPCommand = ["FCALL", "sluice_read", "\(reads.count * 2)"]
-        for read in reads {
-            command.append(names.channel(read.target))
-            command.append(names.marker(read.target))
+        send(SluiceFunction.read(reads, bytes: bytes, names: names)).flatMapThrowing { reply in
+            guard let outcomes = LogRead.outcomes(reply: reply, of: reads.count) else { throw RedisError.unavailable }
+            return outcomes
         }
-        command.append("\(bytes)")
-        for read in reads {
-            command.append("\(read.after)")
-            command.append("\(read.bytes)")
-        }
-        return send(command).flatMapThrowing { reply in
-            guard let outcomes = reply.array, !outcomes.isEmpty, outcomes.count <= reads.count else {
-                throw RedisError.unavailable
-            }
-            return try outcomes.map { try RedisBroker.outcome($0) }
-        }
-    }
-
-    /// `[problem, marker, read up to, whether that was all, entries]`, as the function replies for each log.
-    private static func outcome(_ value: RESPValue) throws -> LogRead.Outcome {
-        guard let parts = value.array, parts.count == 5, let problem = parts[0].string,
-            case .integer(let isLast) = parts[3], let entries = parts[4].array
-        else { throw RedisError.unavailable }
-        guard problem.isEmpty else { return .unreadable(problem) }
-        // Behind an id that the clock can't have given out there is none of ours.
-        let upTo = parts[2].string.flatMap { EventID($0) }
-        return .page(
-            LogPage(
-                marker: parts[1].string.flatMap { LogMarker($0) }, entries: entries.compactMap { entry($0) },
-                upTo: upTo, isLast: isLast == 1 || upTo == nil))
-    }
-
-    /// `[id, [name, value, …]]`, as the function wrote it; nil for what somebody else has put there.
-    private static func entry(_ value: RESPValue) -> LogEntry? {
-        guard let parts = value.array, parts.count == 2, let id = parts[0].string.flatMap({ EventID($0) }),
-            let fields = parts[1].array
-        else { return nil }
-        var previous: EventID?
-        var type: String?
-        var key: String?
-        var ends = false
-        var data: ByteBuffer?
-        for index in stride(from: 0, to: fields.count - 1, by: 2) {
-            guard case .bulk(let bytes) = fields[index + 1] else { return nil }
-            switch fields[index].string {
-            case "p": previous = EventID(bytes.readableBytesView)
-            case "d": data = bytes
-            case "e": type = String(validating: bytes.readableBytesView, as: UTF8.self)
-            case "k": key = String(validating: bytes.readableBytesView, as: UTF8.self)
-            case "end": ends = true
-            default: break
-            }
-        }
-        guard let data, type.map({ EventLabel.problem(type: $0) == nil }) ?? true else { return nil }
-        return LogEntry(id: id, previous: previous, type: type, key: key, ends: ends, data: data)
     }
 
     package func tick(known: EventID) {
         let asked = eventLoop.now
-        let tick = send(["FCALL", "sluice_tick", "1", names.node(nodeID), known.description])
+        let tick = send(SluiceFunction.tick(known: known, node: names.node(nodeID)))
         tick.assumeIsolated().whenComplete { [weak self] result in
             switch result {
             case .success(let reply):
-                guard let parts = reply.array, parts.count == 3, case .integer(let time) = parts[2] else { return }
-                self?.hub?.receive(serverTime: UInt64(clamping: time), asked: asked)
+                guard let time = SluiceFunction.serverTime(tick: reply) else { return }
+                self?.hub?.receive(serverTime: time, asked: asked)
             case .failure(let error):
                 if let error = error as? RedisError { self?.tickFailed(error) }
             }
@@ -263,27 +193,14 @@ package final class RedisBroker: Broker {
 
     /// In place of a tick: a feed that is deaf has to be noticed all the same, and one that works must not be taken for deaf.
     private func signOfLife(then done: @escaping () -> Void) {
-        send(["PUBLISH", names.node(nodeID), RedisBroker.signOfLife]).assumeIsolated().whenComplete {
-            [weak self] result in
+        send(NodeMessage.signOfLife(node: names.node(nodeID))).assumeIsolated().whenComplete { [weak self] result in
             if case .failure(RedisError.refused) = result { self?.hub?.isAlive() }
             done()
         }
     }
 
     package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
-        publish(ByteBuffer(string: disconnect.json), on: names.control)
-    }
-
-    /// - Returns: how many nodes have heard it. Fails with ``PublishFailure``.
-    private func publish(_ payload: ByteBuffer, on channel: String) -> EventLoopFuture<Int> {
-        var command: RESPCommand = ["PUBLISH", channel]
-        command.words.append(payload)
-        return send(command).flatMapThrowing { reply in
-            guard case .integer(let nodes) = reply else {
-                throw PublishFailure.unavailable("Redis sent an unexpected reply")
-            }
-            return Int(nodes)
-        }.flatMapErrorThrowing { error in throw RedisBroker.failure(error) }
+        publish(.publish(ByteBuffer(string: disconnect.json), on: names.control)).map(\.nodes)
     }
 
     package func refusal(of bytes: Int) -> PublishFailure? {
@@ -291,37 +208,17 @@ package final class RedisBroker: Broker {
     }
 
     package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
-        if !publication.isLogged, publication.once == nil { return publishLive(publication) }
-        var command: RESPCommand = ["FCALL", "sluice_publish", "1", names.channel(publication.target)]
-        command.words.append(publication.data)
-        func option(_ name: String, _ value: String) {
-            command.append(name)
-            command.append(value)
-        }
-        if let type = publication.type { option("event", type) }
-        if let key = publication.key { option("key", key) }
-        if publication.ends { option("end", "1") }
-        if publication.isLogged {
-            option("maxlen", String(publication.maxlen))
-            option("ttl", String(publication.ttl))
-        } else {
-            option("log", "0")
-        }
-        if let once = publication.once { option("once", once) }
-        return send(command).flatMapThrowing { reply in
-            guard let parts = reply.array, parts.count == 2, let id = parts[0].string,
-                case .integer(let nodes) = parts[1]
-            else { throw PublishFailure.unavailable("Redis sent an unexpected reply") }
-            return Receipt(id: EventID(id), nodes: Int(nodes))
-        }.flatMapErrorThrowing { error in throw RedisBroker.failure(error) }
+        publish(SluiceFunction.publish(publication, names: names))
     }
 
-    /// What has no log needs no function: it arrives also where Redis is full or can't save, as any program's PUBLISH does.
-    private func publishLive(_ publication: Publication) -> EventLoopFuture<Receipt> {
-        let envelope = Envelope(type: publication.type, key: publication.key)
-        var payload = ByteBuffer()
-        envelope.encode(data: publication.data.readableBytesView, into: &payload)
-        return publish(payload, on: names.channel(publication.target)).map { Receipt(id: nil, nodes: $0) }
+    /// Fails with ``PublishFailure``.
+    private func publish(_ command: RESPCommand) -> EventLoopFuture<Receipt> {
+        send(command).flatMapThrowing { reply in
+            guard let receipt = Receipt(reply: reply) else {
+                throw PublishFailure.unavailable("Redis sent an unexpected reply")
+            }
+            return receipt
+        }.flatMapErrorThrowing { error in throw RedisBroker.failure(error) }
     }
 
     private static func failure(_ error: any Error) -> PublishFailure {

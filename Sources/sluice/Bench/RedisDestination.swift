@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
+import SluiceCore
 import SluiceRedis
 
 /// `PUBLISH`, or `FCALL sluice_publish`.
@@ -17,18 +18,9 @@ final class RedisDestination: BenchDestination {
     }
 
     func publish(_ payload: ByteBuffer, topic: Int) -> EventLoopFuture<Int?> {
-        var command: RESPCommand = isLogged ? ["FCALL", "sluice_publish", "1"] : ["PUBLISH"]
-        command.append(channel.text(topic: topic))
-        command.words.append(payload)
-        return connection.send(command, timeout: RedisDestination.timeout).map { reply in
-            switch reply {
-            case .integer(let nodes): return Int(nodes)
-            case .array(let values):
-                guard case .integer(let nodes) = values.last else { return nil }
-                return Int(nodes)
-            default: return nil
-            }
-        }
+        let channel = channel.text(topic: topic)
+        let command = isLogged ? SluiceFunction.publish(payload, to: channel) : .publish(payload, on: channel)
+        return connection.send(command, timeout: RedisDestination.timeout).map { Receipt(reply: $0)?.nodes }
     }
 
     func close() {

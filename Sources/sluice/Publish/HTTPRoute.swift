@@ -17,14 +17,12 @@ actor HTTPRoute: PublishRoute {
     private let dialer: WebDialer
     private let eventLoop: any EventLoop
     private let headers: HTTPHeaders
-    private let plan: PublishPlan
     private var connection: NIOLoopBound<WebConnection>?
     private var hasConnected = false
 
-    init(_ dialer: WebDialer, token: String?, plan: PublishPlan, on eventLoop: any EventLoop) {
+    init(_ dialer: WebDialer, token: String?, on eventLoop: any EventLoop) {
         self.dialer = dialer
         self.eventLoop = eventLoop
-        self.plan = plan
         var headers: HTTPHeaders = [
             "Host": dialer.address.hostHeader, "User-Agent": "sluice", "Accept": "application/json",
         ]
@@ -32,14 +30,14 @@ actor HTTPRoute: PublishRoute {
         self.headers = headers
     }
 
-    func publish(_ events: [OutgoingEvent]) async -> [PublishResult] {
+    func publish(_ publications: [Publication]) async -> [PublishResult] {
         var results: [PublishResult] = []
-        while results.count < events.count {
+        while results.count < publications.count {
             var lines: [String] = []
             var bytes = 0
-            for event in events[results.count...] {
+            for publication in publications[results.count...] {
                 let line: String
-                do { line = try json(event) } catch { break }
+                do { line = try json(publication) } catch { break }
                 guard lines.isEmpty || bytes + line.utf8.count <= HTTPRoute.bodyBytes else { break }
                 lines.append(line)
                 bytes += line.utf8.count + 1
@@ -47,7 +45,7 @@ actor HTTPRoute: PublishRoute {
             results += lines.isEmpty ? [.refused(HTTPRoute.notText)] : await publish(lines)
             // Those behind must not overtake.
             if results.allSatisfy(\.isPublished) { continue }
-            results += events.dropFirst(results.count).map { _ in .later(Failure("not sent"), after: nil) }
+            results += publications.dropFirst(results.count).map { _ in .later(Failure("not sent"), after: nil) }
         }
         return results
     }
@@ -116,24 +114,24 @@ actor HTTPRoute: PublishRoute {
 
     // MARK: JSON
 
-    private func json(_ event: OutgoingEvent) throws -> String {
-        guard let data = String(validating: event.data.readableBytesView, as: UTF8.self) else {
+    private func json(_ publication: Publication) throws -> String {
+        guard let data = String(validating: publication.data.readableBytesView, as: UTF8.self) else {
             throw HTTPRoute.notText
         }
         var members: [(String, String)] = []
-        switch plan.target.kind {
-        case .topic: members.append(("topic", JSONText.quoted(plan.target.name)))
-        case .client: members.append(("client", JSONText.quoted(plan.target.name)))
+        switch publication.target.kind {
+        case .topic: members.append(("topic", JSONText.quoted(publication.target.name)))
+        case .client: members.append(("client", JSONText.quoted(publication.target.name)))
         case .all: members.append(("all", "true"))
         }
         members.append(("data", JSONText.quoted(data)))
-        if let type = plan.type { members.append(("event", JSONText.quoted(type))) }
-        if let key = plan.key { members.append(("key", JSONText.quoted(key))) }
-        if event.ends { members.append(("end", "true")) }
-        if !plan.isLogged { members.append(("log", "false")) }
-        if let maxlen = plan.maxlen { members.append(("maxlen", String(maxlen))) }
-        if let ttl = plan.ttlSeconds { members.append(("ttl", String(ttl))) }
-        if let once = event.once { members.append(("once", JSONText.quoted(once))) }
+        if let type = publication.type { members.append(("event", JSONText.quoted(type))) }
+        if let key = publication.key { members.append(("key", JSONText.quoted(key))) }
+        if publication.ends { members.append(("end", "true")) }
+        if !publication.isLogged { members.append(("log", "false")) }
+        if let maxlen = publication.maxlen { members.append(("maxlen", String(maxlen))) }
+        if let ttl = publication.ttl { members.append(("ttl", String(ttl))) }
+        if let once = publication.once { members.append(("once", JSONText.quoted(once))) }
         return "{" + members.map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}"
     }
 

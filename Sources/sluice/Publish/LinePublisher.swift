@@ -11,29 +11,27 @@ struct LinePublisher {
     private static let batchMax = 256
 
     private let route: any PublishRoute
-    private let onceToken: String?
-    /// The last line closes the topic. Which one is the last is known when the input ends, so one line is held back.
-    private let endsWithLastLine: Bool
+    private let template: Publication
     private let dataBytesMax: Int
     private let report: (Receipt) throws -> Void
     private let progress: PublishProgress
 
     private var patience: PublishPatience
+    /// If the last line closes the topic: which one that is, is known when the input ends.
     private var held: ByteBuffer?
     /// Lines that were given to the route.
     private var count = 0
     /// What the reader of standard error was told last of why it takes long.
     private var lastNote = ""
 
-    /// - Parameter onceToken: the beginning of each line's token; nil: none, and no line is tried again whose answer was lost.
+    /// - Parameter template: what all lines have in common. Its end mark is the last line's; its token is the beginning of each
+    ///   line's (nil: none, and no line is tried again whose answer was lost).
     init(
-        route: any PublishRoute, onceToken: String?, endsWithLastLine: Bool,
-        dataBytesMax: Int = Publication.dataBytesMax,
+        route: any PublishRoute, template: Publication, dataBytesMax: Int = Publication.dataBytesMax,
         patience: PublishPatience, progress: PublishProgress, report: @escaping (Receipt) throws -> Void
     ) {
         self.route = route
-        self.onceToken = onceToken
-        self.endsWithLastLine = endsWithLastLine
+        self.template = template
         self.dataBytesMax = dataBytesMax
         self.patience = patience
         self.progress = progress
@@ -46,7 +44,7 @@ struct LinePublisher {
 
     mutating func publish(_ lines: [ByteBuffer]) async throws {
         var lines = lines
-        if endsWithLastLine {
+        if template.ends {
             if let held { lines.insert(held, at: 0) }
             held = lines.popLast()
         }
@@ -54,7 +52,7 @@ struct LinePublisher {
         let fitting = lines.prefix { $0.readableBytes <= dataBytesMax }
         var rest = fitting
         while !rest.isEmpty {
-            try await publish(rest.prefix(LinePublisher.batchMax).map { OutgoingEvent(data: $0) })
+            try await publish(rest.prefix(LinePublisher.batchMax).map { publication(of: $0, ends: false) })
             rest = rest.dropFirst(LinePublisher.batchMax)
         }
         if fitting.count < lines.count {
@@ -65,36 +63,43 @@ struct LinePublisher {
     mutating func end() async throws {
         guard let last = held else { return }
         held = nil
-        try await publish([OutgoingEvent(data: last, ends: true)])
+        try await publish([publication(of: last, ends: true)])
     }
 
-    private mutating func publish(_ events: [OutgoingEvent]) async throws {
-        var events = events
-        if let onceToken {
+    private func publication(of line: ByteBuffer, ends: Bool) -> Publication {
+        var publication = template
+        publication.data = line
+        publication.ends = ends
+        return publication
+    }
+
+    private mutating func publish(_ publications: [Publication]) async throws {
+        var publications = publications
+        if let once = template.once {
             // A line has its own token, so that the same input again publishes nothing twice.
-            for index in events.indices { events[index].once = "\(onceToken)-\(count + index + 1)" }
+            for index in publications.indices { publications[index].once = "\(once)-\(count + index + 1)" }
         }
-        count += events.count
-        while !events.isEmpty {
-            progress.began(events.count)
-            let results = await route.publish(events)
-            events = try await rest(of: events, results)
+        count += publications.count
+        while !publications.isEmpty {
+            progress.began(publications.count)
+            let results = await route.publish(publications)
+            publications = try await rest(of: publications, results)
         }
     }
 
     /// Takes the answers to some lines and, if lines are left, waits until it is time to try them again.
     private mutating func rest(
-        of events: [OutgoingEvent], _ results: [PublishResult]
-    ) async throws -> [OutgoingEvent] {
+        of publications: [Publication], _ results: [PublishResult]
+    ) async throws -> [Publication] {
         let published = results.prefix { $0.isPublished }
-        let left = zip(events, results).dropFirst(published.count)
+        let left = zip(publications, results).dropFirst(published.count)
         progress.ended(published: published.count, ahead: left.filter { $0.1.isPublished }.count)
         for result in results { if case .published(let receipt) = result { try report(receipt) } }
         if !published.isEmpty { patience.progressed() }
 
         var told: TimeAmount?
         var reason: Failure?
-        for (event, result) in left {
+        for (publication, result) in left {
             switch result {
             case .published: break
             case .refused(let failure): throw stopped(by: failure)
@@ -102,7 +107,7 @@ struct LinePublisher {
                 reason = reason ?? failure
                 told = max(told ?? .zero, after ?? .zero)
             case .unknown(let failure):
-                guard event.once != nil else { throw stopped(by: failure, "it may be published, too") }
+                guard publication.once != nil else { throw stopped(by: failure, "it may be published, too") }
                 reason = reason ?? failure
             }
         }

@@ -14,16 +14,14 @@ actor RedisRoute: PublishRoute {
 
     private let dialer: RedisDialer
     private let eventLoop: any EventLoop
-    private let channel: String
-    private let plan: PublishPlan
+    private let names: RedisNames
     private let isPlain: Bool
     private var connection: NIOLoopBound<RedisConnection>?
 
-    init(_ endpoint: RedisEndpoint, prefix: String, plan: PublishPlan, isPlain: Bool, on eventLoop: any EventLoop) {
+    init(_ endpoint: RedisEndpoint, names: RedisNames, isPlain: Bool, on eventLoop: any EventLoop) {
         dialer = RedisDialer(locator: .fixed(endpoint))
-        channel = RedisNames(prefix: prefix).channel(plan.target)
+        self.names = names
         self.eventLoop = eventLoop
-        self.plan = plan
         self.isPlain = isPlain
     }
 
@@ -34,15 +32,19 @@ actor RedisRoute: PublishRoute {
         connection = try await dialer.connect(on: eventLoop, installingFunction: !isPlain)
     }
 
-    func publish(_ events: [OutgoingEvent]) async -> [PublishResult] {
+    func publish(_ publications: [Publication]) async -> [PublishResult] {
         do {
             if connection == nil { try await connect() }
         } catch {
             let failure = error as? Failure ?? Failure("\(error)")
-            return events.map { _ in .later(failure, after: nil) }
+            return publications.map { _ in .later(failure, after: nil) }
         }
         guard let connection else { return [] }
-        let commands = events.map(command)
+        let commands = publications.map { publication in
+            isPlain
+                ? .publish(publication.data, on: names.channel(publication.target))
+                : SluiceFunction.publish(publication, names: names)
+        }
         let replies = eventLoop.flatSubmit { [eventLoop] in
             let replies = commands.map { connection.value.send($0, timeout: RedisRoute.timeout) }
             return EventLoopFuture.whenAllComplete(replies, on: eventLoop)
@@ -59,37 +61,12 @@ actor RedisRoute: PublishRoute {
         return results
     }
 
-    private func command(_ event: OutgoingEvent) -> RESPCommand {
-        if isPlain {
-            return RESPCommand(words: [ByteBuffer(string: "PUBLISH"), ByteBuffer(string: channel), event.data])
-        }
-        var command: RESPCommand = ["FCALL", "sluice_publish", "1", channel]
-        command.words.append(event.data)
-        func option(_ name: String, _ value: String?) {
-            guard let value else { return }
-            command.append(name)
-            command.append(value)
-        }
-        option("event", plan.type)
-        option("key", plan.key)
-        option("end", event.ends ? "1" : nil)
-        option("log", plan.isLogged ? nil : "0")
-        option("maxlen", plan.maxlen.map { String($0) })
-        option("ttl", plan.ttlSeconds.map { String($0) })
-        option("once", event.once)
-        return command
-    }
-
     private static func result(_ reply: Result<RESPValue, any Error>) -> PublishResult {
         switch reply {
-        case .success(.integer(let nodes)): return .published(Receipt(id: nil, nodes: Int(nodes)))
-        case .success(.array(let values)):
-            guard values.count == 2, let id = values[0].string, case .integer(let nodes) = values[1] else { break }
-            return .published(Receipt(id: EventID(id), nodes: Int(nodes)))
-        case .failure(let error): return failure(error)
-        default: break
+        case .success(let reply):
+            Receipt(reply: reply).map { .published($0) } ?? .refused(Failure("Redis gave an answer that is not known"))
+        case .failure(let error): failure(error)
         }
-        return .refused(Failure("Redis gave an answer that is not known"))
     }
 
     private static func failure(_ error: any Error) -> PublishResult {

@@ -56,8 +56,8 @@ extension FuzzTarget {
         precondition(publication.type.map { EventLabel.problem(type: $0) == nil } != false)
         precondition(
             [publication.key, publication.once].allSatisfy { $0.map { EventLabel.problem(key: $0) == nil } != false })
-        precondition(Publication.maxlenRange.contains(publication.maxlen))
-        precondition(Publication.ttlRange.contains(publication.ttl))
+        precondition(Publication.maxlenRange.contains(publication.maxlen ?? 0))
+        precondition(Publication.ttlRange.contains(publication.ttl ?? 0))
         precondition(publication.isLogged || !publication.ends)
     }
 }

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+
+extension ClockReading {
+    /// In milliseconds: the function gives out times of at most 15 digits, so a later one is forged.
+    private static let timeMax: UInt64 = 1_000_000_000_000_000
+
+    /// Reads the clock, and some logs' markers. The clock comes first: a marker that is later says nothing of what was before.
+    package static func commands(markersOf targets: [Target], names: RedisNames) -> [RESPCommand] {
+        let clock: RESPCommand = ["HMGET", names.clock, "last", "born"]
+        return targets.isEmpty ? [clock] : [clock, RESPCommand(["MGET"] + targets.map { names.marker($0) })]
+    }
+
+    /// nil if these are no replies to the commands for `count` markers, or there is no clock: a data set without one is a new
+    /// one, of which the next tick says when it was born.
+    package init?(replies: [RESPValue], markers count: Int) {
+        let markers = replies.dropFirst().first?.array ?? []
+        guard let fields = replies.first?.array, fields.count == 2, markers.count == count else { return nil }
+        self.init(
+            clock: fields[0].string.flatMap { EventID($0) }, born: fields[1].string.flatMap { UInt64($0) },
+            plausibleMarkers: markers.map { $0.string.flatMap { LogMarker($0) } })
+    }
+
+    /// `tick <clock> <born>`, which the function publishes on the node's own channel; nil for anything else.
+    package init?(tick payload: UnsafeRawBufferPointer) {
+        let words = payload.split(separator: UInt8(ascii: " "))
+        guard words.count == 3, words[0].elementsEqual("tick".utf8) else { return nil }
+        self.init(
+            clock: EventID(words[1]), born: UInt64(String(decoding: words[2], as: UTF8.self)), plausibleMarkers: [])
+    }
+
+    private init?(clock: EventID?, born: UInt64?, plausibleMarkers markers: [LogMarker?]) {
+        guard let clock, let born, max(clock.milliseconds, born) < ClockReading.timeMax else { return nil }
+        self.init(clock: clock, born: born, markers: markers)
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+
+extension SluiceFunction {
+    /// Publishes an event. The reply is a ``Receipt``.
+    ///
+    /// An event that is live only needs no function: as any program's `PUBLISH` it also arrives where Redis is full or can't
+    /// save.
+    package static func publish(_ publication: Publication, names: RedisNames) -> RESPCommand {
+        let channel = names.channel(publication.target)
+        if !publication.isLogged, publication.once == nil {
+            var payload = ByteBuffer()
+            Envelope(type: publication.type, key: publication.key)
+                .encode(data: publication.data.readableBytesView, into: &payload)
+            return .publish(payload, on: channel)
+        }
+        var command = publish(publication.data, to: channel)
+        func option(_ name: String, _ value: String?) {
+            guard let value else { return }
+            command.append(name)
+            command.append(value)
+        }
+        option("event", publication.type)
+        option("key", publication.key)
+        if publication.ends { option("end", "1") }
+        if publication.isLogged {
+            option("maxlen", publication.maxlen.map { String($0) })
+            option("ttl", publication.ttl.map { String($0) })
+        } else {
+            option("log", "0")
+        }
+        option("once", publication.once)
+        return command
+    }
+
+    /// Publishes data to the log of this name, without any option. The reply is a ``Receipt``.
+    package static func publish(_ data: ByteBuffer, to log: String) -> RESPCommand {
+        RESPCommand(["FCALL", "sluice_publish", "1", log], data)
+    }
+
+    /// Reads logs, each with its marker, until `bytes` of data have come together or all are read.
+    package static func read(_ reads: [LogRead], bytes: Int, names: RedisNames) -> RESPCommand {
+        var words = ["FCALL", "sluice_read", "\(reads.count * 2)"]
+        for read in reads { words += [names.channel(read.target), names.marker(read.target)] }
+        words.append("\(bytes)")
+        for read in reads { words += ["\(read.after)", "\(read.bytes)"] }
+        return RESPCommand(words)
+    }
+
+    /// Raises the clock to the time and to what the node knows, and publishes its reading on the node's own channel.
+    package static func tick(known: EventID, node channel: String) -> RESPCommand {
+        ["FCALL", "sluice_tick", "1", channel, "\(known)"]
+    }
+
+    /// The server's own time in milliseconds since 1970, of the reply to a tick; nil if it is none.
+    package static func serverTime(tick reply: RESPValue) -> UInt64? {
+        guard let parts = reply.array, parts.count == 3, case .integer(let time) = parts[2] else { return nil }
+        return UInt64(clamping: time)
+    }
+
+    /// Asks which of these channels the user may subscribe to. The reply is a list of texts.
+    package static func maySubscribe(_ channels: [String]) -> RESPCommand {
+        RESPCommand(["FCALL", "sluice_may_subscribe", "0"] + channels)
+    }
+}
+
+extension RESPCommand {
+    /// A bare `PUBLISH`: the payload arrives as it is. The reply is a ``Receipt``.
+    package static func publish(_ payload: ByteBuffer, on channel: String) -> RESPCommand {
+        RESPCommand(["PUBLISH", channel], payload)
+    }
+}
