@@ -31,6 +31,10 @@ package struct Envelope: Equatable, Sendable {
         self.ends = ends
     }
 
+    package init(_ event: Event, id: EventID? = nil, previous: EventID? = nil) {
+        self.init(id: id, previous: previous, type: event.type, key: event.key, ends: event.ends)
+    }
+
     /// Why a payload that starts like an envelope is none.
     package enum Malformed: Error, Equatable {
         case version

@@ -32,16 +32,16 @@ package final class LogSegment: Sendable {
     package init(_ page: LogPage, after: EventID) {
         // What the fields and the chunk need beside the data is small: most segments are allocated once.
         var buffer = ByteBufferAllocator().buffer(
-            capacity: page.entries.reduce(0) { $0 + $1.data.readableBytes + 96 })
+            capacity: page.entries.reduce(0) { $0 + $1.event.data.readableBytes + 96 })
         var repairedCount = 0
         entries = page.entries.map { entry in
-            let (frame, repaired) = entry.data.withUnsafeReadableBytes {
-                Frame.append(id: entry.id, type: entry.type, data: $0, to: &buffer)
+            let (frame, repaired) = entry.event.data.withUnsafeReadableBytes {
+                Frame.append(id: entry.id, type: entry.event.type, data: $0, to: &buffer)
             }
             if repaired { repairedCount += 1 }
             return Entry(
-                id: entry.id, previous: entry.previous, key: entry.key.map { ExactText($0) }, ends: entry.ends,
-                frame: frame)
+                id: entry.id, previous: entry.previous, key: entry.event.key.map { ExactText($0) },
+                ends: entry.event.ends, frame: frame)
         }
         self.buffer = buffer
         self.repairedCount = repairedCount

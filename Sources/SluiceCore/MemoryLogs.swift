@@ -58,31 +58,28 @@ package struct MemoryLogs {
     package mutating func publish(_ publication: Publication, nodes: Int, now: UInt64) -> Outcome {
         let once = publication.once.map { Once(target: publication.target, token: ExactText($0)) }
         if let once, let first = results[once], first.expiry > now { return .repeated(first.receipt) }
-        var envelope = Envelope(
-            type: publication.type, key: publication.key, ends: publication.ends)
-        if publication.isLogged { append(publication, &envelope, now: now) }
-        let receipt = Receipt(id: envelope.id, nodes: nodes)
+        let entry = publication.retention.map { append(publication, $0, now: now) }
+        let receipt = Receipt(id: entry?.id, nodes: nodes)
         if let once { results[once] = FirstResult(receipt: receipt, expiry: now + MemoryLogs.onceLife) }
-        return .publish(envelope, receipt)
+        return .publish(Envelope(publication.event, id: entry?.id, previous: entry?.previous), receipt)
     }
 
-    private mutating func append(_ publication: Publication, _ envelope: inout Envelope, now: UInt64) {
+    private mutating func append(
+        _ publication: Publication, _ retention: Publication.Retention, now: UInt64
+    ) -> LogEntry {
         let target = publication.target
         clock = now > clock.milliseconds ? EventID(now, 0) : EventID(clock.milliseconds, clock.sequence + 1)
-        envelope.id = clock
-        if let marker = markers[target], marker.expiry > now { envelope.previous = marker.id }
+        let entry = LogEntry(id: clock, previous: marker(target, now: now)?.id, event: publication.event)
 
         var log = logs.removeValue(forKey: target) ?? Log(expiry: 0)
         if log.expiry <= now { log.entries.removeAll() }
-        log.entries.append(
-            LogEntry(
-                id: clock, previous: envelope.previous, type: envelope.type, key: envelope.key, ends: envelope.ends,
-                data: publication.data))
-        while log.entries.count > publication.maxlen ?? MemoryLogs.maxlenStandard { log.entries.removeFirst() }
-        log.expiry = max(log.expiry, now + UInt64(publication.ttl ?? MemoryLogs.ttlStandard) * 1000)
+        log.entries.append(entry)
+        while log.entries.count > retention.maxlen ?? MemoryLogs.maxlenStandard { log.entries.removeFirst() }
+        log.expiry = max(log.expiry, now + UInt64(retention.ttl ?? MemoryLogs.ttlStandard) * 1000)
         markers[target] = Marker(
-            id: clock, ends: publication.ends, expiry: now + max(MemoryLogs.day, 2 * (log.expiry - now)))
+            id: clock, ends: entry.event.ends, expiry: now + max(MemoryLogs.day, 2 * (log.expiry - now)))
         logs[target] = log
+        return entry
     }
 
     /// Raises the clock to the time: every later event gets a later id.
@@ -103,7 +100,7 @@ package struct MemoryLogs {
         }
         var left = bytes
         for entry in log.entries[low...] {
-            left -= entry.data.readableBytes + MemoryLogs.entryOverhead
+            left -= entry.event.data.readableBytes + MemoryLogs.entryOverhead
             guard left >= 0 || page.entries.isEmpty else {
                 page.isLast = false
                 break

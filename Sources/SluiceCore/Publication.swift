@@ -3,16 +3,23 @@ import NIOCore
 
 /// What a publisher asks for: one event for one target.
 package struct Publication: Sendable {
+    /// How long the log keeps its events. nil: what the Redis function has as its standard.
+    package struct Retention: Equatable, Sendable {
+        /// How many events.
+        package var maxlen: Int?
+        /// How long after the newest, in seconds.
+        package var ttl: Int?
+
+        package init(maxlen: Int? = nil, ttl: Int? = nil) {
+            self.maxlen = maxlen
+            self.ttl = ttl
+        }
+    }
+
     package var target: Target
-    package var data: ByteBuffer
-    package var type: String?
-    package var key: String?
-    package var ends = false
-    package var isLogged = true
-    /// How many events the log keeps; nil: what Redis' function has as its standard, as for `ttl`.
-    package var maxlen: Int?
-    /// How long the log lives after its newest event, in seconds.
-    package var ttl: Int?
+    package var event: Event
+    /// nil: the event is live only, without an id.
+    package var retention: Retention?
     /// The same token within five minutes publishes nothing and returns the first result.
     package var once: String?
 
@@ -24,13 +31,13 @@ package struct Publication: Sendable {
     package static let overheadBytes = 1024
 
     /// What it makes Redis take and keep, in bytes, about.
-    package var bytes: Int { data.readableBytes + Publication.overheadBytes }
+    package var bytes: Int { event.data.readableBytes + Publication.overheadBytes }
 
-    package init(target: Target, data: ByteBuffer, maxlen: Int? = nil, ttl: Int? = nil) {
+    package init(_ event: Event, to target: Target, retention: Retention? = Retention(), once: String? = nil) {
         self.target = target
-        self.data = data
-        self.maxlen = maxlen
-        self.ttl = ttl
+        self.event = event
+        self.retention = retention
+        self.once = once
     }
 }
 

@@ -37,22 +37,20 @@ extension LogEntry {
             let fields = parts[1].array
         else { return nil }
         var previous: EventID?
-        var type: String?
-        var key: String?
-        var ends = false
-        var data: ByteBuffer?
+        var event = Event(ByteBuffer())
+        var hasData = false
         for index in stride(from: 0, to: fields.count - 1, by: 2) {
             guard case .bulk(let bytes) = fields[index + 1] else { return nil }
             switch fields[index].string {
             case "p": previous = EventID(bytes.readableBytesView)
-            case "d": data = bytes
-            case "e": type = String(validating: bytes.readableBytesView, as: UTF8.self)
-            case "k": key = String(validating: bytes.readableBytesView, as: UTF8.self)
-            case "end": ends = true
+            case "d": (event.data, hasData) = (bytes, true)
+            case "e": event.type = String(validating: bytes.readableBytesView, as: UTF8.self)
+            case "k": event.key = String(validating: bytes.readableBytesView, as: UTF8.self)
+            case "end": event.ends = true
             default: break
             }
         }
-        guard let data, type.map({ EventLabel.problem(type: $0) == nil }) ?? true else { return nil }
-        self.init(id: id, previous: previous, type: type, key: key, ends: ends, data: data)
+        guard hasData, event.type.map({ EventLabel.problem(type: $0) == nil }) ?? true else { return nil }
+        self.init(id: id, previous: previous, event: event)
     }
 }

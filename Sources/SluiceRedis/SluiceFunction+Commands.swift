@@ -9,24 +9,24 @@ extension SluiceFunction {
     /// save.
     package static func publish(_ publication: Publication, names: RedisNames) -> RESPCommand {
         let channel = names.channel(publication.target)
-        if !publication.isLogged, publication.once == nil {
+        let event = publication.event
+        if publication.retention == nil, publication.once == nil {
             var payload = ByteBuffer()
-            Envelope(type: publication.type, key: publication.key)
-                .encode(data: publication.data.readableBytesView, into: &payload)
+            Envelope(event).encode(data: event.data.readableBytesView, into: &payload)
             return .publish(payload, on: channel)
         }
-        var command = publish(publication.data, to: channel)
+        var command = publish(event.data, to: channel)
         func option(_ name: String, _ value: String?) {
             guard let value else { return }
             command.append(name)
             command.append(value)
         }
-        option("event", publication.type)
-        option("key", publication.key)
-        if publication.ends { option("end", "1") }
-        if publication.isLogged {
-            option("maxlen", publication.maxlen.map { String($0) })
-            option("ttl", publication.ttl.map { String($0) })
+        option("event", event.type)
+        option("key", event.key)
+        if event.ends { option("end", "1") }
+        if let retention = publication.retention {
+            option("maxlen", retention.maxlen.map { String($0) })
+            option("ttl", retention.ttl.map { String($0) })
         } else {
             option("log", "0")
         }

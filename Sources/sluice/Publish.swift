@@ -141,7 +141,8 @@ struct Publish: AsyncParsableCommand {
 
     /// What is to be published, but for the data.
     private func template() throws -> Publication {
-        var template = Publication(target: try target(), data: ByteBuffer())
+        let target = try target()
+        var retention = Publication.Retention(maxlen: maxlen)
         if let event, let problem = EventLabel.problem(type: event) { throw ValidationError("--event \(problem)") }
         if let key, let problem = EventLabel.problem(key: key) { throw ValidationError("--key \(problem)") }
         if let once, let problem = EventLabel.problem(key: once) { throw ValidationError("--once \(problem)") }
@@ -152,15 +153,11 @@ struct Publish: AsyncParsableCommand {
             guard let seconds = ttl.wholeSeconds, Publication.ttlRange.contains(seconds) else {
                 throw ValidationError("--ttl takes whole seconds, from 1s to 168h")
             }
-            template.ttl = seconds
+            retention.ttl = seconds
         }
-        template.type = event
-        template.key = key
-        template.ends = end
-        template.once = once
-        template.isLogged = !isUnlogged
-        template.maxlen = maxlen
-        return template
+        return Publication(
+            Event(ByteBuffer(), type: event, key: key, ends: end), to: target,
+            retention: isUnlogged ? nil : retention, once: once)
     }
 
     private func target() throws -> Target {
@@ -187,7 +184,7 @@ struct Publish: AsyncParsableCommand {
             if data == "-" {
                 try await publishLines(like: template, through: route, report: report)
             } else {
-                template.data = ByteBuffer(string: data)
+                template.event.data = ByteBuffer(string: data)
                 for result in await route.publish([template]) { try report(try result.receipt) }
             }
         } catch is StandardStream.Closed {

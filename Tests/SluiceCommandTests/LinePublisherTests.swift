@@ -42,7 +42,7 @@ import Testing
 
         private func take(_ publication: Publication) {
             if let once = publication.once, !tokens.insert(once).inserted { return }
-            published.append(String(buffer: publication.data))
+            published.append(String(buffer: publication.event.data))
         }
 
         func close() {}
@@ -53,10 +53,9 @@ import Testing
     ) async -> (error: String?, receipts: Int) {
         var receipts = 0
         let progress = PublishProgress()
-        var template = Publication(target: .all, data: ByteBuffer())
-        template.once = token
         var publisher = LinePublisher(
-            route: route, template: template, dataBytesMax: 10, patience: PublishPatience(limit: limit),
+            route: route, template: Publication(Event(ByteBuffer()), to: .all, once: token), dataBytesMax: 10,
+            patience: PublishPatience(limit: limit),
             progress: progress, report: { _ in receipts += 1 })
         do {
             try await publisher.publish(lines.map { ByteBuffer(string: $0) })

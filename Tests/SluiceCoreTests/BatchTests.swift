@@ -183,7 +183,8 @@ struct BatchTests {
     func fromLog() throws {
         func entry(_ id: EventID, _ data: String) -> LogEntry {
             LogEntry(
-                id: id, previous: nil, type: "price", key: "eur", ends: true, data: ByteBuffer(string: data))
+                id: id, previous: nil,
+                event: Event(ByteBuffer(string: data), type: "price", key: "eur", ends: true))
         }
         let segment = LogSegment(
             LogPage(marker: nil, entries: [entry(EventID(1, 0), "late"), entry(EventID(3, 0), "a\nb")], isLast: true),

@@ -13,8 +13,7 @@ struct LogCacheTests {
     ) -> LogSegment {
         let entries = ids.map {
             LogEntry(
-                id: EventID($0, 0), previous: nil, type: nil, key: nil, ends: false,
-                data: ByteBuffer(repeating: 0x61, count: bytes))
+                id: EventID($0, 0), previous: nil, event: Event(ByteBuffer(repeating: 0x61, count: bytes)))
         }
         return LogSegment(LogPage(marker: nil, entries: entries, isLast: isLast), after: EventID(after, 0))
     }

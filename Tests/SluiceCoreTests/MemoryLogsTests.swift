@@ -13,7 +13,7 @@ struct MemoryLogsTests {
     struct NotPublished: Error {}
 
     private static func event(_ topic: String, _ change: (inout Publication) -> Void = { _ in }) throws -> Publication {
-        var publication = Publication(target: try Target.topic(topic), data: ByteBuffer(string: "x"))
+        var publication = Publication(Event(ByteBuffer(string: "x")), to: try .topic(topic))
         change(&publication)
         return publication
     }
@@ -84,7 +84,7 @@ struct MemoryLogsTests {
     @Test("the chain survives the trimming and the end of the log, until the marker's day is over")
     func chainOutlivesLog() throws {
         var logs = MemoryLogs(now: MemoryLogsTests.start)
-        let event = try MemoryLogsTests.event("a") { $0.ttl = 60 }
+        let event = try MemoryLogsTests.event("a") { $0.retention?.ttl = 60 }
         let first = try MemoryLogsTests.publish(&logs, event, at: MemoryLogsTests.start)
         let late = MemoryLogsTests.start + MemoryLogsTests.day - 1
         logs.expire(now: late)
@@ -107,7 +107,7 @@ struct MemoryLogsTests {
     @Test("a log that lives longer than half a day keeps its marker for twice its life")
     func longMarker() throws {
         var logs = MemoryLogs(now: MemoryLogsTests.start)
-        let event = try MemoryLogsTests.event("a") { $0.ttl = 604_800 }
+        let event = try MemoryLogsTests.event("a") { $0.retention?.ttl = 604_800 }
         let first = try MemoryLogsTests.publish(&logs, event, at: MemoryLogsTests.start)
         let late = MemoryLogsTests.start + 14 * MemoryLogsTests.day - 1
         logs.expire(now: late)
@@ -118,9 +118,9 @@ struct MemoryLogsTests {
     func neverShortens() throws {
         var logs = MemoryLogs(now: MemoryLogsTests.start)
         _ = try MemoryLogsTests.publish(
-            &logs, try MemoryLogsTests.event("a") { $0.ttl = 604_800 }, at: MemoryLogsTests.start)
+            &logs, try MemoryLogsTests.event("a") { $0.retention?.ttl = 604_800 }, at: MemoryLogsTests.start)
         let second = try MemoryLogsTests.publish(
-            &logs, try MemoryLogsTests.event("a") { $0.ttl = 1 }, at: MemoryLogsTests.start + 1)
+            &logs, try MemoryLogsTests.event("a") { $0.retention?.ttl = 1 }, at: MemoryLogsTests.start + 1)
         let late = MemoryLogsTests.start + 13 * MemoryLogsTests.day
         logs.expire(now: late)
         #expect(try MemoryLogsTests.publish(&logs, try MemoryLogsTests.event("a"), at: late).previous == second.id)
@@ -156,9 +156,9 @@ struct MemoryLogsTests {
         let first = try MemoryLogsTests.publish(&logs, try MemoryLogsTests.event("a"), at: MemoryLogsTests.start)
         let clock = logs.clock
         let event = try MemoryLogsTests.event("a") {
-            $0.isLogged = false
-            $0.type = "price"
-            $0.key = "k"
+            $0.retention = nil
+            $0.event.type = "price"
+            $0.event.key = "k"
             $0.once = "token"
         }
         let live = try MemoryLogsTests.publish(&logs, event, at: MemoryLogsTests.start + 10)
@@ -179,9 +179,9 @@ struct MemoryLogsTests {
         let envelope = try MemoryLogsTests.publish(
             &logs,
             try MemoryLogsTests.event("a") {
-                $0.type = "price"
-                $0.key = "k"
-                $0.ends = true
+                $0.event.type = "price"
+                $0.event.key = "k"
+                $0.event.ends = true
             }, at: MemoryLogsTests.start)
         #expect(
             envelope == Envelope(id: EventID(MemoryLogsTests.start, 0), type: "price", key: "k", ends: true))
@@ -196,14 +196,14 @@ struct MemoryLogsTests {
         var published: [EventID] = []
         for number in 0..<10 {
             let event = try MemoryLogsTests.event("a") {
-                $0.maxlen = 4
-                $0.data = ByteBuffer(string: "\(number)")
+                $0.retention?.maxlen = 4
+                $0.event.data = ByteBuffer(string: "\(number)")
             }
             published.append(try #require(try MemoryLogsTests.publish(&logs, event, at: MemoryLogsTests.start).id))
         }
         let whole = logs.read(target, after: .zero, bytes: 10_000, now: MemoryLogsTests.start)
         #expect(whole.entries.map(\.id) == Array(published.suffix(4)))
-        #expect(whole.entries.map { String(buffer: $0.data) } == ["6", "7", "8", "9"])
+        #expect(whole.entries.map { String(buffer: $0.event.data) } == ["6", "7", "8", "9"])
         #expect(whole.entries.map(\.previous) == Array(published[5...8]))
         #expect(whole.isLast)
         #expect(whole.marker == LogMarker(id: published[9], ends: false))
@@ -211,7 +211,7 @@ struct MemoryLogsTests {
         #expect(page.entries.map(\.id) == Array(published[7...8]))
         #expect(!page.isLast)
         #expect(logs.read(target, after: published[9], bytes: 140, now: MemoryLogsTests.start).entries.isEmpty)
-        let short = try MemoryLogsTests.event("a") { $0.maxlen = 1 }
+        let short = try MemoryLogsTests.event("a") { $0.retention?.maxlen = 1 }
         let last = try MemoryLogsTests.publish(&logs, short, at: MemoryLogsTests.start).id
         #expect(logs.read(target, after: .zero, bytes: 10_000, now: MemoryLogsTests.start).entries.map(\.id) == [last])
     }
@@ -222,7 +222,7 @@ struct MemoryLogsTests {
     func logLife(_ isSwept: Bool) throws {
         var logs = MemoryLogs(now: MemoryLogsTests.start)
         let target = try Target.topic("a")
-        let event = try MemoryLogsTests.event("a") { $0.ttl = 60 }
+        let event = try MemoryLogsTests.event("a") { $0.retention?.ttl = 60 }
         _ = try MemoryLogsTests.publish(&logs, event, at: MemoryLogsTests.start)
         let second = try MemoryLogsTests.publish(&logs, event, at: MemoryLogsTests.start + 59_999)
         let end = MemoryLogsTests.start + 59_999 + 60_000
@@ -242,7 +242,7 @@ struct MemoryLogsTests {
         let target = try Target.topic("a")
         #expect(logs.marker(target, now: MemoryLogsTests.start) == nil)
         let end = try MemoryLogsTests.publish(
-            &logs, try MemoryLogsTests.event("a") { $0.ends = true }, at: MemoryLogsTests.start)
+            &logs, try MemoryLogsTests.event("a") { $0.event.ends = true }, at: MemoryLogsTests.start)
         let id = try #require(end.id)
         #expect(logs.marker(target, now: MemoryLogsTests.start) == LogMarker(id: id, ends: true))
         let next = try MemoryLogsTests.publish(&logs, try MemoryLogsTests.event("a"), at: MemoryLogsTests.start)

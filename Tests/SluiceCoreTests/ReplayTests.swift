@@ -14,7 +14,7 @@ struct ReplayTests {
         mutating func append(_ id: EventID) {
             entries.append(
                 LogEntry(
-                    id: id, previous: marker?.id, type: nil, key: nil, ends: false, data: ByteBuffer(string: "\(id)")))
+                    id: id, previous: marker?.id, event: Event(ByteBuffer(string: "\(id)"))))
             marker = LogMarker(id: id, ends: false)
         }
 
@@ -192,8 +192,7 @@ struct ReplayTests {
             let target = targets[number % 50]
             logs[target, default: []].append(
                 LogEntry(
-                    id: Self.id(UInt64(number)), previous: logs[target]?.last?.id, type: nil, key: nil, ends: false,
-                    data: data))
+                    id: Self.id(UInt64(number)), previous: logs[target]?.last?.id, event: Event(data)))
         }
         var replay = Replay(
             targets: targets, from: .earliest, through: Self.id(999), born: Self.born, bytesMax: 256 << 10)
@@ -230,8 +229,7 @@ struct ReplayTests {
         for request in requests {
             let entries = (0..<perLog).map { number in
                 LogEntry(
-                    id: id(UInt64(number * count + request.lane)), previous: nil, type: nil, key: nil, ends: false,
-                    data: ByteBuffer())
+                    id: id(UInt64(number * count + request.lane)), previous: nil, event: Event(ByteBuffer()))
             }
             let segment = LogSegment(LogPage(marker: nil, entries: entries, isLast: true), after: request.after)
             replay.received(LogSlice(segment, isLast: true), lane: request.lane)

@@ -36,8 +36,8 @@ struct LogReadsTests {
             let id = EventID(ScriptedNode.born + UInt64(number), 0)
             defer { previous = id }
             return LogEntry(
-                id: id, previous: previous, type: nil, key: key(number), ends: false,
-                data: ByteBuffer(repeating: 0x61, count: bytes))
+                id: id, previous: previous,
+                event: Event(ByteBuffer(repeating: 0x61, count: bytes), key: key(number)))
         }
         broker.logs[target] = entries
         return entries.map(\.id)
@@ -109,7 +109,7 @@ struct LogReadsTests {
         let reads = LogReads(broker: logs, eventLoop: loop, counters: counters, cacheBytes: 1 << 16)
         let ids = try (0..<400).map { _ in
             let publication = Publication(
-                target: topic, data: ByteBuffer(repeating: 0x61, count: 1000), maxlen: 1000, ttl: 60)
+                Event(ByteBuffer(repeating: 0x61, count: 1000)), to: topic, retention: .init(maxlen: 1000, ttl: 60))
             return try #require(try logs.publish(publication).wait().id)
         }
         let mark = EventID(1_000_000, 1000)
@@ -140,7 +140,8 @@ struct LogReadsTests {
         for target in targets {
             for _ in 0..<4 {
                 let publication = Publication(
-                    target: target, data: ByteBuffer(repeating: 0x61, count: 100_000), maxlen: 10, ttl: 60)
+                    Event(ByteBuffer(repeating: 0x61, count: 100_000)), to: target,
+                    retention: .init(maxlen: 10, ttl: 60))
                 _ = logs.publish(publication)
             }
         }
@@ -224,7 +225,7 @@ private final class RecordingBroker: Broker {
             sizes.append(
                 outcomes.reduce(0) { sum, outcome in
                     guard case .page(let page) = outcome else { return sum }
-                    return sum + page.entries.reduce(0) { $0 + $1.data.readableBytes }
+                    return sum + page.entries.reduce(0) { $0 + $1.event.data.readableBytes }
                 })
         }
         underWay += 1

@@ -21,8 +21,8 @@ struct ReplayWriterTests {
     private static func segment(_ sizes: [Int]) -> LogSegment {
         let entries = sizes.enumerated().map { number, size in
             LogEntry(
-                id: EventID(UInt64(number + 1), 0), previous: nil, type: nil, key: nil, ends: false,
-                data: ByteBuffer(repeating: UInt8(ascii: "a") + UInt8(number), count: size))
+                id: EventID(UInt64(number + 1), 0), previous: nil,
+                event: Event(ByteBuffer(repeating: UInt8(ascii: "a") + UInt8(number), count: size)))
         }
         return LogSegment(LogPage(marker: nil, entries: entries, isLast: true), after: .zero)
     }

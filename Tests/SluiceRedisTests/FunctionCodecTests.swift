@@ -12,7 +12,7 @@ struct FunctionCodecTests {
     private static func publication(
         _ target: Target = .all, _ data: String = "x", _ change: (inout Publication) -> Void = { _ in }
     ) -> Publication {
-        var publication = Publication(target: target, data: ByteBuffer(string: data))
+        var publication = Publication(Event(ByteBuffer(string: data)), to: target)
         change(&publication)
         return publication
     }
@@ -35,22 +35,21 @@ struct FunctionCodecTests {
         #expect(words() == call)
         #expect(
             words {
-                $0.type = "t"
-                $0.key = "k"
-                $0.ends = true
-                $0.maxlen = 5
-                $0.ttl = 6
+                $0.event.type = "t"
+                $0.event.key = "k"
+                $0.event.ends = true
+                $0.retention = Publication.Retention(maxlen: 5, ttl: 6)
                 $0.once = "o"
             } == call + ["event", "t", "key", "k", "end", "1", "maxlen", "5", "ttl", "6", "once", "o"])
         #expect(
             words {
-                $0.isLogged = false
-                $0.type = "t"
-                $0.key = "k"
+                $0.retention = nil
+                $0.event.type = "t"
+                $0.event.key = "k"
             } == ["PUBLISH", "p:topic:a.b", "\u{1E}1 - -\nevent: t\nkey: k\n\nd"])
         #expect(
             words {
-                $0.isLogged = false
+                $0.retention = nil
                 $0.once = "o"
             } == call + ["log", "0", "once", "o"], "a token needs the function")
     }
@@ -85,11 +84,11 @@ struct FunctionCodecTests {
         let target = try Target.client("日本")
         let publications = [
             FunctionCodecTests.publication(target, ""),
-            FunctionCodecTests.publication(target, "\0\r\n") { $0.type = "t" },
+            FunctionCodecTests.publication(target, "\0\r\n") { $0.event.type = "t" },
             FunctionCodecTests.publication(target, "d") {
-                $0.type = "Ü"
-                $0.key = "k k"
-                $0.ends = true
+                $0.event.type = "Ü"
+                $0.event.key = "k k"
+                $0.event.ends = true
                 $0.once = "o"
             },
         ]
@@ -99,8 +98,7 @@ struct FunctionCodecTests {
             let receipt = try #require(Receipt(reply: reply))
             entries.append(
                 LogEntry(
-                    id: try #require(receipt.id), previous: entries.last?.id, type: publication.type,
-                    key: publication.key, ends: publication.ends, data: publication.data))
+                    id: try #require(receipt.id), previous: entries.last?.id, event: publication.event))
         }
         let reads = [LogRead(target, after: .zero, bytes: 1000), LogRead(.all, after: EventID(1, 2), bytes: 1000)]
         let reply = try await bench.client.send(SluiceFunction.read(reads, bytes: 1 << 20, names: names))
@@ -137,8 +135,7 @@ struct FunctionCodecTests {
             .array([.text("1-0"), .array([.text("d"), .integer(1)])]),
             entry("2-0", "other", "z", "p", "-", "d", "ours"),
         ]
-        let ours = LogEntry(
-            id: EventID(2, 0), previous: nil, type: nil, key: nil, ends: false, data: ByteBuffer(string: "ours"))
+        let ours = LogEntry(id: EventID(2, 0), previous: nil, event: Event(ByteBuffer(string: "ours")))
         #expect(
             try outcome(log(entries))
                 == .page(LogPage(marker: nil, entries: [ours], upTo: EventID(9, 0), isLast: false)))

@@ -47,11 +47,14 @@ package struct PublishReader {
     private var client: [Target] = []
     private var clients: [Target] = []
     private var isForAll = false
-    private var event: Publication
+    private var event = Event(ByteBuffer())
+    private var isLogged = true
+    private var retention: Publication.Retention
+    private var once: String?
 
     package init(limits: PublishRequest.Limits) {
         self.limits = limits
-        event = Publication(target: .all, data: ByteBuffer(), maxlen: limits.maxlen, ttl: limits.ttl)
+        retention = limits.retention
     }
 
     /// How far the text was read.
@@ -138,7 +141,7 @@ package struct PublishReader {
             if value { try checkRoomForTarget() }
             isForAll = value
         case .end: event.ends = value
-        case .log: event.isLogged = value
+        case .log: isLogged = value
         case .data: try keep(bytes)
         default: throw wrongType
         }
@@ -153,8 +156,8 @@ package struct PublishReader {
             return value
         }
         switch member {
-        case .maxlen: event.maxlen = try integer("maxlen", limits.maxlenMax, "--max-log-events")
-        case .ttl: event.ttl = try integer("ttl", limits.ttlMax, "--max-log-ttl")
+        case .maxlen: retention.maxlen = try integer("maxlen", limits.maxlenMax, "--max-log-events")
+        case .ttl: retention.ttl = try integer("ttl", limits.ttlMax, "--max-log-ttl")
         case .data: try keep(bytes)
         default: throw wrongType
         }
@@ -207,7 +210,7 @@ package struct PublishReader {
         case .clients: clients.append(try target("client", Target.client))
         case .event: event.type = try label(EventLabel.problem(type:))
         case .key: event.key = try label(EventLabel.problem(key:))
-        case .once: event.once = try label(EventLabel.problem(key:))
+        case .once: once = try label(EventLabel.problem(key:))
         case .base64:
             guard event.data.withUnsafeReadableBytes({ PublishReader.isBase64($0) }) else { throw wrongType }
         case .data, .all, .end, .log, .maxlen, .ttl: break
@@ -260,7 +263,8 @@ package struct PublishReader {
         guard hasData != hasBase64 else {
             throw .badRequest("exactly one of \"data\" and \"data_base64\" is needed")
         }
-        if event.ends, !event.isLogged { throw .badRequest("\"end\" needs the log") }
-        return PublishRequest(targets: targets, event: event)
+        if event.ends, !isLogged { throw .badRequest("\"end\" needs the log") }
+        return PublishRequest(
+            targets: targets, event: event, retention: isLogged ? retention : nil, once: once)
     }
 }

@@ -6,9 +6,8 @@ import SluiceCore
 package struct PublishRequest: Sendable {
     package struct Limits: Sendable {
         package var dataBytesMax: Int
-        /// Retention when the request names none.
-        package var maxlen: Int
-        package var ttl: Int
+        /// Of a request that names none.
+        package var retention: Publication.Retention
         /// What the request may name.
         package var maxlenMax = Publication.maxlenRange.upperBound
         package var ttlMax = Publication.ttlRange.upperBound
@@ -20,14 +19,13 @@ package struct PublishRequest: Sendable {
 
         package init(dataBytesMax: Int, maxlen: Int, ttl: Int) {
             self.dataBytesMax = min(dataBytesMax, Publication.dataBytesMax)
-            self.maxlen = maxlen
-            self.ttl = ttl
+            retention = Publication.Retention(maxlen: maxlen, ttl: ttl)
         }
 
         package init(_ settings: Settings) {
             func seconds(_ time: TimeAmount) -> Int { max(1, Int(time.nanoseconds / 1_000_000_000)) }
-            self.init(
-                dataBytesMax: settings.eventBytesMax, maxlen: settings.logEvents, ttl: seconds(settings.logTTL))
+            let (maxlen, ttl) = (settings.logEvents, seconds(settings.logTTL))
+            self.init(dataBytesMax: settings.eventBytesMax, maxlen: maxlen, ttl: ttl)
             maxlenMax = settings.logEventsMax ?? max(Settings.standardLogEventsMax, maxlen)
             ttlMax = settings.logTTLMax.map(seconds) ?? max(seconds(Settings.standardLogTTLMax), ttl)
             targetsMax = settings.targetsMax
@@ -38,23 +36,22 @@ package struct PublishRequest: Sendable {
     }
 
     package let targets: [Target]
-    private let event: Publication
+    private let event: Event
+    private let retention: Publication.Retention?
+    private let once: String?
 
-    /// - Parameter event: without its target.
-    package init(targets: [Target], event: Publication) {
+    package init(targets: [Target], event: Event, retention: Publication.Retention?, once: String? = nil) {
         self.targets = targets
         self.event = event
+        self.retention = retention
+        self.once = once
     }
 
     package var publications: [Publication] {
-        targets.map { target in
-            var publication = event
-            publication.target = target
-            return publication
-        }
+        targets.map { Publication(event, to: $0, retention: retention, once: once) }
     }
 
-    package var isRepeatable: Bool { event.once != nil }
+    package var isRepeatable: Bool { once != nil }
 
     package var dataBytes: Int { event.data.readableBytes }
 

@@ -93,8 +93,9 @@ package struct Request {
         guard let client = try query.client() else { throw .badRequest("client_id is missing") }
         guard let message = try query.one("message") else { throw .badRequest("message is missing") }
         guard message.utf8.count <= limits.dataBytesMax else { throw .bodyTooLarge(limits.dataBytesMax) }
-        let event = Publication(target: .all, data: ByteBuffer(string: message), maxlen: limits.maxlen, ttl: limits.ttl)
-        let request = PublishRequest(targets: [try Request.client(client)], event: event)
+        let request = PublishRequest(
+            targets: [try Request.client(client)], event: Event(ByteBuffer(string: message)),
+            retention: limits.retention)
         try publisher.admit(request)
         return node.publish(request.publications, on: eventLoop).map { results in
             PublishOutcome(request, results).problem.map { Answer(problem: $0) } ?? Answer(text: "success")

@@ -69,7 +69,7 @@ package final class MemoryBroker: Broker {
         var outcomes: [LogRead.Outcome] = []
         for read in reads where left > 0 {
             let page = logs.read(read.target, after: read.after, bytes: min(read.bytes, left), now: now)
-            left -= page.entries.reduce(0) { $0 + $1.data.readableBytes }
+            left -= page.entries.reduce(0) { $0 + $1.event.data.readableBytes }
             outcomes.append(.page(page))
         }
         return eventLoop.makeSucceededFuture(outcomes)
@@ -86,7 +86,7 @@ package final class MemoryBroker: Broker {
             return eventLoop.makeSucceededFuture(receipt)
         case .publish(let envelope, let receipt):
             if let number {
-                publication.data.withUnsafeReadableBytes { hub?.receive(envelope, data: $0, for: number) }
+                publication.event.data.withUnsafeReadableBytes { hub?.receive(envelope, data: $0, for: number) }
                 scheduleFlush()
             }
             return eventLoop.makeSucceededFuture(receipt)

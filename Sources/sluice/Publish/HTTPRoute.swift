@@ -115,7 +115,8 @@ actor HTTPRoute: PublishRoute {
     // MARK: JSON
 
     private func json(_ publication: Publication) throws -> String {
-        guard let data = String(validating: publication.data.readableBytesView, as: UTF8.self) else {
+        let event = publication.event
+        guard let data = String(validating: event.data.readableBytesView, as: UTF8.self) else {
             throw HTTPRoute.notText
         }
         var members: [(String, String)] = []
@@ -125,12 +126,12 @@ actor HTTPRoute: PublishRoute {
         case .all: members.append(("all", "true"))
         }
         members.append(("data", JSONText.quoted(data)))
-        if let type = publication.type { members.append(("event", JSONText.quoted(type))) }
-        if let key = publication.key { members.append(("key", JSONText.quoted(key))) }
-        if publication.ends { members.append(("end", "true")) }
-        if !publication.isLogged { members.append(("log", "false")) }
-        if let maxlen = publication.maxlen { members.append(("maxlen", String(maxlen))) }
-        if let ttl = publication.ttl { members.append(("ttl", String(ttl))) }
+        if let type = event.type { members.append(("event", JSONText.quoted(type))) }
+        if let key = event.key { members.append(("key", JSONText.quoted(key))) }
+        if event.ends { members.append(("end", "true")) }
+        if publication.retention == nil { members.append(("log", "false")) }
+        if let maxlen = publication.retention?.maxlen { members.append(("maxlen", String(maxlen))) }
+        if let ttl = publication.retention?.ttl { members.append(("ttl", String(ttl))) }
         if let once = publication.once { members.append(("once", JSONText.quoted(once))) }
         return "{" + members.map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}"
     }

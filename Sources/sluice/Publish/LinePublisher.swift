@@ -44,7 +44,7 @@ struct LinePublisher {
 
     mutating func publish(_ lines: [ByteBuffer]) async throws {
         var lines = lines
-        if template.ends {
+        if template.event.ends {
             if let held { lines.insert(held, at: 0) }
             held = lines.popLast()
         }
@@ -68,8 +68,8 @@ struct LinePublisher {
 
     private func publication(of line: ByteBuffer, ends: Bool) -> Publication {
         var publication = template
-        publication.data = line
-        publication.ends = ends
+        publication.event.data = line
+        publication.event.ends = ends
         return publication
     }
 

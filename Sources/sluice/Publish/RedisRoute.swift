@@ -42,7 +42,7 @@ actor RedisRoute: PublishRoute {
         guard let connection else { return [] }
         let commands = publications.map { publication in
             isPlain
-                ? .publish(publication.data, on: names.channel(publication.target))
+                ? .publish(publication.event.data, on: names.channel(publication.target))
                 : SluiceFunction.publish(publication, names: names)
         }
         let replies = eventLoop.flatSubmit { [eventLoop] in

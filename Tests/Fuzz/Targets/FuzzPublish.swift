@@ -52,12 +52,13 @@ extension FuzzTarget {
 
     private static func check(_ publication: Publication, _ limits: PublishRequest.Limits) {
         precondition(Target(publication.target.description) == publication.target)
-        precondition(publication.data.readableBytes <= limits.dataBytesMax)
-        precondition(publication.type.map { EventLabel.problem(type: $0) == nil } != false)
+        let event = publication.event
+        precondition(event.data.readableBytes <= limits.dataBytesMax)
+        precondition(event.type.map { EventLabel.problem(type: $0) == nil } != false)
         precondition(
-            [publication.key, publication.once].allSatisfy { $0.map { EventLabel.problem(key: $0) == nil } != false })
-        precondition(Publication.maxlenRange.contains(publication.maxlen ?? 0))
-        precondition(Publication.ttlRange.contains(publication.ttl ?? 0))
-        precondition(publication.isLogged || !publication.ends)
+            [event.key, publication.once].allSatisfy { $0.map { EventLabel.problem(key: $0) == nil } != false })
+        guard let retention = publication.retention else { return precondition(!event.ends) }
+        precondition(Publication.maxlenRange.contains(retention.maxlen ?? 0))
+        precondition(Publication.ttlRange.contains(retention.ttl ?? 0))
     }
 }

@@ -26,9 +26,7 @@ struct HTTPProblemTests {
     @Test("says to come again after a lost answer only to a publish whose token keeps it from being doubled")
     func lostAnswer() {
         for once in [nil, "token"] {
-            var event = Publication(target: .all, data: ByteBuffer())
-            event.once = once
-            let request = PublishRequest(targets: [.all], event: event)
+            let request = PublishRequest(targets: [.all], event: Event(ByteBuffer()), retention: nil, once: once)
             let outcome = PublishOutcome(request, [.failure(PublishFailure.unknown("lost"))])
             #expect(outcome.problem?.code == "unknown" && outcome.retryAfter == once.map { _ in "1" })
         }

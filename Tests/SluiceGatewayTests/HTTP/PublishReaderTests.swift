@@ -81,10 +81,11 @@ struct PublishReaderTests {
         var reader = PublishReader(limits: PublishReaderTests.limits)
         let publications = try PublishReaderTests.read(text, step: step, &reader).publications
         #expect(publications.map(\.target.description) == ["topic:ä", "topic:b", "client:c", "all"])
-        let event = try #require(publications.first)
+        let first = try #require(publications.first)
+        let event = first.event
         #expect(String(buffer: event.data) == #"{"a":[1,"\u00e4"] }"#)
-        #expect([event.type, event.key, event.once] == ["e", "k", "o"])
-        #expect(event.ends && event.isLogged && event.maxlen == 500 && event.ttl == 600)
+        #expect([event.type, event.key, first.once] == ["e", "k", "o"])
+        #expect(event.ends && first.retention == Publication.Retention(maxlen: 500, ttl: 600))
     }
 
     @Test(
@@ -99,7 +100,7 @@ struct PublishReaderTests {
         reader = PublishReader(limits: PublishReaderTests.limits)
         let event = try #require(
             try PublishReaderTests.read(#"{"topic":"t","data":1}"#, &reader).publications.first)
-        #expect(event.maxlen == 10 && event.ttl == 60)
+        #expect(event.retention == Publication.Retention(maxlen: 10, ttl: 60))
     }
 
     @Test(
@@ -107,6 +108,6 @@ struct PublishReaderTests {
     func verbatim(_ value: String) throws {
         var reader = PublishReader(limits: PublishReaderTests.limits)
         let request = try PublishReaderTests.read("{\"data\": \(value) ,\"topic\":\"t\"}", step: 1, &reader)
-        #expect(request.publications.map { String(buffer: $0.data) } == [value])
+        #expect(request.publications.map { String(buffer: $0.event.data) } == [value])
     }
 }

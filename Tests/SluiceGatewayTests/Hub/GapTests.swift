@@ -93,9 +93,8 @@ struct GapTests {
         func priced(_ number: UInt64, _ key: String?) -> LogEntry {
             LogEntry(
                 id: EventID(ScriptedNode.now - 100 + number, 0),
-                previous: number > 1
-                    ? EventID(ScriptedNode.now - 101 + number, 0) : nil, type: nil, key: key, ends: false,
-                data: ByteBuffer(string: "e\(number)"))
+                previous: number > 1 ? EventID(ScriptedNode.now - 101 + number, 0) : nil,
+                event: Event(ByteBuffer(string: "e\(number)"), key: key))
         }
         node.broker.logs[a] = [priced(1, "eur"), priced(2, "usd"), priced(3, nil), priced(4, "eur"), priced(5, "usd")]
         let (_, channel) = try node.open("topic=a&last_event_id=available&conflate=1")

@@ -7,7 +7,7 @@ import Testing
 @Suite("The queue of events to publish")
 struct PublishQueueTests {
     private static func publications(_ name: String, _ count: Int) throws -> [Publication] {
-        try (0..<count).map { Publication(target: try .topic("\(name)\($0)"), data: ByteBuffer(string: "x")) }
+        try (0..<count).map { Publication(Event(ByteBuffer(string: "x")), to: try .topic("\(name)\($0)")) }
     }
 
     @Test("has no more under way than its window, however many are asked for")

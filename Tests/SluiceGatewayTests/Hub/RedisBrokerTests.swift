@@ -86,14 +86,12 @@ struct RedisBrokerTests {
             Issue.record("\(outcomes)")
             return
         }
-        #expect(page.entries.map { String(buffer: $0.data) } == ["ours"] && page.isLast)
+        #expect(page.entries.map { String(buffer: $0.event.data) } == ["ours"] && page.isLast)
         try await RedisBrokerTests.stop(box, on: loop)
     }
 
     private static func liveOnly(_ topic: String, _ data: String) throws -> Publication {
-        var publication = Publication(target: try .topic(topic), data: ByteBuffer(string: data))
-        publication.isLogged = false
-        return publication
+        Publication(Event(ByteBuffer(string: data)), to: try .topic(topic), retention: nil)
     }
 
     @Test(
@@ -146,7 +144,7 @@ struct RedisBrokerTests {
         let loop = MultiThreadedEventLoopGroup.singleton.any()
         let box = try await RedisBrokerTests.start(redis, on: loop, counters: Counters())
         let data = ByteBuffer(repeating: UInt8(ascii: "x"), count: 1_000_000)
-        let publications = try (0..<70).map { Publication(target: try .topic("t\($0)"), data: data) }
+        let publications = try (0..<70).map { Publication(Event(data), to: try .topic("t\($0)")) }
         func published(_ count: Int) async throws -> Int {
             try await loop.flatSubmit {
                 box.value?.hub.publish(Array(publications.prefix(count))) ?? loop.makeSucceededFuture([])

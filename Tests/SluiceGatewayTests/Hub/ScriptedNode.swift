@@ -49,7 +49,7 @@ final class ScriptedBroker: Broker {
     }
 
     private func marker(_ target: Target) -> LogMarker? {
-        markers[target] ?? logs[target]?.last.map { LogMarker(id: $0.id, ends: $0.ends) }
+        markers[target] ?? logs[target]?.last.map { LogMarker(id: $0.id, ends: $0.event.ends) }
     }
 
     func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
@@ -121,7 +121,7 @@ final class ScriptedNode {
     static func id(_ milliseconds: UInt64) -> EventID { EventID(now + milliseconds, 0) }
 
     static func entry(_ id: EventID, after previous: EventID? = nil, _ data: String) -> LogEntry {
-        LogEntry(id: id, previous: previous, type: nil, key: nil, ends: false, data: ByteBuffer(string: data))
+        LogEntry(id: id, previous: previous, event: Event(ByteBuffer(string: data)))
     }
 
     /// The feed brings a reading of the clock.
