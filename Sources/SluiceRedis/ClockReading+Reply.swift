@@ -18,20 +18,20 @@ extension ClockReading {
         let markers = replies.dropFirst().first?.array ?? []
         guard let fields = replies.first?.array, fields.count == 2, markers.count == count else { return nil }
         self.init(
-            clock: fields[0].string.flatMap { EventID($0) }, born: fields[1].string.flatMap { UInt64($0) },
-            plausibleMarkers: markers.map { $0.string.flatMap { LogMarker($0) } })
+            fields[0].string.flatMap { EventID($0) }, fields[1].string.flatMap { UInt64($0) },
+            markers.map { $0.string.flatMap { LogMarker($0) } })
     }
 
     /// `tick <clock> <born>`, which the function publishes on the node's own channel; nil for anything else.
     package init?(tick payload: UnsafeRawBufferPointer) {
         let words = payload.split(separator: UInt8(ascii: " "))
         guard words.count == 3, words[0].elementsEqual("tick".utf8) else { return nil }
-        self.init(
-            clock: EventID(words[1]), born: UInt64(String(decoding: words[2], as: UTF8.self)), plausibleMarkers: [])
+        self.init(EventID(words[1]), UInt64(String(decoding: words[2], as: UTF8.self)), [])
     }
 
-    private init?(clock: EventID?, born: UInt64?, plausibleMarkers markers: [LogMarker?]) {
-        guard let clock, let born, max(clock.milliseconds, born) < ClockReading.timeMax else { return nil }
+    /// An ``EventID`` has looked at its own digits.
+    private init?(_ clock: EventID?, _ born: UInt64?, _ markers: [LogMarker?]) {
+        guard let clock, let born, born < ClockReading.timeMax else { return nil }
         self.init(clock: clock, born: born, markers: markers)
     }
 }

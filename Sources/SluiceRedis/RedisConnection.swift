@@ -1,71 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import DequeModule
-import Logging
 import NIOCore
 import NIOPosix
 import NIOSSL
-import SluiceCore
-
-/// Why a command has no reply.
-package enum RedisError: Error, Equatable, CustomStringConvertible {
-    /// There is no connection; the command was not sent.
-    case unavailable
-    /// The connection was lost, or Redis took too long: whether the command was carried out is not known.
-    case lost(String)
-    /// More is in flight than we allow; the command was not sent.
-    case overloaded
-    /// Redis refused, in its own words.
-    case refused(String)
-
-    package var description: String {
-        switch self {
-        case .unavailable: "Redis is not reachable"
-        case .lost(let reason): "the connection to Redis was lost: \(reason)"
-        case .overloaded: "too many commands wait for Redis"
-        case .refused(let message): message
-        }
-    }
-
-    /// Nothing that a node has to do can be done over this connection any more: its Redis has become a replica, or has
-    /// lost the function.
-    package var endsUse: Bool {
-        guard case .refused(let message) = self else { return false }
-        return ["READONLY", "MASTERDOWN", "ERR Function not found"].contains(where: message.hasPrefix)
-    }
-}
-
-/// Where Redis is and how to log in: everything that a new connection needs.
-package struct RedisEndpoint: Sendable {
-    package var url: RedisURL
-    /// For `rediss://`; a new connection takes what the files hold then.
-    package var tls: TLSFiles?
-    /// Shown in Redis' `CLIENT LIST`.
-    package var clientName: String
-
-    /// - Parameters: PEM files. certificateAuthority: nil trusts what the system trusts; certificate and key: for a server
-    ///   that asks its clients for one.
-    /// - Throws: ``TLSFiles/Unusable``, which names the setting at fault.
-    package init(
-        url: RedisURL, certificateAuthority: String? = nil, certificate: String? = nil, key: String? = nil,
-        clientName: String
-    ) throws {
-        self.url = url
-        self.clientName = clientName
-        guard url.usesTLS else { return }
-        tls = try TLSFiles([certificateAuthority, certificate, key].compactMap { $0 }) {
-            var configuration = TLSConfiguration.makeClientConfiguration()
-            if let certificateAuthority { configuration.trustRoots = .file(certificateAuthority) }
-            if let certificate, let key {
-                configuration.certificateChain = try TLSFiles.certificates(certificate, of: "--redis-cert")
-                configuration.privateKey = try TLSFiles.key(key, of: "--redis-key")
-            }
-            do { return try NIOSSLContext(configuration: configuration) } catch {
-                let names = certificate == nil ? "--redis-ca" : "--redis-ca, --redis-cert or --redis-key"
-                throw TLSFiles.Unusable(description: "\(names): can't be used: \(error)")
-            }
-        }
-    }
-}
 
 /// One connection to Redis on NIO: commands in a pipeline, and what a subscriber is pushed.
 ///

@@ -56,11 +56,15 @@ struct RedisFeedTests {
         let server = try await SlowReplies.bind("", interval: .zero) { connections.withLock { $0 += 1 } }
         defer { server.close(promise: nil) }
         let port = try #require(server.localAddress?.port)
+        let log = LogLines()
         let feed = try await FeedProbe(
             RedisEndpoint(url: RedisURL("redis://127.0.0.1:\(port)"), clientName: "x"), silenceMax: .milliseconds(500),
-            wanting: ["a"])
+            logger: log.logger, wanting: ["a"])
         #expect(await eventually { connections.withLock { $0 } > 2 })
         #expect(feed.events.isEmpty)
+        let line = "warning the feed is down reason=closed by this node redis=redis://127.0.0.1:\(port)/0"
+        #expect(log.all.withLock { $0 } == [line], "who has confirmed nothing is not connected again")
+        try await feed.stop()
     }
 
     @Test("glob characters are plain ones: only the exact name is heard")

@@ -7,29 +7,6 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// What was logged: level, message and metadata of each line.
-private final class LogLines: Sendable {
-    private struct Handler: LogHandler {
-        let lines: LogLines
-        var metadata: Logger.Metadata = [:]
-        var logLevel = Logger.Level.trace
-
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-
-        func log(event: LogEvent) {
-            let words = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
-            lines.all.withLock { $0.append("\(event.level) \(event.message)\(words)") }
-        }
-    }
-
-    let all = Mutex<[String]>([])
-
-    var logger: Logger { Logger(label: "test") { _ in Handler(lines: self) } }
-}
-
 /// A link, held from outside of its event loop.
 private final class Link: Sendable {
     private let eventLoop = MultiThreadedEventLoopGroup.singleton.any()
@@ -89,6 +66,14 @@ private final class Link: Sendable {
 
 @Suite("RedisLink against a real Redis")
 struct RedisLinkTests {
+    /// Whether Redis comes to have so many connections of the link.
+    private static func has(_ count: Int, _ server: RedisServer) async -> Bool {
+        await eventually {
+            try await server.cli("CLIENT", "LIST").split(separator: "\n").count { $0.contains("name=link-test ") }
+                == count
+        }
+    }
+
     @Test("while Redis is away commands fail at once as unavailable; after a restart on the same port they work again")
     func recovers() async throws {
         let port = freePort()
@@ -122,6 +107,7 @@ struct RedisLinkTests {
         #expect(await link.ping() == .failure(.unavailable))
         link.failsToPrepare.withLock { $0 = false }
         #expect(await eventually { await link.ping() == .success(.status("PONG")) })
+        #expect(await RedisLinkTests.has(1, server), "those before are closed")
         try await link.stop()
     }
 
@@ -133,6 +119,7 @@ struct RedisLinkTests {
         try await link.reconnect()
         #expect(await eventually { await link.ping() == .success(.status("PONG")) })
         #expect(link.preparations.withLock { $0 } == 2)
+        #expect(await RedisLinkTests.has(1, server), "the first is closed")
         try await link.stop()
     }
 
@@ -163,7 +150,7 @@ struct RedisLinkTests {
         let link = try await Link(port: server.port)
         #expect(await eventually { try await link.isUp() })
         try await link.stop()
-        #expect(await eventually { try await !server.cli("CLIENT", "LIST").contains("name=link-test") })
+        #expect(await RedisLinkTests.has(0, server))
         #expect(link.preparations.withLock { $0 } == 1)
     }
 }

@@ -103,7 +103,7 @@ final class FeedProbe: Sendable {
 
     init(
         _ endpoint: RedisEndpoint, linger: TimeAmount = .seconds(60), silenceMax: TimeAmount = .seconds(5),
-        wanting channels: [String] = []
+        logger: Logger = quiet, wanting channels: [String] = []
     ) async throws {
         let eventLoop = eventLoop
         let recorder = recorder
@@ -111,7 +111,7 @@ final class FeedProbe: Sendable {
         self.box = box
         try await eventLoop.submit {
             let feed = RedisFeed(
-                from: .fixed(endpoint), on: eventLoop, logger: quiet, linger: linger, silenceMax: silenceMax,
+                from: .fixed(endpoint), on: eventLoop, logger: logger, linger: linger, silenceMax: silenceMax,
                 permitted: { eventLoop.makeSucceededFuture($0) },
                 tell: { notice in
                     switch notice {
