@@ -43,6 +43,15 @@ package struct Replay {
         package let bytes: Int
     }
 
+    /// What a request has brought.
+    package enum Outcome: Sendable {
+        case slice(LogSlice)
+        /// What is stored under the log's name can't be read, also not later.
+        case unreadable
+        /// The broker is away.
+        case failed
+    }
+
     private enum Source {
         /// What comes next is not known: it has to be read.
         case unknown
@@ -145,6 +154,18 @@ package struct Replay {
     }
 
     // MARK: What was read
+
+    /// - Returns: whether there was an answer; else what was asked for is asked for again.
+    package mutating func received(_ outcome: Outcome, lane: Int) -> Bool {
+        switch outcome {
+        case .slice(let slice): received(slice, lane: lane)
+        case .unreadable: unreadable(lane: lane)
+        case .failed:
+            failed(lane: lane)
+            return false
+        }
+        return true
+    }
 
     /// A slice of a lane, as it was asked for.
     package mutating func received(_ slice: LogSlice, lane index: Int) {

@@ -9,13 +9,7 @@ import SluiceCore
 /// ticks wait behind replays. Whoever needs what was just read for somebody else gets the same bytes. Logs take turns.
 /// Lives on the hub's loop.
 package final class LogReads {
-    package enum Outcome: Sendable {
-        case slice(LogSlice)
-        /// What is stored under the log's name can't be read, also not later.
-        case unreadable
-        /// The broker is away.
-        case failed
-    }
+    package typealias Outcome = Replay.Outcome
 
     private struct Waiting {
         let after: EventID

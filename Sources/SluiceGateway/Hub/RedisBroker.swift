@@ -53,7 +53,6 @@ package final class RedisBroker: Broker {
         case .readComplete: hub?.flush()
         case .confirmed(let channel):
             guard let target = channels[ExactText(channel)]?.target else { return }
-            hub?.flush()
             hub?.confirmed(target)
         case .gone(let channel):
             guard let target = channels.removeValue(forKey: ExactText(channel))?.target else { return }

@@ -181,9 +181,7 @@ extension Shard {
     func tell(_ gap: Gap, id: EventID?) {
         // The ring has a hole there: of these targets it has only what is later.
         if let to = gap.to {
-            for target in gap.targets {
-                if let listeners = subscribers[target] { listeners.since = listeners.since.map { max($0, to) } }
-            }
+            for target in gap.targets { subscribers[target]?.coverage.lose(upTo: to) }
         }
         let now = eventLoop.now
         let lost = Set(gap.targets)

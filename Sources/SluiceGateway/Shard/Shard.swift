@@ -58,8 +58,6 @@ package final class Shard {
     var newest = EventID.zero
     /// When the broker's data set began; 0: not known yet.
     var born: UInt64 = 0
-    /// Targets that were confirmed since the last tick.
-    private var fresh: [Subscribers] = []
     var wheel: TimerWheel<Stream>
     /// Streams that ended since the wheel was last swept: it has no more than these to let go of.
     var endedInWheel = 0
@@ -167,15 +165,16 @@ package final class Shard {
             clock = max(clock, reading)
             newest = max(newest, reading)
             self.born = born
-            settleFresh()
             moveCursors()
-        case .listening(let target, let number, let isConfirmed, let since):
+        case .covered(let numbers, let since):
+            for number in numbers { _ = byNumber[number]?.coverage.settle(at: since) }
+        case .listening(let target, let number, let coverage):
             guard let listeners = subscribers[target] else { return }
             if let old = listeners.number { byNumber[old] = nil }
             listeners.number = number
-            listeners.since = since
+            listeners.coverage = coverage
             byNumber[number] = listeners
-            if isConfirmed { confirmed(listeners) }
+            if coverage.isConfirmed { confirmed(listeners) }
         case .confirmed(let target):
             guard let listeners = subscribers[target] else { return }
             confirmed(listeners)
@@ -189,19 +188,11 @@ package final class Shard {
     }
 
     private func confirmed(_ listeners: Subscribers) {
-        listeners.isConfirmed = true
-        if listeners.since == nil { fresh.append(listeners) }
+        listeners.coverage.confirm()
         for stream in waiting.removeValue(forKey: listeners.target) ?? [] where stream.state.phase == .opening {
             stream.unconfirmed -= 1
             if stream.unconfirmed == 0 { begin(stream) }
         }
-    }
-
-    /// A tick has come since these were confirmed: from here on the ring has all of them.
-    private func settleFresh() {
-        guard !fresh.isEmpty, clock > .zero else { return }
-        for listeners in fresh where listeners.since == nil { listeners.since = clock }
-        fresh.removeAll()
     }
 
     /// Late events carry no id: without a checkpoint behind them a quiet stream that comes back would get them again.

@@ -6,14 +6,15 @@ package final class Subscribers {
     package let target: Target
     /// nil until the hub has answered.
     package var number: TargetNumber?
-    /// What is published from now on arrives.
-    package var isConfirmed = false
-    /// Every event with a later id came, or will come, through the feed; nil: not known yet.
-    package var since: EventID?
+    /// What the hub has said of the target.
+    package var coverage = Coverage.unknown
     package var end = End.unknown
     /// Live-only events before this position of the feed have left the ring.
     package var liveOnlyDropped: UInt64 = 0
     package private(set) var streams: ContiguousArray<Stream> = []
+
+    package var isConfirmed: Bool { coverage.isConfirmed }
+    package var since: EventID? { coverage.since }
 
     /// Whether the topic is over.
     package enum End: Equatable {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
-import SluiceGateway
+import SluiceCore
 import Testing
 
 @Suite("The server's time")

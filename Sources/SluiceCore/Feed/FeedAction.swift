@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+
+/// What the driver of a ``FeedMachine`` has to do, in this order.
+package enum FeedAction {
+    /// A message that was held back, and whose turn has come.
+    case deliver(Envelope, ByteBuffer, for: TargetNumber)
+    /// An event that a repair has read from its log.
+    case replay(LogSegment.Entry, in: LogSegment, for: TargetNumber)
+    /// Lost for good, for everyone who listens to it. `id`: may be carried.
+    case gap(Gap, id: EventID?)
+    /// The topic was closed by an event with this id, which can't be delivered any more.
+    case ended(Target, EventID)
+    /// A reading of the clock: every event with an id up to this one has been delivered.
+    case reading(EventID, born: UInt64)
+    /// Everything of these targets with a later id comes.
+    case covered([TargetNumber], since: EventID)
+    /// Everything up to this reading has been repaired.
+    case repaired(upTo: EventID)
+    /// The feed works.
+    case ready
+    /// A repair begins.
+    case repairing
+    /// Call ``FeedMachine/markers(_:of:now:)`` or ``FeedMachine/markersFailed(_:now:)``.
+    case readMarkers(MarkerRead)
+    /// Call ``FeedMachine/received(_:of:now:)``.
+    case readLog(FeedRead)
+    /// Call ``FeedMachine/woken(_:now:)`` then, and not before the loop has turned.
+    case wake(RepairAttempt, at: NIODeadline)
+    /// Call ``FeedMachine/release(now:)`` in the next turn of the loop.
+    case goOn
+    /// Ask the broker for a reading of the clock through the feed, with the highest one that this node knows.
+    case tick(known: EventID)
+    /// The feed brings nothing: begin it anew.
+    case reconnect
+    case complain(FeedComplaint, about: Target?)
+}
+
+/// What is wrong with what has arrived. All but `lost` and `heldTooMuch` are events that were dropped.
+package enum FeedComplaint: Equatable {
+    case malformed(Envelope.Malformed)
+    case future(EventID)
+    /// A live-only event with so many bytes of data.
+    case oversized(Int)
+    case lost
+    case heldTooMuch
+}
+
+/// Markers to be read, and what for.
+package struct MarkerRead {
+    enum Purpose {
+        /// What was published up to this reading has arrived, or is lost.
+        case audit(upTo: EventID)
+        case repair(RepairAttempt)
+    }
+
+    package let targets: [Target]
+    let purpose: Purpose
+}
+
+/// A piece of a log to be read for a repair.
+package struct FeedRead {
+    package let request: Replay.Request
+    package let through: EventID
+    let attempt: RepairAttempt
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+
+/// After the connection was lost the node repairs itself: once for all its streams, from the logs, while what arrives is
+/// held back.
+extension FeedMachine {
+    /// What may be held while the logs are read, in bytes.
+    static let heldBytesMax = 64 * 1024 * 1024
+    private static let markersPerRead = 512
+    private static let retryDelay = TimeAmount.milliseconds(200)
+    /// What was held and is handed on in one turn of the loop, in bytes.
+    private static let releasedPerTurn = 1024 * 1024
+
+    mutating func hold(_ payload: UnsafeRawBufferPointer, for number: TargetNumber) {
+        repair?.held.append(payload, for: number)
+        guard let bytes = repair?.held.bytes, bytes > FeedMachine.heldBytesMax else { return }
+        // Whoever has filled the room pays for it. What was logged is found missing later, and read from its log.
+        let noisy = repair?.held.shed(to: FeedMachine.heldBytesMax / 2) ?? []
+        let targets = noisy.compactMap { interests[$0]?.target }
+        actions.append(.complain(.heldTooMuch, about: targets.first))
+        if !targets.isEmpty { actions.append(.gap(Gap(from: nil, to: nil, targets: targets), id: nil)) }
+    }
+
+    // MARK: Beginning
+
+    /// The connection is back, every channel confirmed: find out which logs have news.
+    mutating func beginRepair(now: NIODeadline) {
+        // Without a reading no stream has begun, or with a reading of its own.
+        guard reading > .zero || firstMark != nil else {
+            repair?.isReleasing = true
+            return release(now: now)
+        }
+        let attempt = newAttempt(of: nil)
+        let targets = interests.targets
+        let starts = stride(from: 0, to: max(targets.count, 1), by: FeedMachine.markersPerRead)
+        repair?.attempt = attempt
+        repair?.begin(reads: starts.underestimatedCount)
+        actions.append(.repairing)
+        for start in starts {
+            let some = Array(targets[start..<min(start + FeedMachine.markersPerRead, targets.count)])
+            actions.append(.readMarkers(MarkerRead(targets: some, purpose: .repair(attempt))))
+        }
+    }
+
+    mutating func repairMarkers(_ answer: ClockReading, of targets: [Target], _ attempt: RepairAttempt) {
+        guard repair?.attempt == attempt, let markers = repair?.received(answer, of: targets), let repair else { return }
+        born = repair.born
+        let arrived = reading > .zero ? reading : firstMark ?? repair.mark
+        // Markers outlive an outage of less than a day; what has none had no event.
+        let isSuspicious = born > arrived.milliseconds || Replay.isDayLater(repair.mark, than: arrived)
+        var starts: [Target: EventID] = [:]
+        for (target, marker) in markers {
+            guard let interest = interests[target] else { continue }
+            let start = interest.start(after: arrived)
+            guard isSuspicious || marker.map({ $0.id > start }) ?? false else { continue }
+            starts[target] = start
+            interest.repairBegins(after: start, heard: heard)
+        }
+        self.repair?.ends = markers.compactMap { target, marker in
+            marker.flatMap { $0.ends ? (target, $0.id) : nil }
+        }
+        self.repair?.replay = Replay(
+            targets: Array(starts.keys), from: .after(starts.values.max() ?? arrived), earlier: starts,
+            through: repair.mark, born: born, bytesMax: FeedMachine.replayBytes)
+        advancing.append(attempt)
+    }
+
+    /// A read has failed, and all is read anew after a while.
+    mutating func repairFailed(_ attempt: RepairAttempt, now: NIODeadline) {
+        guard repair?.attempt == attempt else { return }
+        let next = newAttempt(of: nil)
+        repair?.attempt = next
+        repair?.replay = nil
+        actions.append(.wake(next, at: now + FeedMachine.retryDelay))
+    }
+
+    /// It is the time that ``FeedAction/wake(_:at:)`` named.
+    package mutating func woken(_ attempt: RepairAttempt, now: NIODeadline) {
+        if let number = attempt.target {
+            begin(attempt, of: number, now: now)
+        } else if repair?.attempt == attempt, isConnected {
+            beginRepair(now: now)
+        }
+    }
+
+    // MARK: Reading
+
+    /// What a ``FeedRead`` has brought.
+    package mutating func received(_ outcome: Replay.Outcome, of read: FeedRead, now: NIODeadline) {
+        let attempt = read.attempt
+        if let number = attempt.target {
+            guard let interest = interests[number], interest.repair?.attempt == attempt else { return }
+            guard interest.repair?.replay?.received(outcome, lane: read.request.lane) == true else {
+                return failed(interest, now: now)
+            }
+        } else {
+            guard repair?.attempt == attempt else { return }
+            guard repair?.replay?.received(outcome, lane: read.request.lane) == true else {
+                return repairFailed(attempt, now: now)
+            }
+        }
+        advancing.append(attempt)
+    }
+
+    /// One step of a repair.
+    mutating func advance(_ attempt: RepairAttempt, now: NIODeadline) {
+        guard let (step, mark) = step(attempt) else {
+            advancing.removeFirst()
+            return
+        }
+        switch step {
+        case .event(let entry, let segment, let target):
+            guard let interest = interests[target], interest.repairBrings(entry.id) else { return }
+            actions.append(.replay(entry, in: segment, for: interest.number))
+        case .gap(let gap, let id):
+            tell(gap, id: id)
+        case .read(let requests):
+            advancing.removeFirst()
+            for request in requests {
+                actions.append(.readLog(FeedRead(request: request, through: mark, attempt: attempt)))
+            }
+        case .wait:
+            advancing.removeFirst()
+        case .done:
+            advancing.removeFirst()
+            if let number = attempt.target {
+                if let interest = interests[number] { finish(interest, isRead: true, now: now) }
+            } else {
+                finishRepair(upTo: mark, now: now)
+            }
+        }
+    }
+
+    /// nil: the attempt is over.
+    private mutating func step(_ attempt: RepairAttempt) -> (Replay.Step, mark: EventID)? {
+        let step: Replay.Step?
+        let mark: EventID?
+        if let number = attempt.target {
+            guard let interest = interests[number], interest.repair?.attempt == attempt else { return nil }
+            step = interest.repair?.replay?.next()
+            mark = interest.repair?.mark
+        } else {
+            guard repair?.attempt == attempt else { return nil }
+            step = repair?.replay?.next()
+            mark = repair?.mark
+        }
+        guard let step, let mark else { return nil }
+        return (step, mark)
+    }
+
+    /// A repair that had to begin anew finds again what was told.
+    private mutating func tell(_ gap: Gap, id: EventID?) {
+        var untold = gap.targets
+        if let to = gap.to {
+            untold.removeAll { interests[$0].map { to <= $0.lostUpTo } ?? false }
+            for target in untold { interests[target]?.lost(upTo: to) }
+        }
+        if !untold.isEmpty { actions.append(.gap(Gap(from: gap.from, to: gap.to, targets: untold), id: id)) }
+    }
+
+    /// An event that closed its topic can't be delivered, but that it was there is known.
+    mutating func tellEnd(of target: Target, by id: EventID) {
+        guard let interest = interests[target], interest.last < id else { return }
+        actions.append(.ended(target, id))
+    }
+
+    // MARK: Going live
+
+    private mutating func finishRepair(upTo mark: EventID, now: NIODeadline) {
+        for (target, id) in repair?.ends ?? [] { tellEnd(of: target, by: id) }
+        reading = max(reading, mark)
+        interests.closeHoles()
+        actions.append(.repaired(upTo: reading))
+        actions.append(.ready)
+        repair?.replay = nil
+        repair?.isReleasing = true
+        release(now: now)
+    }
+
+    /// Hands on what was held, some of it in each turn: what arrives meanwhile waits behind it.
+    package mutating func release(now: NIODeadline) {
+        guard repair?.isReleasing == true else { return }
+        let rest = (repair?.held.bytes ?? 0) - FeedMachine.releasedPerTurn
+        while let bytes = repair?.held.bytes, bytes > rest, let (payload, number) = repair?.held.popFirst() {
+            deliver(payload, for: number, now: now)
+        }
+        if repair?.held.isEmpty == true { repair = nil } else { actions.append(.goOn) }
+    }
+
+    /// Takes a message that was held.
+    mutating func deliver(_ payload: ByteBuffer, for number: TargetNumber, now: NIODeadline) {
+        guard let envelope = payload.withUnsafeReadableBytes({ take($0, for: number, now: now) }) else { return }
+        actions.append(.deliver(envelope, payload, for: number))
+    }
+}

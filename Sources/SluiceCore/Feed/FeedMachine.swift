@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import NIOCore
+
+/// The feed of one partition: what has arrived, what is missing, what is held back, and what is read again.
+///
+/// Inputs change it; then ``next(now:)`` says what to do, until it returns nil. An event that is in its turn is the one
+/// exception: ``received(_:for:now:)`` returns it, because nearly all are. No I/O; time is an argument.
+///
+/// How a loss is noticed: the connection is lost (`FeedMachine+Repair.swift`); an event names a predecessor that has not
+/// come, or a log's marker one that should have (`FeedMachine+TargetRepair.swift`).
+package struct FeedMachine: ~Copyable {
+    /// So many ticks without anything from the feed: it is connected and yet brings nothing.
+    private static let silentTicksMax = 2
+    /// Targets whose markers are compared with what has arrived, at each tick.
+    private static let auditedPerTick = 512
+    /// Repairs that one audit may begin; what else it has found is found again.
+    private static let repairsPerAudit = 16
+    /// What a repair may hold of the logs that it reads.
+    static let replayBytes = 8 << 20
+
+    private let eventBytesMax: Int
+    var interests = Interests()
+    var actions: Deque<FeedAction> = []
+    /// Repairs whose replay may have something to give.
+    var advancing: Deque<RepairAttempt> = []
+    private var attempts: UInt64 = 0
+    /// The whole feed is being repaired, and everything that arrives is held back.
+    var repair: FeedRepair?
+    /// What is held back of single targets, in bytes.
+    var heldOfTargets = 0
+    /// When the data set began, in milliseconds since 1970; 0: not known yet.
+    var born: UInt64 = 0
+    /// The highest reading of the clock up to which every event has been delivered. Nothing that an event could push, so
+    /// it is what others are told.
+    package internal(set) var reading = EventID.zero
+    /// The last reading that came through the feed.
+    var heard = EventID.zero
+    /// The first reading of the clock that a stream may have begun with.
+    private(set) var firstMark: EventID?
+    private(set) var isConnected = false
+    private var hasHeard = true
+    private var silentTicks = 0
+    private var serverTime = ServerTime()
+    /// Events of these were dropped because they seemed to be from the future: the next reading shows whether they were.
+    private var suspects: Set<Target> = []
+
+    /// - Parameters:
+    ///   - eventBytesMax: of an event that is live only. A logged one has passed the limit of whoever published it, and
+    ///     would come back from its log.
+    ///   - wallClock: this machine's, in milliseconds since 1970.
+    package init(eventBytesMax: Int, wallClock: UInt64, now: NIODeadline) {
+        self.eventBytesMax = eventBytesMax
+        serverTime.guess(wallClock, now: now)
+    }
+
+    package var isIdle: Bool { actions.isEmpty && advancing.isEmpty }
+
+    /// What is to be done next; nil: nothing before the next input.
+    package mutating func next(now: NIODeadline) -> FeedAction? {
+        while true {
+            if let action = actions.popFirst() { return action }
+            guard let attempt = advancing.first else { return nil }
+            advance(attempt, now: now)
+        }
+    }
+
+    // MARK: Who listens
+
+    package func number(of target: Target) -> TargetNumber? { interests[target]?.number }
+
+    /// What is to be told to a shard that begins to listen.
+    package func coverage(of target: Target) -> Coverage { interests[target]?.coverage ?? .unknown }
+
+    /// A shard begins to listen.
+    ///
+    /// - Parameter number: if the target is new; of no other partition's target.
+    /// - Returns: whether nobody listened before: then ask the broker, and call ``wanted(_:isConfirmed:)``.
+    package mutating func listen(to target: Target, as number: TargetNumber, shard: Int) -> Bool {
+        interests.join(target, as: number, shard: shard)
+    }
+
+    /// - Parameter isConfirmed: the broker has not stopped to listen since it was last confirmed.
+    package mutating func wanted(_ target: Target, isConfirmed: Bool) {
+        if isConfirmed { interests.confirm(target) } else { interests.beginAnew(target) }
+    }
+
+    /// - Returns: whether nobody listens any more, which the broker has to be told.
+    package mutating func unlisten(to target: Target, shard: Int) -> Bool {
+        interests.leave(target, shard: shard)
+    }
+
+    /// What is published to this target from now on arrives.
+    ///
+    /// - Returns: the shards that have to be told.
+    package mutating func confirmed(_ target: Target) -> Set<Int> {
+        interests.confirm(target)
+        return interests[target]?.shards ?? []
+    }
+
+    /// Nothing of this target arrives any more.
+    package mutating func gone(_ target: Target) {
+        guard let interest = interests.remove(target) else { return }
+        suspects.remove(target)
+        heldOfTargets -= interest.repair?.held.bytes ?? 0
+    }
+
+    // MARK: What arrives
+
+    /// The feed brings something, or the broker says why it can't be asked to.
+    package mutating func isAlive() {
+        hasHeard = true
+    }
+
+    /// A message as it came from a channel.
+    ///
+    /// - Returns: what to deliver now, before anything else; nil: not this, or not yet.
+    package mutating func received(
+        _ payload: UnsafeRawBufferPointer, for number: TargetNumber, now: NIODeadline
+    ) -> Envelope? {
+        hasHeard = true
+        guard repair == nil else {
+            hold(payload, for: number)
+            return nil
+        }
+        return take(payload, for: number, now: now)
+    }
+
+    /// A message whose turn has come.
+    mutating func take(_ payload: UnsafeRawBufferPointer, for number: TargetNumber, now: NIODeadline) -> Envelope? {
+        guard let interest = interests[number] else { return nil }
+        do {
+            let envelope = try Envelope(decoding: payload)
+            // Before its predecessor is believed, and looked for.
+            if let id = envelope.id, serverTime.isFuture(id, clock: reading, now: now) {
+                suspects.insert(interest.target)
+                actions.append(.complain(.future(id), about: interest.target))
+                return nil
+            }
+            if interest.repair != nil {
+                hold(payload, envelope, of: interest, now: now)
+                return nil
+            }
+            if let previous = envelope.previous, let known = interest.known, previous > known {
+                startRepair(of: interest, after: known, through: previous, end: nil, now: now)
+                hold(payload, envelope, of: interest, now: now)
+                return nil
+            }
+            return accept(envelope, bytes: payload.count - envelope.dataOffset, of: interest) ? envelope : nil
+        } catch {
+            actions.append(.complain(.malformed(error), about: interest.target))
+            return nil
+        }
+    }
+
+    /// An event of a broker that loses nothing.
+    ///
+    /// - Returns: whether to deliver it.
+    package mutating func received(_ envelope: Envelope, bytes: Int, for number: TargetNumber) -> Bool {
+        hasHeard = true
+        guard let interest = interests[number] else { return false }
+        return accept(envelope, bytes: bytes, of: interest)
+    }
+
+    private mutating func accept(_ envelope: borrowing Envelope, bytes: Int, of interest: Interest) -> Bool {
+        if let id = envelope.id {
+            if interest.isRepeated(id, heard: heard) { return false }
+            interest.arrived(id)
+        } else if bytes > eventBytesMax {
+            actions.append(.complain(.oversized(bytes), about: interest.target))
+            return false
+        }
+        return true
+    }
+
+    // MARK: Time
+
+    /// What the broker's own clock says.
+    package mutating func received(serverTime time: UInt64, asked: NIODeadline) {
+        serverTime.read(time, asked: asked)
+    }
+
+    /// A stream may begin with this reading of the clock.
+    package mutating func streamBegins(after reading: EventID) {
+        firstMark = firstMark ?? reading
+    }
+
+    /// A reading of the clock that came through the feed: every earlier event has come before it.
+    package mutating func received(clock: EventID, born: UInt64) {
+        hasHeard = true
+        guard repair == nil else { return }
+        self.born = born
+        heard = clock
+        reading = max(reading, clock)
+        if isConnected { actions.append(.ready) }
+        actions.append(.reading(reading, born: born))
+        if reading > .zero {
+            let covered = interests.settle(at: reading)
+            if !covered.isEmpty { actions.append(.covered(covered, since: reading)) }
+        }
+        // The clock may have leapt: then an event that seemed to be from the future is in its log.
+        let audited = Array(suspects.prefix(FeedMachine.auditedPerTick))
+        suspects.subtract(audited)
+        audit(audited)
+    }
+
+    /// Every two seconds.
+    package mutating func tick(now: NIODeadline, wallClock: UInt64) {
+        serverTime.guess(wallClock, now: now)
+        silentTicks = hasHeard ? 0 : silentTicks + 1
+        hasHeard = false
+        if isConnected, silentTicks > FeedMachine.silentTicksMax {
+            silentTicks = 0
+            actions.append(.reconnect)
+        }
+        actions.append(.tick(known: reading))
+        audit(interests.nextToAudit(max: FeedMachine.auditedPerTick))
+    }
+
+    // MARK: The connection
+
+    /// The feed works, and every channel is confirmed.
+    package mutating func connectionUp(now: NIODeadline) {
+        isConnected = true
+        silentTicks = 0
+        // Before anything is read: a Redis that came back with older data has to be told.
+        actions.append(.tick(known: reading))
+        // Before the first reading of the clock no stream can begin, and perhaps none ever will: Redis may lack the function.
+        if repair != nil { beginRepair(now: now) } else if reading > .zero { actions.append(.ready) }
+    }
+
+    /// What the feed brings from now on leaves a hole.
+    package mutating func connectionLost() {
+        isConnected = false
+        interests.interrupt()
+        heldOfTargets = 0
+        heard = .zero
+        advancing.removeAll()
+        let attempt = newAttempt(of: nil)
+        repair = FeedRepair(attempt: attempt)
+    }
+
+    mutating func newAttempt(of target: TargetNumber?) -> RepairAttempt {
+        attempts += 1
+        return RepairAttempt(target: target, count: attempts)
+    }
+
+    // MARK: Audit
+
+    /// A message that was lost in silence is noticed at the next one of its target; where there is none, here: the
+    /// newest ids that the broker knows are compared with what has arrived, some targets at a time.
+    private mutating func audit(_ targets: [Target]) {
+        guard isConnected, repair == nil, !targets.isEmpty else { return }
+        actions.append(.readMarkers(MarkerRead(targets: targets, purpose: .audit(upTo: reading))))
+    }
+
+    /// The markers that were asked for.
+    package mutating func markers(_ answer: ClockReading, of read: MarkerRead, now: NIODeadline) {
+        switch read.purpose {
+        case .repair(let attempt): repairMarkers(answer, of: read.targets, attempt)
+        case .audit(let arrived):
+            guard repair == nil else { return }
+            var started = 0
+            for (target, marker) in zip(read.targets, answer.markers) where started < FeedMachine.repairsPerAudit {
+                guard let marker, let interest = interests[target], let known = interest.known, marker.id > known,
+                    marker.id <= arrived, interest.repair == nil
+                else { continue }
+                started += 1
+                startRepair(
+                    of: interest, after: known, through: marker.id, end: marker.ends ? marker.id : nil, now: now)
+            }
+        }
+    }
+
+    package mutating func markersFailed(_ read: MarkerRead, now: NIODeadline) {
+        if case .repair(let attempt) = read.purpose { repairFailed(attempt, now: now) }
+    }
+}
