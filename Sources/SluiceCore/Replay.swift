@@ -224,6 +224,8 @@ package struct Replay {
             note(slice.segment.marker, lane: index)
             return exhaust(index)
         }
+        // What may be behind the mark is none of the reader's, and would cost a read.
+        if lanes[index].readUpTo >= mark { return exhaust(index) }
         release(slice)
         becomeUnknown(index)
         sort(index)

@@ -157,6 +157,59 @@ struct LogReadsTests {
         #expect(recorder.sizes.max() == 300_000 && recorder.sizes.reduce(0, +) == 100 * 100_000)
     }
 
+    @Test("19,000 streams that come back at once read each of 50 logs a few times, however many they are")
+    func herd() throws {
+        let logs = MemoryBroker(eventLoop: loop, wallClock: { 1_000_000 })
+        let recorder = RecordingBroker(logs, answersOn: loop)
+        let reads = LogReads(broker: recorder, eventLoop: loop, counters: counters, cacheBytes: 16 << 20)
+        let targets = try (0..<50).map { try Target.topic("t\($0)") }
+        var ids: [EventID] = []
+        for number in 0..<500 {
+            let publication = Publication(
+                target: targets[number % 50], data: ByteBuffer(repeating: 0x61, count: 200), maxlen: 100, ttl: 60)
+            ids.append(try #require(try logs.publish(publication).wait().id))
+        }
+        var isDone = 0
+        var delivered = 0
+        func advance(_ run: StreamReplay) {
+            while true {
+                switch run.replay.next() {
+                case .event: delivered += 1
+                case .gap: Issue.record("a gap")
+                case .wait: return
+                case .done:
+                    isDone += 1
+                    return
+                case .read(let requests):
+                    for request in requests {
+                        reads.read(request.target, after: request.after, through: run.mark, bytes: request.bytes) {
+                            _ = run.replay.received($0, lane: request.lane)
+                            advance(run)
+                        }
+                    }
+                    return
+                }
+            }
+        }
+        var expected = 0
+        for number in 0..<19_000 {
+            let second = (number + 1 + number / 50 % 49) % 50
+            let own = [targets[number % 50], targets[second]]
+            let cursor = number * 13 % 500
+            // Readings of the clock come five times meanwhile.
+            let mark = EventID(1_000_000, UInt64(1000 + number / 3800))
+            let replay = Replay(targets: own, from: .after(ids[cursor]), through: mark, born: 0, bytesMax: 32 << 10)
+            // Log t has the events t, t + 50, … of 500: those up to the cursor are not its reader's.
+            for first in [number % 50, second] { expected += 10 - (cursor - first + 50) / 50 }
+            advance(StreamReplay(replay: replay, mark: mark, position: 0))
+            if number % 200 == 0 { loop.advanceTime(by: .milliseconds(1)) }
+        }
+        for _ in 0..<1000 where isDone < 19_000 { loop.advanceTime(by: .milliseconds(1)) }
+        #expect(isDone == 19_000 && delivered == expected)
+        print("reads of 50 logs by 19,000 replays:", counters.logReads.value, "in", recorder.sizes.count, "commands")
+        #expect(counters.logReads.value <= 50 * 10)
+    }
+
     @Test("A log that can't be read costs nobody else anything, and is named once")
     func unreadable() throws {
         let ids = fill(topic, 3, bytes: 1)

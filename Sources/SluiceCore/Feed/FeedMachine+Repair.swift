@@ -4,18 +4,14 @@ import NIOCore
 /// After the connection was lost the node repairs itself: once for all its streams, from the logs, while what arrives is
 /// held back.
 extension FeedMachine {
-    /// What may be held while the logs are read, in bytes.
-    static let heldBytesMax = 64 * 1024 * 1024
     private static let markersPerRead = 512
     private static let retryDelay = TimeAmount.milliseconds(200)
-    /// What was held and is handed on in one turn of the loop, in bytes.
-    private static let releasedPerTurn = 1024 * 1024
 
     mutating func hold(_ payload: UnsafeRawBufferPointer, for number: TargetNumber) {
         repair?.held.append(payload, for: number)
-        guard let bytes = repair?.held.bytes, bytes > FeedMachine.heldBytesMax else { return }
+        guard let bytes = repair?.held.bytes, bytes > limits.held else { return }
         // Whoever has filled the room pays for it. What was logged is found missing later, and read from its log.
-        let noisy = repair?.held.shed(to: FeedMachine.heldBytesMax / 2) ?? []
+        let noisy = repair?.held.shed(to: limits.held / 2) ?? []
         let targets = noisy.compactMap { interests[$0]?.target }
         actions.append(.complain(.heldTooMuch, about: targets.first))
         if !targets.isEmpty { actions.append(.gap(Gap(from: nil, to: nil, targets: targets), id: nil)) }
@@ -43,7 +39,8 @@ extension FeedMachine {
     }
 
     mutating func repairMarkers(_ answer: ClockReading, of targets: [Target], _ attempt: RepairAttempt) {
-        guard repair?.attempt == attempt, let markers = repair?.received(answer, of: targets), let repair else { return }
+        guard repair?.attempt == attempt, let markers = repair?.received(answer, of: targets), let repair
+        else { return }
         born = repair.born
         let arrived = reading > .zero ? reading : firstMark ?? repair.mark
         // Markers outlive an outage of less than a day; what has none had no event.
@@ -51,10 +48,11 @@ extension FeedMachine {
         var starts: [Target: EventID] = [:]
         for (target, marker) in markers {
             guard let interest = interests[target] else { continue }
-            let start = interest.start(after: arrived)
+            // Not at the reading: what was lost in silence before it, and not noticed yet, is read, too.
+            let start = interest.known ?? arrived
             guard isSuspicious || marker.map({ $0.id > start }) ?? false else { continue }
             starts[target] = start
-            interest.repairBegins(after: start, heard: heard)
+            interest.repairBegins(after: start)
         }
         self.repair?.ends = markers.compactMap { target, marker in
             marker.flatMap { $0.ends ? (target, $0.id) : nil }
@@ -169,7 +167,6 @@ extension FeedMachine {
     private mutating func finishRepair(upTo mark: EventID, now: NIODeadline) {
         for (target, id) in repair?.ends ?? [] { tellEnd(of: target, by: id) }
         reading = max(reading, mark)
-        interests.closeHoles()
         actions.append(.repaired(upTo: reading))
         actions.append(.ready)
         repair?.replay = nil
@@ -180,7 +177,7 @@ extension FeedMachine {
     /// Hands on what was held, some of it in each turn: what arrives meanwhile waits behind it.
     package mutating func release(now: NIODeadline) {
         guard repair?.isReleasing == true else { return }
-        let rest = (repair?.held.bytes ?? 0) - FeedMachine.releasedPerTurn
+        let rest = (repair?.held.bytes ?? 0) - limits.released
         while let bytes = repair?.held.bytes, bytes > rest, let (payload, number) = repair?.held.popFirst() {
             deliver(payload, for: number, now: now)
         }

@@ -6,8 +6,6 @@ import NIOCore
 extension FeedMachine {
     /// Between two readings of one target's log.
     private static let repairPause = TimeAmount.seconds(2)
-    /// What may be held of one target, in bytes.
-    private static let heldOfTargetMax = 2 * 1024 * 1024
     private static let failuresMax = 5
     private static let failurePause = TimeAmount.milliseconds(200)
 
@@ -15,7 +13,6 @@ extension FeedMachine {
         of interest: Interest, after known: EventID, through mark: EventID, end: EventID?, now: NIODeadline
     ) {
         let attempt = newAttempt(of: interest.number)
-        interest.hole = known
         interest.repair = TargetRepair(after: known, through: mark, end: end, attempt: attempt)
         actions.append(.complain(.lost, about: interest.target))
         // Not yet: what has come in this read is held first, and may name more that is missing.
@@ -26,7 +23,7 @@ extension FeedMachine {
         guard let interest = interests[number], let repair = interest.repair, repair.attempt == attempt else { return }
         let start = max(repair.after, interest.last)
         interest.nextRepair = now + FeedMachine.repairPause
-        interest.repairBegins(after: start, heard: heard)
+        interest.repairBegins(after: start)
         interest.repair?.replay = Replay(
             targets: [interest.target], from: .after(start), through: repair.mark, born: born,
             bytesMax: FeedMachine.replayBytes)
@@ -53,7 +50,7 @@ extension FeedMachine {
         interest.repair?.hold(payload, envelope, for: interest.number)
         let bytes = interest.repair?.held.bytes ?? 0
         heldOfTargets += bytes - before
-        if bytes > FeedMachine.heldOfTargetMax || heldOfTargets > FeedMachine.heldBytesMax {
+        if bytes > limits.heldOfTarget || heldOfTargets > limits.held {
             finish(interest, isRead: false, now: now)
         }
     }
@@ -62,7 +59,6 @@ extension FeedMachine {
     mutating func finish(_ interest: Interest, isRead: Bool, now: NIODeadline) {
         guard var repair = interest.repair else { return }
         interest.repair = nil
-        interest.hole = nil
         heldOfTargets -= repair.held.bytes
         settle(repair, of: interest, isRead: isRead)
         while let (payload, number) = repair.held.popFirst() { deliver(payload, for: number, now: now) }

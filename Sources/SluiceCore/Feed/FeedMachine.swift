@@ -10,6 +10,23 @@ import NIOCore
 /// How a loss is noticed: the connection is lost (`FeedMachine+Repair.swift`); an event names a predecessor that has not
 /// come, or a log's marker one that should have (`FeedMachine+TargetRepair.swift`).
 package struct FeedMachine: ~Copyable {
+    /// In bytes.
+    package struct Limits {
+        /// Of an event that is live only. A logged one has passed the limit of whoever published it, and would come back
+        /// from its log.
+        package var event: Int
+        /// What may be held back while the logs of the whole feed are read; of all single targets together, too.
+        package var held = 64 << 20
+        /// What may be held back of a single target.
+        package var heldOfTarget = 2 << 20
+        /// What was held back and is handed on in one turn of the loop.
+        package var released = 1 << 20
+
+        package init(event: Int) {
+            self.event = event
+        }
+    }
+
     /// So many ticks without anything from the feed: it is connected and yet brings nothing.
     private static let silentTicksMax = 2
     /// Targets whose markers are compared with what has arrived, at each tick.
@@ -19,7 +36,7 @@ package struct FeedMachine: ~Copyable {
     /// What a repair may hold of the logs that it reads.
     static let replayBytes = 8 << 20
 
-    private let eventBytesMax: Int
+    let limits: Limits
     var interests = Interests()
     var actions: Deque<FeedAction> = []
     /// Repairs whose replay may have something to give.
@@ -34,8 +51,6 @@ package struct FeedMachine: ~Copyable {
     /// The highest reading of the clock up to which every event has been delivered. Nothing that an event could push, so
     /// it is what others are told.
     package internal(set) var reading = EventID.zero
-    /// The last reading that came through the feed.
-    var heard = EventID.zero
     /// The first reading of the clock that a stream may have begun with.
     private(set) var firstMark: EventID?
     private(set) var isConnected = false
@@ -45,14 +60,14 @@ package struct FeedMachine: ~Copyable {
     /// Events of these were dropped because they seemed to be from the future: the next reading shows whether they were.
     private var suspects: Set<Target> = []
 
-    /// - Parameters:
-    ///   - eventBytesMax: of an event that is live only. A logged one has passed the limit of whoever published it, and
-    ///     would come back from its log.
-    ///   - wallClock: this machine's, in milliseconds since 1970.
-    package init(eventBytesMax: Int, wallClock: UInt64, now: NIODeadline) {
-        self.eventBytesMax = eventBytesMax
+    /// - Parameter wallClock: this machine's, in milliseconds since 1970.
+    package init(limits: Limits, wallClock: UInt64, now: NIODeadline) {
+        self.limits = limits
         serverTime.guess(wallClock, now: now)
     }
+
+    /// What is held back, in bytes.
+    package var heldBytes: Int { (repair?.held.bytes ?? 0) + heldOfTargets }
 
     package var isIdle: Bool { actions.isEmpty && advancing.isEmpty }
 
@@ -164,9 +179,9 @@ package struct FeedMachine: ~Copyable {
 
     private mutating func accept(_ envelope: borrowing Envelope, bytes: Int, of interest: Interest) -> Bool {
         if let id = envelope.id {
-            if interest.isRepeated(id, heard: heard) { return false }
+            if interest.isRepeated(id) { return false }
             interest.arrived(id)
-        } else if bytes > eventBytesMax {
+        } else if bytes > limits.event {
             actions.append(.complain(.oversized(bytes), about: interest.target))
             return false
         }
@@ -189,8 +204,9 @@ package struct FeedMachine: ~Copyable {
     package mutating func received(clock: EventID, born: UInt64) {
         hasHeard = true
         guard repair == nil else { return }
+        // The logs were emptied, and the connection has stayed: nothing of what came before was lost by that.
+        if self.born != 0, born != self.born { interests.forget(upTo: clock) }
         self.born = born
-        heard = clock
         reading = max(reading, clock)
         if isConnected { actions.append(.ready) }
         actions.append(.reading(reading, born: born))
@@ -234,7 +250,6 @@ package struct FeedMachine: ~Copyable {
         isConnected = false
         interests.interrupt()
         heldOfTargets = 0
-        heard = .zero
         advancing.removeAll()
         let attempt = newAttempt(of: nil)
         repair = FeedRepair(attempt: attempt)

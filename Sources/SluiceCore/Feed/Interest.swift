@@ -14,13 +14,11 @@ final class Interest {
     private(set) var last = EventID.zero
     /// What is lost up to here was told: it is not looked for again.
     private(set) var lostUpTo = EventID.zero
-    /// Something is missing behind this id. Outlives the connection: the next repair begins here.
-    var hole: EventID?
     /// This target alone is being repaired, and what arrives of it is held back.
     var repair: TargetRepair?
     /// Its log is not read for a repair of this target alone before then.
     var nextRepair = NIODeadline.uptimeNanoseconds(0)
-    /// A repair has brought everything of the log between these: the feed may still bring the same.
+    /// Repairs have brought what there was between these, since the connection is up: the feed may still bring the same.
     private var repaired: (after: EventID, upTo: EventID)?
 
     init(target: Target, number: TargetNumber) {
@@ -28,16 +26,12 @@ final class Interest {
         self.number = number
     }
 
-    /// An event whose predecessor is later than this has come after one that was lost; nil: not known yet.
+    /// An event whose predecessor is later than this has come after one that was lost, and a repair begins here; nil: not
+    /// known yet.
     ///
-    /// The newest event that arrived, if there is one: a reading of the clock does not tell whether one before it
-    /// was lost in silence.
-    var known: EventID? {
-        let seen = max(last, lostUpTo)
-        if last > .zero { return seen }
-        if let since = coverage.since { return max(since, seen) }
-        return seen > .zero ? seen : nil
-    }
+    /// A reading of the clock counts only where nothing has arrived and nothing is told: it does not say whether something
+    /// before it was lost in silence, or is held back.
+    var known: EventID? { arrived > .zero ? arrived : coverage.since }
 
     /// Everything up to this id has been delivered or told as lost.
     var arrived: EventID { max(last, lostUpTo) }
@@ -51,17 +45,10 @@ final class Interest {
         coverage.lose(upTo: id)
     }
 
-    /// Where a repair of the whole feed begins for this target, if everything up to `reading` has been delivered of
-    /// all others: a connection brings the events of a target in their order.
-    func start(after reading: EventID) -> EventID {
-        max(min(reading, hole ?? reading), last)
-    }
-
     // MARK: What a repair brings
 
-    func repairBegins(after start: EventID, heard: EventID) {
-        if let repaired, repaired.upTo > heard { return }
-        repaired = (start, start)
+    func repairBegins(after start: EventID) {
+        repaired = repaired ?? (start, start)
     }
 
     /// - Returns: whether the entry is new.
@@ -72,12 +59,16 @@ final class Interest {
         return true
     }
 
-    /// A repair has brought this event already.
-    ///
-    /// - Parameter heard: the last reading that came through the feed. What is earlier came before it.
-    func isRepeated(_ id: EventID, heard: EventID) -> Bool {
+    /// A repair has brought this event already, or one has told that it is lost.
+    func isRepeated(_ id: EventID) -> Bool {
         guard let repaired else { return false }
-        return id > repaired.after && id <= repaired.upTo && repaired.upTo > heard
+        return id > repaired.after && id <= repaired.upTo
+    }
+
+    /// What was published up to here is gone from the logs: it is not looked for there.
+    func forget(upTo id: EventID) {
+        lost(upTo: id)
+        repaired = nil
     }
 
     /// The connection is lost: what the next one brings was published after what a repair has brought so far.

@@ -65,9 +65,8 @@ struct Interests: ~Copyable {
         fresh.removeAll()
     }
 
-    /// Every hole is closed, or was told.
-    mutating func closeHoles() {
-        for interest in byTarget.values { interest.hole = nil }
+    func forget(upTo id: EventID) {
+        for interest in byTarget.values { interest.forget(upTo: id) }
     }
 
     /// Some targets, each in its turn.

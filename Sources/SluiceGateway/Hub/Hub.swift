@@ -62,7 +62,7 @@ package final class Hub {
         self.eventLoop = eventLoop
         self.broker = broker
         tickSent = eventLoop.now
-        feed = FeedMachine(eventBytesMax: eventBytesMax, wallClock: wallClock(), now: eventLoop.now)
+        feed = FeedMachine(limits: .init(event: eventBytesMax), wallClock: wallClock(), now: eventLoop.now)
         self.logReads = LogReads(
             broker: broker, eventLoop: eventLoop, counters: counters, cacheBytes: replayCacheBytes)
         self.counters = counters

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+import Testing
+
+/// What chance is too unlikely to bring about in the model.
+@Suite("The feed's machine")
+struct FeedMachineTests {
+    private static let now = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
+    private static let time: UInt64 = 1_000_000
+    private let topic: Target
+    private let number = TargetNumber(1)
+
+    init() throws {
+        topic = try .topic("t")
+    }
+
+    private static func id(_ offset: UInt64) -> EventID { EventID(time + offset, 0) }
+
+    /// A machine that listens to the topic, and has had a reading since.
+    private func listening() -> FeedMachine {
+        var machine = FeedMachine(
+            limits: .init(event: 10), wallClock: FeedMachineTests.time, now: FeedMachineTests.now)
+        machine.connectionUp(now: FeedMachineTests.now)
+        _ = machine.listen(to: topic, as: number, shard: 0)
+        machine.wanted(topic, isConfirmed: false)
+        _ = machine.confirmed(topic)
+        machine.received(clock: FeedMachineTests.id(0), born: 1)
+        _ = actions(&machine)
+        return machine
+    }
+
+    private func actions(_ machine: inout FeedMachine) -> [FeedAction] {
+        var actions: [FeedAction] = []
+        while let action = machine.next(now: FeedMachineTests.now) { actions.append(action) }
+        return actions
+    }
+
+    private func receive(_ id: EventID?, after previous: EventID? = nil, _ machine: inout FeedMachine) -> EventID? {
+        let payload = ModelBroker.payload(Envelope(id: id, previous: previous))
+        return payload.withUnsafeReadableBytes {
+            machine.received($0, for: number, now: FeedMachineTests.now)?.id
+        }
+    }
+
+    private func slice(_ entries: [LogEntry], of read: FeedRead, isLast: Bool = true) -> Replay.Outcome {
+        let page = LogPage(marker: nil, entries: entries, isLast: isLast)
+        return .slice(LogSlice(LogSegment(page, after: read.request.after), isLast: isLast))
+    }
+
+    private func entry(_ id: EventID, after previous: EventID?) -> LogEntry {
+        LogEntry(id: id, previous: previous, event: Event(ByteBuffer(string: "x")))
+    }
+
+    /// The connection is lost and comes back, and the markers are read: the topic's newest event is `id`.
+    ///
+    /// - Returns: what the machine reads of the log.
+    private func reconnect(_ machine: inout FeedMachine, marker id: EventID, born: UInt64 = 1) throws -> FeedRead {
+        machine.connectionLost()
+        _ = machine.confirmed(topic)
+        machine.connectionUp(now: FeedMachineTests.now)
+        let asked = actions(&machine).compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
+        let marker = LogMarker(id: id, ends: false)
+        machine.markers(
+            ClockReading(clock: FeedMachineTests.id(8), born: born, markers: [marker]), of: try #require(asked.first),
+            now: FeedMachineTests.now)
+        let reads = actions(&machine).compactMap { if case .readLog(let read) = $0 { read } else { nil } }
+        return try #require(reads.first)
+    }
+
+    @Test("An event that a repair has brought is not delivered again, however late the feed brings it")
+    func repeated() throws {
+        var machine = listening()
+        let (one, two) = (FeedMachineTests.id(1), FeedMachineTests.id(9))
+        let read = try reconnect(&machine, marker: one)
+        machine.received(slice([entry(one, after: nil)], of: read), of: read, now: FeedMachineTests.now)
+        let brought = actions(&machine).contains { if case .replay = $0 { true } else { false } }
+        var live = [receive(one, &machine)]
+        machine.received(clock: FeedMachineTests.id(9), born: 1)
+        live.append(receive(one, &machine))
+        live.append(receive(two, after: one, &machine))
+        #expect(brought && live == [nil, nil, two])
+    }
+
+    @Test("A data set that was emptied under an open connection has lost nothing that had come: no gap after an outage")
+    func flushed() throws {
+        var machine = listening()
+        let before = receive(FeedMachineTests.id(1), &machine)
+        #expect(before != nil)
+        machine.received(clock: FeedMachineTests.id(5), born: FeedMachineTests.time + 4)
+        let read = try reconnect(&machine, marker: FeedMachineTests.id(7), born: FeedMachineTests.time + 4)
+        machine.received(
+            slice([entry(FeedMachineTests.id(7), after: nil)], of: read), of: read, now: FeedMachineTests.now)
+        let gaps = actions(&machine).contains { if case .gap = $0 { true } else { false } }
+        #expect(!gaps)
+    }
+
+    @Test("What was lost in silence before a reading is found after an outage, too")
+    func silentBeforeOutage() throws {
+        var machine = listening()
+        let before = receive(FeedMachineTests.id(1), &machine)
+        machine.received(clock: FeedMachineTests.id(5), born: 1)
+        let read = try reconnect(&machine, marker: FeedMachineTests.id(7))
+        #expect(before == FeedMachineTests.id(1) && read.request.after == FeedMachineTests.id(1))
+    }
+
+    @Test("Targets that come and go while no reading comes leave nothing behind")
+    func comeAndGo() throws {
+        var machine = listening()
+        _ = machine.unlisten(to: topic, shard: 0)
+        machine.gone(topic)
+        for number: UInt64 in 2..<1000 {
+            let target = try Target.topic("t\(number)")
+            _ = machine.listen(to: target, as: TargetNumber(number), shard: 0)
+            machine.wanted(target, isConfirmed: true)
+            _ = machine.unlisten(to: target, shard: 0)
+            machine.gone(target)
+        }
+        machine.received(clock: FeedMachineTests.id(5), born: 1)
+        let isCovered = actions(&machine).contains { if case .covered = $0 { true } else { false } }
+        #expect(!isCovered)
+    }
+
+    @Test("A live-only event over the limit is dropped, and named; a logged one has passed another limit")
+    func oversized() {
+        var machine = listening()
+        let payload = ByteBuffer(string: String(repeating: "x", count: 11))
+        let envelope = payload.withUnsafeReadableBytes { machine.received($0, for: number, now: FeedMachineTests.now) }
+        #expect(envelope == nil)
+        let isNamed = actions(&machine).contains {
+            if case .complain(.oversized(11), let about) = $0 { about == topic } else { false }
+        }
+        #expect(isNamed)
+    }
+}
