@@ -37,7 +37,9 @@ package final class Batch: Sendable {
         /// Of the logged ones that are not late; `.zero` and `.max` if there are none.
         package fileprivate(set) var highest: EventID
         package fileprivate(set) var lowest: EventID
-        /// The last logged one closes the topic.
+        /// Of the last logged one, late or not; `.zero` if there is none.
+        package fileprivate(set) var last: EventID
+        /// That one closes the topic.
         package fileprivate(set) var ends: Bool
         /// Some of them are late.
         package fileprivate(set) var hasLate: Bool
@@ -118,15 +120,18 @@ package struct BatchBuilder {
             groups[group].entries.append(index)
             groups[group].highest = max(groups[group].highest, highest)
             groups[group].lowest = min(groups[group].lowest, lowest)
-            if entry.id != .zero { groups[group].ends = entry.ends }
+            if entry.id != .zero {
+                groups[group].ends = entry.ends
+                groups[group].last = entry.id
+            }
             groups[group].hasLiveOnly = groups[group].hasLiveOnly || entry.id == .zero
             groups[group].hasLate = groups[group].hasLate || entry.isLate
         } else {
             groupOf[entry.target] = groups.count
             groups.append(
                 Batch.Group(
-                    target: entry.target, entries: [index], highest: highest, lowest: lowest, ends: entry.ends,
-                    hasLate: entry.isLate, hasLiveOnly: entry.id == .zero))
+                    target: entry.target, entries: [index], highest: highest, lowest: lowest, last: entry.id,
+                    ends: entry.ends, hasLate: entry.isLate, hasLiveOnly: entry.id == .zero))
         }
     }
 

@@ -112,11 +112,11 @@ package struct Replay {
         id > other && id.milliseconds - other.milliseconds > day
     }
 
-    private let start: Start
+    let start: Start
     package let mark: EventID
     /// When the data set began, or went back to an older state: of what was published before, anything may be missing.
     private let born: EventID
-    private let bytesMax: Int
+    let bytesMax: Int
     private let sliceBytes: Int
     private var lanes: [Lane]
     /// Those that have something to give. The next entry of each other is not known yet, or there is none.
@@ -125,6 +125,9 @@ package struct Replay {
     private var askedCount = 0
     /// What the slices cost that the lanes hold.
     package private(set) var heldBytes = 0
+    /// What the slices cost that the lanes held once. What was given out of them may hold them still: who knows that it
+    /// does not begins anew.
+    var releasedBytes = 0
 
     /// - Parameters:
     ///   - earlier: of these targets the reader has only what came up to an earlier id.
@@ -239,6 +242,7 @@ package struct Replay {
 
     private mutating func release(_ slice: LogSlice) {
         heldBytes -= slice.segment.size
+        releasedBytes += slice.segment.size
     }
 
     /// Lets go of what was just read if the replay holds too much and the lane's turn has not come.
@@ -246,7 +250,7 @@ package struct Replay {
         guard heldBytes > bytesMax, case .slice(let slice, _) = lanes[index].source, order.min?.lane != index else {
             return
         }
-        release(slice)
+        heldBytes -= slice.segment.size
         lanes[index].source = .parked
         lanes[index].readUpTo = lanes[index].after
     }

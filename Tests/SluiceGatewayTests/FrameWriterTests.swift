@@ -23,11 +23,11 @@ struct FrameWriterTests {
         arguments: [Stream.Framing.chunked, .plain])
     func rest(framing: Stream.Framing) throws {
         let batch = try Self.batch([100_000, 1000])
-        var state = StreamState(now: .now(), expiry: nil)
-        state.begin(after: .zero, at: 0, now: .now())
+        let stream = StreamMachine(
+            now: .uptimeNanoseconds(0), expiry: nil, resume: .fresh, hasCheckpoints: true)
         var writer = FrameWriter()
         writer.begin(batch)
-        writer.select(group: 0, for: state, framing: framing)
+        writer.select(group: 0, for: stream.wanted, framing: framing)
         let large = writer.cut(after: 50_000)
         #expect(large.count == 1 && large.rest.readableBytes > 50_000 && large.rest.lies(in: batch.buffer))
         let small = writer.cut(after: 100_500)

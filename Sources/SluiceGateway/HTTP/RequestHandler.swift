@@ -305,9 +305,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
             framing = .plain
         }
         let stream = Stream(
-            shard: shard, socket: socket, framing: framing,
-            state: StreamState(now: now, expiry: shard.expiry(now: now, token: request.timeLeft)), request: request,
-            extraHeaders: corsHeaders, address: address)
+            shard: shard, socket: socket, framing: framing, request: request, extraHeaders: corsHeaders,
+            address: address, now: now, expiry: shard.expiry(now: now, token: request.timeLeft))
         takeOver(context, by: stream)
         shard.open(stream, targets: request.targets)
     }

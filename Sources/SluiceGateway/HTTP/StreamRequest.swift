@@ -5,19 +5,6 @@ import SluiceCore
 
 /// What a `GET /events` asks for, checked; `/sse` and `/stream`, which pages of the web have it as, are the same.
 package struct StreamRequest: Equatable, Sendable {
-    /// From where on.
-    package enum Resume: Equatable, Sendable {
-        /// From now on.
-        case fresh
-        case after(Cursor)
-        /// The whole logs, and a gap where the beginning of one is gone.
-        case earliest
-        /// What the logs have, whatever is gone.
-        case available
-        /// It brought something that is no cursor: from now on, and a gap says so.
-        case malformed
-    }
-
     /// Without `all`, which every stream listens to; empty: to nothing else.
     package var targets: [Target] = []
     package var hasCheckpoints = true
@@ -71,7 +58,7 @@ package struct StreamRequest: Equatable, Sendable {
     }
 }
 
-extension StreamRequest.Resume {
+extension Resume {
     /// - Parameter text: not empty.
     fileprivate init(_ text: String) {
         switch text {

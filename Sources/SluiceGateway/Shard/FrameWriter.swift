@@ -18,6 +18,7 @@ package struct FrameWriter {
         package let nextPosition: UInt64
         /// The highest id of the events that are out, the cut one included.
         package let highest: EventID
+        package let hasLate: Bool
         package let count: Int
     }
 
@@ -33,6 +34,7 @@ package struct FrameWriter {
     private var wholeGroup = -1
     package private(set) var selectedBytes = 0
     package private(set) var highest = EventID.zero
+    package private(set) var hasLate = false
 
     package init() {}
 
@@ -50,15 +52,16 @@ package struct FrameWriter {
     package var selectedCount: Int { selected.count }
 
     /// Selects what one target has in the batch, for a stream that is live.
-    package mutating func select(group index: Int, for state: StreamState, framing: Stream.Framing) {
+    package mutating func select(group index: Int, for wanted: StreamMachine.Wanted, framing: Stream.Framing) {
         guard let batch else { return }
         let group = batch.groups[index]
-        if state.floor >= group.lowest || group.hasLate {
-            return select(where: { $0 == group.target }, for: state, framing: framing)
+        if wanted.floor >= group.lowest || group.hasLate {
+            return select(where: { $0 == group.target }, for: wanted, framing: framing)
         }
         if wholeGroup == index, self.framing == framing { return }
         selected = ContiguousArray(group.entries)
         highest = group.highest
+        hasLate = false
         gather(batch, framing: framing)
         wholeGroup = index
     }
@@ -67,22 +70,24 @@ package struct FrameWriter {
     ///
     /// - Parameter isSuperseded: whether a later event has made this one superfluous.
     package mutating func select(
-        where listens: (TargetNumber) -> Bool, for state: StreamState, from position: UInt64 = 0,
+        where listens: (TargetNumber) -> Bool, for wanted: StreamMachine.Wanted, from position: UInt64 = 0,
         framing: Stream.Framing, isSuperseded: ((Batch.Entry, UInt64) -> Bool)? = nil
     ) {
         guard let batch else { return }
         let first = Int32(position > batch.position ? position - batch.position : 0)
         selected.removeAll(keepingCapacity: true)
         highest = .zero
+        hasLate = false
         var groups = 0
         for group in batch.groups where listens(group.target) {
             groups += 1
             for index in group.entries where index >= first {
                 let entry = batch.entries[Int(index)]
                 let position = batch.position + UInt64(index)
-                guard state.wants(entry, at: position), isSuperseded?(entry, position) != true else { continue }
+                guard wanted.contains(entry, at: position), isSuperseded?(entry, position) != true else { continue }
                 selected.append(index)
-                if !entry.isLate { highest = max(highest, entry.id) }
+                highest = max(highest, entry.id)
+                hasLate = hasLate || entry.isLate
             }
         }
         if groups > 1 { selected.sort() }
@@ -136,20 +141,24 @@ package struct FrameWriter {
 
     /// Cuts the selection where the socket stopped: the frame that was begun, or is next, has to be finished first.
     package func cut(after sent: Int) -> Cut {
-        guard let batch else { return Cut(rest: ByteBuffer(), nextPosition: 0, highest: .zero, count: 0) }
         var end = 0
         var highest = EventID.zero
+        var hasLate = false
         for (count, index) in selected.enumerated() {
+            guard let batch else { break }
             let range = range(batch, index)
             end += range.count
-            if !batch.entries[Int(index)].isLate { highest = max(highest, batch.entries[Int(index)].id) }
+            let entry = batch.entries[Int(index)]
+            highest = max(highest, entry.id)
+            hasLate = hasLate || entry.isLate
             if end > sent {
                 return Cut(
                     rest: rest(batch, range.upperBound - (end - sent)..<range.upperBound, of: range),
-                    nextPosition: batch.position + UInt64(index) + 1, highest: highest, count: count + 1)
+                    nextPosition: batch.position + UInt64(index) + 1, highest: highest, hasLate: hasLate,
+                    count: count + 1)
             }
         }
-        return Cut(rest: ByteBuffer(), nextPosition: batch.end, highest: highest, count: selected.count)
+        preconditionFailure("all was sent")
     }
 
     /// The rest of a small frame is copied, because sharing it would keep its whole batch in memory for as long as the

@@ -13,18 +13,14 @@ package struct ReplayWriter {
         let length: Int
         /// `.zero` if it carries none.
         let id: EventID
-        /// How many steps of the replay it took from the last flush up to here.
-        let steps: Int
         /// The frame's own bytes; nil for lines of the gateway's own.
         let shared: ByteBuffer?
     }
 
-    /// What a socket that was full left: the rest of the frame that was begun, or is next, and how far the replay got
-    /// with it.
+    /// What a socket that was full left: the rest of the frame that was begun, or is next, and how much is out with it.
     package struct Cut {
         package let rest: ByteBuffer
         package let highest: EventID
-        package let steps: Int
         package let count: Int
     }
 
@@ -57,7 +53,7 @@ package struct ReplayWriter {
         return length < ReplayWriter.sharedMin && bytes.readableBytes + length <= ReplayWriter.gatheredMax
     }
 
-    package mutating func append(_ entry: LogSegment.Entry, of segment: LogSegment, steps: Int) {
+    package mutating func append(_ entry: LogSegment.Entry, of segment: LogSegment) {
         let range = range(entry.frame)
         guard let frame = segment.buffer.getSlice(at: range.lowerBound, length: range.count) else { return }
         if items.isEmpty, range.count >= ReplayWriter.sharedMin {
@@ -65,20 +61,20 @@ package struct ReplayWriter {
         } else {
             bytes.writeImmutableBuffer(frame)
         }
-        add(entry.id, steps, shared: frame)
+        add(entry.id, shared: frame)
     }
 
     /// Lines of the gateway's own.
-    package mutating func append(lines: String, id: EventID?, steps: Int, with writer: FrameWriter) {
+    package mutating func append(lines: String, id: EventID?, with writer: FrameWriter) {
         writer.append(lines: lines, to: &bytes, framing: framing)
-        add(id ?? .zero, steps, shared: nil)
+        add(id ?? .zero, shared: nil)
     }
 
-    private mutating func add(_ id: EventID, _ steps: Int, shared: ByteBuffer?) {
+    private mutating func add(_ id: EventID, shared: ByteBuffer?) {
         highest = max(highest, id)
         let begin = items.last?.end ?? 0
         items.append(
-            Item(end: bytes.readableBytes, length: bytes.readableBytes - begin, id: id, steps: steps, shared: shared))
+            Item(end: bytes.readableBytes, length: bytes.readableBytes - begin, id: id, shared: shared))
     }
 
     package mutating func clear() {
@@ -94,11 +90,9 @@ package struct ReplayWriter {
         for (index, item) in items.enumerated() {
             highest = max(highest, item.id)
             guard item.end > sent else { continue }
-            return Cut(
-                rest: rest(of: item, after: sent), highest: highest, steps: item.steps, count: index + 1)
+            return Cut(rest: rest(of: item, after: sent), highest: highest, count: index + 1)
         }
-        return Cut(
-            rest: ByteBuffer(), highest: highest, steps: items.last?.steps ?? 0, count: items.count)
+        preconditionFailure("all was sent")
     }
 
     private func rest(of item: Item, after sent: Int) -> ByteBuffer {

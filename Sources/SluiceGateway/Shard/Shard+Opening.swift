@@ -4,13 +4,8 @@ import NIOCore
 import NIOHTTP1
 import SluiceCore
 
-/// How a stream begins and ends.
-///
-/// Subscribe, mark, read, go live: its targets are confirmed by the broker; then its starting point is known, or read;
-/// then what lies between its cursor and the ring is read from the logs; then it reads the ring until it is live.
+/// How a stream begins and ends: what its machine says is done.
 extension Shard {
-    /// A stream that the broker does not let begin gets its head after this all the same.
-    private static let headWait = TimeAmount.seconds(1)
     private static let retryDelay = TimeAmount.milliseconds(250)
     private static let endedMax = 1024
     /// Targets that are left before the loop's sockets have their turn.
@@ -22,23 +17,20 @@ extension Shard {
         counters.streamsOpened.add(1)
         counters.streamsOpen.add(1)
         var unknown: [Target] = []
-        stream.join(everyone)
+        join(stream, everyone)
         if let owner = stream.owner { owned[owner, default: [:]][ObjectIdentifier(stream)] = stream }
-        if !everyone.isConfirmed { wait(stream, for: everyone) }
         for target in targets {
-            let listeners: Subscribers
-            if let known = subscribers[target] {
-                listeners = known
-            } else {
-                listeners = Subscribers(target: target)
-                subscribers[target] = listeners
-                unknown.append(target)
-            }
-            stream.join(listeners)
-            if !listeners.isConfirmed { wait(stream, for: listeners) }
+            if subscribers[target] == nil { unknown.append(target) }
+            let listeners = subscribers[target] ?? Subscribers(target: target)
+            subscribers[target] = listeners
+            join(stream, listeners)
         }
-        if stream.unconfirmed == 0 { begin(stream) }
-        if stream.state.phase == .opening { wheel.insert(stream, at: eventLoop.now + Shard.headWait) }
+        let now = eventLoop.now
+        let standing = stream.targets
+        stream.machine.opened(standing)
+        if stream.machine.confirmed() { begin(stream, standing, now: now) }
+        let (_, next) = stream.machine.wake(now: now, clock: feed.clock, limits: limits.stream)
+        wheel.insert(stream, at: min(next, now + limits.stream.head))
         if !unknown.isEmpty {
             let targets = unknown
             let index = index
@@ -55,145 +47,86 @@ extension Shard {
         case .after(let cursor):
             return (request.targets + [.all]).count { target in
                 guard let listeners = subscribers[target] else { return true }
-                return cursor.id < max(ring.dropped, listeners.since ?? clock)
+                return cursor.id < max(feed.ring.dropped, listeners.feed.since ?? feed.clock)
             }
         default:
             return max(1, request.targets.count)
         }
     }
 
-    private func wait(_ stream: Stream, for listeners: Subscribers) {
-        stream.unconfirmed += 1
+    private func join(_ stream: Stream, _ listeners: Subscribers) {
+        stream.join(listeners)
+        guard !listeners.feed.isConfirmed else { return }
+        stream.machine.waits()
         waiting[listeners.target, default: []].append(stream)
         // Those that left while the broker is away must not pile up.
         if waiting[listeners.target, default: []].count > listeners.streams.count * 2 + 64 {
-            waiting[listeners.target]?.removeAll { $0.state.phase == .ended }
+            waiting[listeners.target]?.removeAll { $0.machine.isEnded }
         }
     }
 
     // MARK: The starting point
 
-    /// The stream's targets are confirmed: what comes from here on is its own, as soon as it is known after which id.
-    func begin(_ stream: Stream) {
-        if needsReading(stream) {
-            waitingForMark.append((stream, ring.end))
-            askForMark()
-        } else {
-            begin(stream, mark: nil, position: ring.end)
+    func begin(_ stream: Stream, _ targets: StreamTargets, now: NIODeadline) {
+        start(stream, stream.machine.begin(feed, targets, replayBytes: replayBytes, now: now), now: now)
+    }
+
+    private func start(_ stream: Stream, _ action: StreamMachine.StartAction, now: NIODeadline) {
+        switch action {
+        case .askForReading:
+            awaitingReading.append(stream)
+            askForReading()
+        case .refuse: refuse(stream)
+        case .finish: finish(stream, now: now)
+        case .start(let gap, let checkpoint):
+            if stream.machine.isReplaying { replayCount += 1 }
+            if gap != nil { counters.gaps.add(1) }
+            let lines = gap.map { Shard.lines($0, id: $0.to) } ?? ""
+            send(lines: lines + (checkpoint.map { ControlBlock.checkpoint($0) } ?? ""), to: stream, now: now)
+            advance(stream)
         }
     }
 
-    /// Whether the broker has to be asked, or this shard knows all that the stream needs.
-    private func needsReading(_ stream: Stream) -> Bool {
-        if clock == .zero || born == 0 { return true }
-        switch stream.resume {
-        case .after(let cursor): if cursor.id > clock { return true }
-        // It begins now, and what came since the last reading is before it. What that says of the time is not certain.
-        case .fresh, .malformed: if newest > clock { return true }
-        case .earliest, .available: break
-        }
-        return stream.subscriptions.contains { listeners in
-            guard let since = listeners.since, since <= clock else { return true }
-            return !stream.hasClient && listeners.target.kind == .topic && listeners.end == .unknown
-        }
-    }
-
-    private func askForMark() {
-        guard !isMarkAsked, !waitingForMark.isEmpty, let hub else { return }
-        isMarkAsked = true
-        let served = waitingForMark
-        waitingForMark = []
+    private func askForReading() {
+        guard !isReadingAsked, !awaitingReading.isEmpty, let hub else { return }
+        isReadingAsked = true
+        let served = awaitingReading
+        awaitingReading = []
         var unknown: Set<Target> = []
-        for (stream, _) in served where !stream.hasClient {
-            for listeners in stream.subscriptions where listeners.target.kind == .topic && listeners.end == .unknown {
-                unknown.insert(listeners.target)
+        for stream in served where stream.targets.mayEnd {
+            for listeners in stream.subscriptions where listeners.feed.end == .unknown {
+                if listeners.target.kind == .topic { unknown.insert(listeners.target) }
             }
         }
         let targets = Array(unknown)
         let bound = NIOLoopBound((shard: self, streams: served), eventLoop: eventLoop)
         hub.eventLoop.flatSubmit { hub.value.mark(markersOf: targets) }.hop(to: eventLoop).whenComplete { result in
-            bound.value.shard.marked(result, markersOf: targets, for: bound.value.streams)
+            bound.value.shard.received(result, markersOf: targets, for: bound.value.streams)
         }
     }
 
-    private func marked(
-        _ result: Result<ClockReading, any Error>, markersOf targets: [Target],
-        for streams: [(stream: Stream, position: UInt64)]
+    private func received(
+        _ result: Result<ClockReading, any Error>, markersOf targets: [Target], for streams: [Stream]
     ) {
-        isMarkAsked = false
-        let open = streams.filter { $0.stream.state.phase == .opening }
+        isReadingAsked = false
         switch result {
         case .success(let reading):
-            born = reading.born
+            learn(born: reading.born)
             for (target, marker) in zip(targets, reading.markers) {
-                guard let listeners = subscribers[target], listeners.end == .unknown else { continue }
-                listeners.end = marker.map { $0.ends ? .ended($0.id) : .open } ?? .open
+                if let listeners = subscribers[target] { listeners.note(isOver: listeners.feed.learn(marker)) }
             }
-            for (stream, position) in open { begin(stream, mark: reading.clock, position: position) }
-            askForMark()
+            let now = eventLoop.now
+            for stream in streams {
+                let action = stream.machine.begin(
+                    reading: reading.clock, feed, stream.targets, replayBytes: replayBytes, now: now)
+                if let action { start(stream, action, now: now) }
+            }
+            askForReading()
         case .failure:
             // The broker is away. Ask again until it is back.
-            waitingForMark.append(contentsOf: open)
-            eventLoop.assumeIsolated().scheduleTask(in: Shard.retryDelay) { [self] in askForMark() }
+            awaitingReading.append(contentsOf: streams.filter { !$0.machine.isEnded })
+            eventLoop.assumeIsolated().scheduleTask(in: Shard.retryDelay) { [self] in askForReading() }
         }
-    }
-
-    /// - Parameters:
-    ///   - mark: a reading of the clock that was made after the confirmations; nil: none is needed.
-    ///   - position: where the ring was at the last confirmation.
-    private func begin(_ stream: Stream, mark: EventID?, position: UInt64) {
-        let now = eventLoop.now
-        let latest = mark ?? clock
-        let end = stream.endOfAll
-        switch stream.resume {
-        case .after(let cursor) where cursor.id <= latest:
-            if let end, cursor.id >= end { return refuse(stream) }
-            resume(stream, from: .after(cursor.id), mark: mark, position: position, now: now)
-        case .earliest:
-            resume(stream, from: .earliest, mark: mark, position: position, now: now)
-        case .available:
-            resume(stream, from: .available, mark: mark, position: position, now: now)
-        case .fresh:
-            if end != nil { return refuse(stream) }
-            stream.state.begin(after: latest, at: position, now: now)
-            send(lines: firstCheckpoint(stream, latest), to: stream, now: now)
-        case .malformed, .after:
-            if end != nil { return refuse(stream) }
-            stream.state.begin(after: latest, at: position, now: now)
-            counters.gaps.add(1)
-            let gap = ControlBlock.gap(from: nil, to: Cursor(latest), targets: stream.targets, id: Cursor(latest))
-            send(lines: gap + firstCheckpoint(stream, latest), to: stream, now: now)
-        }
-        wheel.insert(stream, at: stream.state.wake(now: now, clock: clock, limits: limits.stream).next)
-        advance(stream)
-    }
-
-    private func firstCheckpoint(_ stream: Stream, _ id: EventID) -> String {
-        stream.hasCheckpoints && id > .zero ? ControlBlock.checkpoint(Cursor(id)) : ""
-    }
-
-    private func resume(
-        _ stream: Stream, from start: Replay.Start, mark: EventID?, position: UInt64, now: NIODeadline
-    ) {
-        stream.owesCheckpoint = stream.hasCheckpoints
-        if let mark {
-            startReplay(stream, from: start, mark: mark, position: position, now: now)
-        } else {
-            // The ring has everything after this id.
-            let covered = coveredSince(stream)
-            if case .after(let cursor) = start, cursor >= covered, let place = ring.position(after: cursor) {
-                stream.state.begin(after: cursor, at: place, liveFrom: ring.end, now: now)
-            } else {
-                startReplay(
-                    stream, from: start, mark: covered, position: ring.position(after: covered) ?? ring.end, now: now)
-            }
-        }
-        send(lines: "", to: stream, now: now)
-    }
-
-    /// After this id the ring has all events of all targets of the stream.
-    func coveredSince(_ stream: Stream) -> EventID {
-        stream.subscriptions.reduce(ring.dropped) { max($0, min($1.since ?? clock, clock)) }
     }
 
     // MARK: The end
@@ -202,13 +135,19 @@ extension Shard {
     /// has closed answers it with a reset, and then the stream ends at once and not at the next heartbeat. A head that is
     /// still to come does the same.
     package func inputEnded(_ stream: Stream) {
-        guard stream.isHeadSent, stream.state.phase != .ended else { return }
+        guard stream.machine.isHeadSent, !stream.machine.isEnded else { return }
         send(lines: ControlBlock.heartbeat, to: stream, now: eventLoop.now)
+    }
+
+    /// Nothing more is written.
+    func forget(_ stream: Stream) {
+        if stream.machine.isReplaying { replayCount -= 1 }
+        stream.machine.end()
     }
 
     /// The channel is closed: the stream leaves everything.
     package func closed(_ stream: Stream) {
-        stream.end()
+        forget(stream)
         forgetEnded()
         counters.streamsOpen.add(-1)
         // A stream of HTTP/2 shares its connection, which counts itself.
@@ -250,13 +189,12 @@ extension Shard {
         endedInWheel += 1
         guard endedInWheel > max(Shard.endedMax, everyone.streams.count) else { return }
         endedInWheel = 0
-        wheel.removeAll { $0.state.phase == .ended }
+        wheel.removeAll { $0.machine.isEnded }
     }
 
     /// Everything that the stream asks for is over, and the client knows it.
     private func refuse(_ stream: Stream) {
-        if stream.isHeadSent { return finish(stream, now: eventLoop.now) }
-        stream.isHeadSent = true
+        _ = stream.machine.takeHead()
         var bytes = ByteBuffer()
         if stream.socket.isHTTP2 {
             stream.socket.begin(head.head(.noContent, extra: stream.extraHeaders))
@@ -268,17 +206,16 @@ extension Shard {
 
     /// Ends a stream as a server should: with a time to come back, and a clean end of the body.
     func finish(_ stream: Stream, now: NIODeadline) {
-        guard stream.state.phase != .ended else { return }
+        guard !stream.machine.isEnded else { return }
         var bytes = ByteBuffer()
-        if !stream.isHeadSent { begin(stream, head: &bytes) }
+        if stream.machine.takeHead() { writeHead(of: stream, to: &bytes) }
         writer.append(lines: ControlBlock.retry(milliseconds: limits.retry.next()), to: &bytes, framing: stream.framing)
         writer.appendEnd(to: &bytes, framing: stream.framing)
         end(stream, with: bytes)
     }
 
     /// The head of the response: bytes to come first, or the head of an HTTP/2 stream.
-    func begin(_ stream: Stream, head bytes: inout ByteBuffer) {
-        stream.isHeadSent = true
+    func writeHead(of stream: Stream, to bytes: inout ByteBuffer) {
         if stream.socket.isHTTP2 {
             stream.socket.begin(head.head(.ok, extra: stream.extraHeaders))
         } else {
@@ -288,9 +225,9 @@ extension Shard {
     }
 
     private func end(_ stream: Stream, with bytes: ByteBuffer) {
-        let canSend = stream.socket.isDirect && !stream.state.isBlocked
+        let canSend = stream.socket.isDirect && !stream.machine.isBlocked
         let sent = canSend ? stream.socket.send(bytes) : 0
-        stream.end()
+        forget(stream)
         if canSend, sent == bytes.readableBytes { return stream.socket.close() }
         let bound = NIOLoopBound(stream, eventLoop: eventLoop)
         stream.socket.finish(bytes.getSlice(at: bytes.readerIndex + sent, length: bytes.readableBytes - sent) ?? bytes)

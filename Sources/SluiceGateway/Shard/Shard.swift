@@ -10,7 +10,7 @@ import SluiceCore
 package final class Shard {
     package struct Limits: Sendable {
         package var ringBytes: Int
-        package var stream: StreamState.Limits
+        package var stream: StreamMachine.Limits
         package var retry: RetryPolicy
         package var lifetime: TimeAmount
         /// Streams that may open in a second.
@@ -19,7 +19,7 @@ package final class Shard {
         /// - Parameter shardCount: of the node, which share what the whole node may take in.
         package init(_ settings: Settings, shardCount: Int) {
             ringBytes = settings.ringBytes
-            stream = StreamState.Limits(
+            stream = StreamMachine.Limits(
                 heartbeat: settings.heartbeat, checkpoint: settings.checkpoint, stall: settings.stall)
             retry = RetryPolicy(base: settings.retry, spread: settings.retrySpread)
             lifetime = settings.lifetime
@@ -49,15 +49,8 @@ package final class Shard {
     /// Streams by the client whose token opened them, where they listen to topics or to another client: what ends a
     /// client's streams means these, too.
     var owned: [Target: [ObjectIdentifier: Stream]] = [:]
-    var ring: Ring
+    var feed: FeedView
     var newestOfKey = NewestOfKey()
-    /// The newest reading of the broker's clock: every event with an id up to this one has been processed. No event moves
-    /// it, so it is what streams are told as their place.
-    var clock = EventID.zero
-    /// The highest id of the events that came, or the clock.
-    var newest = EventID.zero
-    /// When the broker's data set began; 0: not known yet.
-    var born: UInt64 = 0
     var wheel: TimerWheel<Stream>
     /// Streams that ended since the wheel was last swept: it has no more than these to let go of.
     var endedInWheel = 0
@@ -77,9 +70,9 @@ package final class Shard {
 
     /// Streams that wait for a target to be confirmed.
     var waiting: [Target: [Stream]] = [:]
-    /// Streams whose targets are confirmed, and which wait for a reading of the clock: one serves them all.
-    var waitingForMark: [(stream: Stream, position: UInt64)] = []
-    var isMarkAsked = false
+    /// Streams that wait for a reading of the clock: one serves them all.
+    var awaitingReading: [Stream] = []
+    var isReadingAsked = false
     /// Streams that are being written from the logs.
     var replayCount = 0
 
@@ -100,7 +93,7 @@ package final class Shard {
         self.head = head
         self.counters = counters
         self.quotas = quotas
-        self.ring = Ring(sizeMax: limits.ringBytes)
+        self.feed = FeedView(ringBytes: limits.ringBytes)
         self.wheel = TimerWheel(slots: Shard.wheelSlots, tick: Shard.tickInterval, now: eventLoop.now)
         self.openRate = TokenBucket(rate: limits.openRate, now: eventLoop.now)
         self.watched = TimerWheel(slots: Shard.watchSlots, tick: Shard.tickInterval, now: eventLoop.now)
@@ -162,17 +155,16 @@ package final class Shard {
         switch message {
         case .batch(let batch): deliver(batch)
         case .clock(let reading, let born):
-            clock = max(clock, reading)
-            newest = max(newest, reading)
-            self.born = born
+            feed.read(clock: reading)
+            learn(born: born)
             moveCursors()
         case .covered(let numbers, let since):
-            for number in numbers { _ = byNumber[number]?.coverage.settle(at: since) }
+            for number in numbers { _ = byNumber[number]?.feed.coverage.settle(at: since) }
         case .listening(let target, let number, let coverage):
             guard let listeners = subscribers[target] else { return }
             if let old = listeners.number { byNumber[old] = nil }
             listeners.number = number
-            listeners.coverage = coverage
+            listeners.feed.coverage = coverage
             byNumber[number] = listeners
             if coverage.isConfirmed { confirmed(listeners) }
         case .confirmed(let target):
@@ -188,23 +180,28 @@ package final class Shard {
     }
 
     private func confirmed(_ listeners: Subscribers) {
-        listeners.coverage.confirm()
-        for stream in waiting.removeValue(forKey: listeners.target) ?? [] where stream.state.phase == .opening {
-            stream.unconfirmed -= 1
-            if stream.unconfirmed == 0 { begin(stream) }
+        listeners.feed.coverage.confirm()
+        for stream in waiting.removeValue(forKey: listeners.target) ?? [] where stream.machine.confirmed() {
+            begin(stream, stream.targets, now: eventLoop.now)
         }
+    }
+
+    func learn(born: UInt64) {
+        guard feed.learn(born: born) else { return }
+        for stream in everyone.streams where stream.machine.wentBack(feed) { advance(stream) }
     }
 
     /// Late events carry no id: without a checkpoint behind them a quiet stream that comes back would get them again.
     private func moveCursors() {
         guard hadLate else { return }
         hadLate = false
-        for stream in everyone.streams where stream.hadLate {
-            stream.hadLate = false
-            guard stream.state.isLive, stream.hasCheckpoints, clock > stream.state.floor else { continue }
-            let now = eventLoop.now
-            stream.state.wrote(upTo: clock, now: now)
-            send(lines: ControlBlock.checkpoint(Cursor(clock)), to: stream, now: now)
+        let now = eventLoop.now
+        for stream in everyone.streams where stream.machine.hadLate {
+            if let cursor = stream.machine.read(clock: feed.clock, now: now) {
+                send(lines: ControlBlock.checkpoint(cursor), to: stream, now: now)
+            }
+            hadLate = hadLate || stream.machine.hadLate
+            finishIfOver(stream, now: now)
         }
     }
 
@@ -225,24 +222,20 @@ package final class Shard {
 
     /// - Returns: when to look at the stream again; nil if it is over.
     private func wake(_ stream: Stream, now: NIODeadline) -> NIODeadline? {
-        if stream.state.phase == .opening, !stream.isHeadSent {
-            // Redis is away or slow, but the client is told that it is connected.
-            stream.promise(after: clock)
-            send(lines: "", to: stream, now: now)
-        }
-        if stream.state.isBlocked { stream.noteProgress(now: now) }
-        let (action, next) = stream.state.wake(now: now, clock: clock, limits: limits.stream)
+        if stream.machine.isBlocked { stream.machine.queued(bytes: stream.socket.queuedBytes, now: now) }
+        let (action, next) = stream.machine.wake(now: now, clock: feed.clock, limits: limits.stream)
         switch action {
         case .sleep:
             break
+        case .head:
+            send(lines: "", to: stream, now: now)
         case .heartbeat:
             send(lines: ControlBlock.heartbeat, to: stream, now: now)
         case .checkpoint(let cursor):
-            let lines = stream.hasCheckpoints ? ControlBlock.checkpoint(cursor) : ControlBlock.heartbeat
-            send(lines: lines, to: stream, now: now)
+            send(lines: ControlBlock.checkpoint(cursor), to: stream, now: now)
         case .stalled:
             counters.streamsStalled.add(1)
-            stream.end()
+            forget(stream)
             stream.socket.close()
             return nil
         case .expired:

@@ -3,7 +3,7 @@ import NIOCore
 import NIOHTTP1
 import SluiceCore
 
-/// One open `text/event-stream` response: its state, its subscription and its way out.
+/// One open `text/event-stream` response: its machine, its subscription and its way out.
 ///
 /// The last handler of its channel; lives on the channel's loop, which is its shard's.
 package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
@@ -24,64 +24,36 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
 
     package let framing: Framing
     package let socket: StreamSocket
-    package var state: StreamState
-    /// Sends checkpoints while it is quiet; a client may ask for none.
-    package let hasCheckpoints: Bool
+    package var machine: StreamMachine
     /// While it is behind, only the newest event of each key is wanted.
     package let conflates: Bool
-    /// Has a client id: it never ends because its topics have.
-    package let hasClient: Bool
-    package private(set) var resume: StreamRequest.Resume
     /// The client that its token is of, if it does not listen to that one anyway.
     package let owner: Target?
     /// Fields of its response head only, until that is out.
     package var extraHeaders: [(String, String)]
     /// Whose quota it takes a place of.
     package let address: NetworkAddress?
-    package var isHeadSent = false
-    /// The first cursor of a resumed stream follows its replay.
-    package var owesCheckpoint = false
-    /// What is being read from the logs for this stream.
-    package var replay: StreamReplay?
-    /// A gap that came up while the socket was full. An array, because an empty one costs a word.
-    package var owedGap: [Gap] = []
-    /// Targets that Redis has not confirmed yet.
-    package var unconfirmed = 0
-    /// The batch in which this stream was last marked for a write, by its end, and the group that marked it.
+    /// The batch in which this stream was last collected for a write, by its end, and the group that collected it.
     package var dirtyBatch: UInt64 = 0
     package var dirtyGroup: Int32 = 0
     package var isDirtyTwice = false
-    /// Was given late events since the last tick.
-    package var hadLate = false
-
-    /// Writes that wait in the channel: bytes must not pass them by.
-    package var queuedWrites: Int32 = 0
 
     private unowned let shard: Shard
-    private var queuedBytes = 0
     private var memberships: [Membership] = []
 
     package init(
-        shard: Shard, socket: StreamSocket, framing: Framing, state: StreamState, request: StreamRequest,
-        extraHeaders: [(String, String)], address: NetworkAddress?
+        shard: Shard, socket: StreamSocket, framing: Framing, request: StreamRequest,
+        extraHeaders: [(String, String)], address: NetworkAddress?, now: NIODeadline, expiry: NIODeadline?
     ) {
         self.shard = shard
         self.socket = socket
         self.framing = framing
-        self.state = state
-        self.hasCheckpoints = request.hasCheckpoints
+        self.machine = StreamMachine(
+            now: now, expiry: expiry, resume: request.resume, hasCheckpoints: request.hasCheckpoints)
         self.conflates = request.conflates
-        self.hasClient = request.targets.contains { $0.kind == .client }
-        self.resume = request.resume
         self.owner = request.owner
         self.extraHeaders = extraHeaders
         self.address = address
-    }
-
-    /// Its head goes out before it can begin. The client takes itself for connected then, so what is published from here on
-    /// is its own, as if it had come with this cursor.
-    package func promise(after clock: EventID) {
-        if case .fresh = resume, clock > .zero { resume = .after(Cursor(clock)) }
     }
 
     // MARK: Subscription
@@ -104,46 +76,22 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
         return left.map(\.subscribers)
     }
 
-    package var targets: [Target] { memberships.map(\.subscribers.target) }
+    package var targets: StreamTargets {
+        var targets = StreamTargets()
+        for membership in memberships { targets.add(membership.subscribers.target, membership.subscribers.feed) }
+        return targets
+    }
 
     /// The client whose events it gets; nil: only topics'.
     package var client: Target? {
-        hasClient ? memberships.first { $0.subscribers.target.kind == .client }?.subscribers.target : nil
+        memberships.first { $0.subscribers.target.kind == .client }?.subscribers.target
     }
 
     package var subscriptions: [Subscribers] { memberships.map(\.subscribers) }
 
-    /// The newest of the ids that closed its topics, if they are all closed and nothing else can come: what is published
-    /// to everybody has no end.
-    package var endOfAll: EventID? {
-        if hasClient { return nil }
-        var last: EventID?
-        for membership in memberships where membership.subscribers.target.kind == .topic {
-            guard case .ended(let id) = membership.subscribers.end else { return nil }
-            last = max(last ?? id, id)
-        }
-        return last
-    }
-
     package func listens(to number: TargetNumber) -> Bool {
         for membership in memberships where membership.subscribers.number == number { return true }
         return false
-    }
-
-    /// A large rest may take long to go out: as long as some of it does, the stream is alive.
-    package func noteProgress(now: NIODeadline) {
-        let bytes = socket.queuedBytes
-        if bytes < queuedBytes { state.progressed(now: now) }
-        queuedBytes = bytes
-    }
-
-    // MARK: The end
-
-    /// Nothing more is written: what it still waited for is forgotten.
-    package func end() {
-        state.end()
-        shard.endReplay(of: self)
-        owedGap = []
     }
 
     // MARK: Channel
@@ -158,7 +106,7 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
-        if socket.isHTTP2, !isHeadSent { AbandonedRequest.report(on: context.channel) }
+        if socket.isHTTP2, !machine.isHeadSent { AbandonedRequest.report(on: context.channel) }
         shard.closed(self)
     }
 

@@ -6,32 +6,24 @@ package final class Subscribers {
     package let target: Target
     /// nil until the hub has answered.
     package var number: TargetNumber?
-    /// What the hub has said of the target.
-    package var coverage = Coverage.unknown
-    package var end = End.unknown
-    /// Live-only events before this position of the feed have left the ring.
-    package var liveOnlyDropped: UInt64 = 0
+    package var feed: TargetFeed
     package private(set) var streams: ContiguousArray<Stream> = []
-
-    package var isConfirmed: Bool { coverage.isConfirmed }
-    package var since: EventID? { coverage.since }
-
-    /// Whether the topic is over.
-    package enum End: Equatable {
-        case unknown
-        case open
-        /// Closed by the event with this id.
-        case ended(EventID)
-    }
 
     package init(target: Target) {
         self.target = target
+        feed = TargetFeed(of: target)
     }
 
     /// - Returns: the place of the stream, which it must keep for `remove`.
     package func add(_ stream: Stream) -> Int32 {
         streams.append(stream)
         return Int32(streams.count - 1)
+    }
+
+    /// The topic is over now, or has been opened again; nil: that has not changed.
+    package func note(isOver: Bool?) {
+        guard let isOver else { return }
+        for stream in streams { stream.machine.topic(isOver: isOver) }
     }
 
     /// The last stream moves into the place that becomes free.

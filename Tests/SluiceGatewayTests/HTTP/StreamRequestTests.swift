@@ -50,9 +50,9 @@ struct StreamRequestTests {
         let testDescription: String
         let headers: [String]
         let query: String
-        let expected: StreamRequest.Resume
+        let expected: Resume
 
-        init(_ name: String, _ headers: [String], _ query: String, _ expected: StreamRequest.Resume) {
+        init(_ name: String, _ headers: [String], _ query: String, _ expected: Resume) {
             testDescription = name
             self.headers = headers
             self.query = query
@@ -60,7 +60,7 @@ struct StreamRequestTests {
         }
     }
 
-    private static func after(_ milliseconds: UInt64, _ sequence: UInt64 = 0) -> StreamRequest.Resume {
+    private static func after(_ milliseconds: UInt64, _ sequence: UInt64 = 0) -> Resume {
         .after(Cursor(EventID(milliseconds, sequence)))
     }
 

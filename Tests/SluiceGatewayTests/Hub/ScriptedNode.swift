@@ -152,7 +152,7 @@ final class ScriptedNode {
         let channel = EmbeddedChannel(loop: loop)
         let stream = Stream(
             shard: shard, socket: StreamSocket(channel: channel, isPlain: true), framing: .plain,
-            state: StreamState(now: .now(), expiry: nil), request: request, extraHeaders: [], address: nil)
+            request: request, extraHeaders: [], address: nil, now: loop.now, expiry: nil)
         try channel.pipeline.syncOperations.addHandler(stream)
         try channel.connect(to: SocketAddress(ipAddress: "192.0.2.1", port: 1)).wait()
         shard.open(stream, targets: request.targets)

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What only a stream has that is not live: where it stands instead, and what it is owed.
+///
+/// A class, because most streams are live and should not carry its size.
+final class Behind {
+    enum Stage {
+        /// So many of its targets are not confirmed yet.
+        case confirming(Int)
+        /// Its targets were confirmed when the ring ended here; a reading of the clock is asked for.
+        case awaitingReading(UInt64)
+        case replaying(Replaying)
+        /// Reads the ring from this position on.
+        case reading(UInt64)
+    }
+
+    var stage: Stage
+    var resume = Resume.fresh
+    /// Live-only events before this position were there before the stream.
+    var liveFrom: UInt64 = 0
+    /// The first cursor of a resumed stream follows its replay.
+    var owesCheckpoint = false
+    /// What was lost while nothing could be told; several losses are told as one.
+    private var owed: Gap?
+    private var owedTargets: Set<Target> = []
+    /// Writes that wait in the channel. Nothing passes them by.
+    var queuedWrites = 0
+    /// What they were when somebody looked last, in bytes.
+    var queuedBytes = 0
+
+    init(_ stage: Stage) {
+        self.stage = stage
+    }
+
+    func owe(_ gap: Gap) {
+        owedTargets.formUnion(gap.targets)
+        guard let old = owed else {
+            owed = Gap(from: gap.from, to: gap.to, targets: [])
+            return
+        }
+        // A loss of live-only events has no ids.
+        let from =
+            if old.to == nil { gap.from } else if gap.to == nil { old.from } else {
+                old.from.flatMap { old in gap.from.map { min(old, $0) } }
+            }
+        owed = Gap(from: from, to: [old.to, gap.to].compactMap(\.self).max(), targets: [])
+    }
+
+    /// What is owed, with its targets.
+    var gap: Gap? {
+        owed.map { Gap(from: $0.from, to: $0.to, targets: owedTargets.sorted { $0.description < $1.description }) }
+    }
+
+    func takeOwed() -> Gap? {
+        guard let gap else { return nil }
+        owed = nil
+        owedTargets = []
+        return gap
+    }
+
+    /// The stream gets everything up to here another way.
+    func forgetOwed(upTo id: EventID) {
+        guard let to = owed?.to, to <= id else { return }
+        owed = nil
+        owedTargets = []
+    }
+}

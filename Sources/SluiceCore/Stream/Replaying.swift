@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+
+/// What is being read from the logs for one stream, and where it goes on in the ring afterwards.
+///
+/// Its identity tells the answers to its own questions from those to an earlier one's.
+package final class Replaying {
+    enum Step {
+        case event(LogSegment.Entry, in: LogSegment)
+        case gap(Gap, id: EventID?)
+    }
+
+    var replay: Replay
+    let targets: [Target]
+    /// Where it goes on in the ring.
+    let position: UInt64
+    /// Was given out, and has not gone out yet: if the socket is full, it is given out again.
+    private var given: Deque<Step> = []
+    /// How much of it was given out since the socket took something.
+    private(set) var offered = 0
+    /// The broker was away: it is asked again after a while.
+    var isToAskAgain = false
+
+    init(_ replay: Replay, of targets: [Target], at position: UInt64) {
+        self.replay = replay
+        self.targets = targets
+        self.position = position
+    }
+
+    /// The logs are read up to here.
+    package var mark: EventID { replay.mark }
+
+    /// What was given out keeps much in memory of which the replay has let go.
+    var holdsMuch: Bool { replay.releasedBytes > replay.bytesMax }
+
+    /// What has to be given out once more.
+    func again() -> Step? {
+        guard offered < given.count else { return nil }
+        offered += 1
+        return given[offered - 1]
+    }
+
+    func give(_ step: Step) -> Step {
+        given.append(step)
+        offered += 1
+        return step
+    }
+
+    func wrote(_ count: Int) {
+        given.removeFirst(count)
+        offered -= count
+        if given.count <= 1 { replay.releasedBytes = 0 }
+    }
+
+    func rewind() {
+        offered = 0
+    }
+}
+
+@available(*, unavailable)
+extension Replaying: Sendable {}

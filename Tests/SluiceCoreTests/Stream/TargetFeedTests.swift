@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+import Testing
+
+@Suite("What a shard knows of a target")
+struct TargetFeedTests {
+    private let topic: Target
+
+    init() throws {
+        topic = try .topic("a")
+    }
+
+    @Test("what is published to everybody, or to a client, has no end")
+    func endless() throws {
+        for target in [.all, try Target.client("ann")] {
+            var feed = TargetFeed(of: target)
+            let change = feed.receive(try Self.batch([(5, true)]).groups[0])
+            #expect(change == nil && feed.end == .unknown)
+        }
+    }
+
+    private static func batch(_ events: [(id: UInt64?, ends: Bool)], clock: UInt64 = 0) throws -> Batch {
+        var builder = BatchBuilder()
+        builder.raise(clock: EventID(clock, 0))
+        for event in events { builder.add(event.id.map { EventID($0, 0) }, to: 1, ends: event.ends) }
+        return try builder.take()
+    }
+
+    @Test("the end that the feed tells is newer than a log's marker, and a late event may tell it")
+    func ends() throws {
+        var feed = TargetFeed(of: topic)
+        #expect(feed.end == .unknown)
+        var change = feed.receive(try Self.batch([(5, true), (6, false)]).groups[0])
+        #expect(change == nil && feed.end == .open)
+        change = feed.learn(LogMarker(id: EventID(5, 0), ends: true))
+        #expect(change == nil && feed.end == .open)
+        change = feed.receive(try Self.batch([(7, true), (nil, false)], clock: 9).groups[0])
+        #expect(change == true && feed.end == .ended(EventID(7, 0)))
+        change = feed.end(by: EventID(8, 0))
+        #expect(change == nil && feed.end == .ended(EventID(8, 0)))
+        change = feed.receive(try Self.batch([(9, false)]).groups[0])
+        #expect(change == false && feed.end == .open)
+    }
+
+    @Test("it is heard since the first reading of the clock behind its confirmation, or since what was lost later")
+    func since() {
+        var feed = TargetFeed(of: topic)
+        feed.lose(upTo: EventID(5, 0))
+        let isFresh = feed.confirm()
+        #expect(isFresh && feed.isConfirmed && feed.since == nil)
+        feed.settle(EventID(10, 0))
+        feed.settle(EventID(20, 0))
+        #expect(feed.since == EventID(10, 0))
+        feed.lose(upTo: EventID(9, 0))
+        #expect(feed.since == EventID(10, 0))
+        feed.lose(upTo: EventID(30, 0))
+        #expect(feed.since == EventID(30, 0))
+    }
+
+    @Test("the ring has let go of what no log tells: live-only events, and late ones from before what a stream has had")
+    func dropped() throws {
+        for (events, clock, lost) in [
+            ([(nil, false)], 0, true), ([(5, false)], 0, false), ([(5, false)], 9, true), ([(7, false)], 9, false),
+        ] as [([(UInt64?, Bool)], UInt64, Bool)] {
+            var feed = TargetFeed(of: topic)
+            let batch = try Self.batch(events.map { (id: $0.0, ends: $0.1) }, clock: clock)
+            feed.drop(batch.groups[0], of: batch)
+            #expect(feed.isLost(from: 0, floor: EventID(6, 0)) == lost)
+            #expect(!feed.isLost(from: 1, floor: EventID(6, 0)), "the stream was past it")
+        }
+    }
+}
