@@ -49,6 +49,7 @@ package final class Batch: Sendable {
     /// Position of the first entry in the node's feed. Positions count entries from the node's start.
     package let position: UInt64
     package let entries: [Entry]
+    /// In the order of their targets' numbers.
     package let groups: [Group]
     /// The frames, one behind the other.
     package let buffer: ByteBuffer
@@ -61,6 +62,17 @@ package final class Batch: Sendable {
         self.groups = groups
         self.buffer = buffer
         self.clock = clock
+    }
+
+    /// What one target has in the batch: a stream of many targets looks each up, and not through all that others have.
+    package func group(of target: TargetNumber) -> Group? {
+        var low = groups.startIndex
+        var high = groups.endIndex
+        while low < high {
+            let middle = (low + high) / 2
+            if groups[middle].target < target { low = middle + 1 } else { high = middle }
+        }
+        return low < groups.endIndex && groups[low].target == target ? groups[low] : nil
     }
 
     package var end: UInt64 { position + UInt64(entries.count) }
@@ -146,6 +158,7 @@ package struct BatchBuilder {
     /// Gives out what was collected; nil if there is nothing.
     package mutating func finish() -> Batch? {
         guard !entries.isEmpty else { return nil }
+        groups.sort { $0.target < $1.target }
         let batch = Batch(position: position, entries: entries, groups: groups, buffer: buffer, clock: clock)
         position = batch.end
         entries = []

@@ -27,7 +27,7 @@ struct FrameWriterTests {
             now: .uptimeNanoseconds(0), expiry: nil, resume: .fresh, hasCheckpoints: true)
         var writer = FrameWriter()
         writer.begin(batch)
-        writer.select(group: 0, for: stream.wanted, framing: framing)
+        writer.select(group: 0, beyond: .zero, framing: framing, for: stream.wanted)
         let large = writer.cut(after: 50_000)
         #expect(large.count == 1 && large.rest.readableBytes > 50_000 && large.rest.lies(in: batch.buffer))
         let small = writer.cut(after: 100_500)

@@ -51,12 +51,15 @@ package struct FrameWriter {
 
     package var selectedCount: Int { selected.count }
 
-    /// Selects what one target has in the batch, for a stream that is live.
-    package mutating func select(group index: Int, for wanted: StreamMachine.Wanted, framing: Stream.Framing) {
+    /// Selects what one target has in the batch, for a stream that is live. Nearly always that is all of it.
+    package mutating func select(
+        group index: Int, beyond floor: EventID, framing: Stream.Framing,
+        for wanted: @autoclosure () -> StreamMachine.Wanted
+    ) {
         guard let batch else { return }
         let group = batch.groups[index]
-        if wanted.floor >= group.lowest || group.hasLate {
-            return select(where: { $0 == group.target }, for: wanted, framing: framing)
+        if floor >= group.lowest || group.hasLate {
+            return select(CollectionOfOne(group.target), for: wanted(), framing: framing)
         }
         if wholeGroup == index, self.framing == framing { return }
         selected = ContiguousArray(group.entries)
@@ -66,11 +69,11 @@ package struct FrameWriter {
         wholeGroup = index
     }
 
-    /// Selects what the targets that `listens` names have in the batch, in the order of the feed.
+    /// Selects what these targets have in the batch, in the order of the feed.
     ///
     /// - Parameter isSuperseded: whether a later event has made this one superfluous.
     package mutating func select(
-        where listens: (TargetNumber) -> Bool, for wanted: StreamMachine.Wanted, from position: UInt64 = 0,
+        _ targets: some Sequence<TargetNumber>, for wanted: StreamMachine.Wanted, from position: UInt64 = 0,
         framing: Stream.Framing, isSuperseded: ((Batch.Entry, UInt64) -> Bool)? = nil
     ) {
         guard let batch else { return }
@@ -79,7 +82,8 @@ package struct FrameWriter {
         highest = .zero
         hasLate = false
         var groups = 0
-        for group in batch.groups where listens(group.target) {
+        for target in targets {
+            guard let group = batch.group(of: target) else { continue }
             groups += 1
             for index in group.entries where index >= first {
                 let entry = batch.entries[Int(index)]

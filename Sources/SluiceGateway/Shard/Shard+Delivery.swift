@@ -23,9 +23,11 @@ extension Shard {
         for index in dirty.indices {
             let stream = dirty[index]
             if stream.isDirtyTwice {
-                writer.select(where: { stream.listens(to: $0) }, for: stream.machine.wanted, framing: stream.framing)
+                writer.select(stream.numbers, for: stream.machine.wanted, framing: stream.framing)
             } else {
-                writer.select(group: Int(stream.dirtyGroup), for: stream.machine.wanted, framing: stream.framing)
+                writer.select(
+                    group: Int(stream.dirtyGroup), beyond: stream.machine.floor, framing: stream.framing,
+                    for: stream.machine.wanted)
             }
             delivered += write(to: stream, now: now)
         }

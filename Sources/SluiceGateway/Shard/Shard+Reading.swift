@@ -55,7 +55,7 @@ extension Shard {
         writer.begin(batch)
         defer { writer.end() }
         writer.select(
-            where: { stream.listens(to: $0) }, for: stream.machine.wanted, from: position, framing: stream.framing,
+            stream.numbers, for: stream.machine.wanted, from: position, framing: stream.framing,
             isSuperseded: stream.conflates ? { [newestOfKey] in newestOfKey.isSuperseded($0, at: $1) } : nil)
         stream.machine.read(upTo: batch.end)
         counters.eventsDelivered.add(write(to: stream, now: now))

@@ -22,11 +22,8 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
         var place: Int32
     }
 
-    package let framing: Framing
     package let socket: StreamSocket
     package var machine: StreamMachine
-    /// While it is behind, only the newest event of each key is wanted.
-    package let conflates: Bool
     /// The client that its token is of, if it does not listen to that one anyway.
     package let owner: Target?
     /// Fields of its response head only, until that is out.
@@ -37,6 +34,9 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     package var dirtyBatch: UInt64 = 0
     package var dirtyGroup: Int32 = 0
     package var isDirtyTwice = false
+    package let framing: Framing
+    /// While it is behind, only the newest event of each key is wanted.
+    package let conflates: Bool
 
     private unowned let shard: Shard
     private var memberships: [Membership] = []
@@ -89,10 +89,7 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
 
     package var subscriptions: [Subscribers] { memberships.map(\.subscribers) }
 
-    package func listens(to number: TargetNumber) -> Bool {
-        for membership in memberships where membership.subscribers.number == number { return true }
-        return false
-    }
+    package var numbers: some Sequence<TargetNumber> { memberships.lazy.compactMap(\.subscribers.number) }
 
     // MARK: Channel
 
