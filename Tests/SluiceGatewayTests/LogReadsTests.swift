@@ -166,12 +166,13 @@ struct LogReadsTests {
         var ids: [EventID] = []
         for number in 0..<500 {
             let publication = Publication(
-                target: targets[number % 50], data: ByteBuffer(repeating: 0x61, count: 200), maxlen: 100, ttl: 60)
+                Event(ByteBuffer(repeating: 0x61, count: 200)), to: targets[number % 50],
+                retention: .init(maxlen: 100, ttl: 60))
             ids.append(try #require(try logs.publish(publication).wait().id))
         }
         var isDone = 0
         var delivered = 0
-        func advance(_ run: StreamReplay) {
+        func advance(_ run: Returning) {
             while true {
                 switch run.replay.next() {
                 case .event: delivered += 1
@@ -201,7 +202,7 @@ struct LogReadsTests {
             let replay = Replay(targets: own, from: .after(ids[cursor]), through: mark, born: 0, bytesMax: 32 << 10)
             // Log t has the events t, t + 50, … of 500: those up to the cursor are not its reader's.
             for first in [number % 50, second] { expected += 10 - (cursor - first + 50) / 50 }
-            advance(StreamReplay(replay: replay, mark: mark, position: 0))
+            advance(Returning(replay, through: mark))
             if number % 200 == 0 { loop.advanceTime(by: .milliseconds(1)) }
         }
         for _ in 0..<1000 where isDone < 19_000 { loop.advanceTime(by: .milliseconds(1)) }
@@ -244,6 +245,17 @@ struct LogReadsTests {
         #expect(result.superseded == (0..<10).map { $0 < 7 && $0 != 4 })
         #expect(late.superseded == [false, false, false])
         #expect(broker.reads == 1)
+    }
+}
+
+/// One stream that has come back.
+private final class Returning {
+    var replay: Replay
+    let mark: EventID
+
+    init(_ replay: Replay, through mark: EventID) {
+        self.replay = replay
+        self.mark = mark
     }
 }
 

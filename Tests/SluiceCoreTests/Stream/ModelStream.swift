@@ -26,7 +26,7 @@ final class ModelStream {
     static let limits = StreamMachine.Limits(heartbeat: .seconds(15), checkpoint: .seconds(40), stall: .seconds(300))
 
     var machine: StreamMachine
-    private unowned let model: FeedModel
+    private unowned let model: NodeModel
     private let mine: Set<Int>
     private let resume: Resume
     private let hasCheckpoints: Bool
@@ -51,7 +51,7 @@ final class ModelStream {
     private(set) var overruns = 0
     private(set) var faults: [String] = []
 
-    init(_ model: FeedModel, mine: Set<Int>, resume: Resume, hasCheckpoints: Bool, room: Int) {
+    init(_ model: NodeModel, mine: Set<Int>, resume: Resume, hasCheckpoints: Bool, room: Int) {
         self.model = model
         self.mine = mine
         self.resume = resume
@@ -71,7 +71,7 @@ final class ModelStream {
 
     var targets: StreamTargets {
         var targets = StreamTargets()
-        for target in mine.sorted() { targets.add(FeedModel.targets[target], model.known[target]) }
+        for target in mine.sorted() { targets.add(NodeModel.targets[target], model.known[target]) }
         return targets
     }
 
@@ -197,7 +197,7 @@ final class ModelStream {
                 let lost = mine.sorted().filter { model.known[$0].isLost(from: position, floor: floor) }
                 machine.refill(model.feed, targets, replayBytes: 1 << 12)
                 if !lost.isEmpty {
-                    send([.gap(Gap(from: nil, to: nil, targets: lost.map { FeedModel.targets[$0] }), id: nil)])
+                    send([.gap(Gap(from: nil, to: nil, targets: lost.map { NodeModel.targets[$0] }), id: nil)])
                 }
             case .tell(let gap): send([.gap(gap, id: nil)])
             case .checkpoint(let cursor): send([.checkpoint(cursor.id)])
@@ -295,7 +295,7 @@ extension ModelStream {
             // What it tells without ids is what was before here.
             if gap.to == nil {
                 gaps.append(Gap(from: nil, to: machine.floor, targets: gap.targets))
-                for (position, target) in model.liveOnly where gap.targets.contains(FeedModel.targets[target]) {
+                for (position, target) in model.liveOnly where gap.targets.contains(NodeModel.targets[target]) {
                     toldLiveOnly.insert(position)
                 }
             }
@@ -312,13 +312,13 @@ extension ModelStream {
         cursor = id
     }
 
-    private func isTold(_ event: FeedModel.Published) -> Bool {
+    private func isTold(_ event: NodeModel.Published) -> Bool {
         gaps.contains { tells($0, of: event) }
     }
 
-    private func tells(_ gap: Gap, of event: FeedModel.Published) -> Bool {
+    private func tells(_ gap: Gap, of event: NodeModel.Published) -> Bool {
         guard let to = gap.to, event.id <= to, event.id > gap.from ?? .zero else { return false }
-        return gap.targets.contains(FeedModel.targets[event.target])
+        return gap.targets.contains(NodeModel.targets[event.target])
     }
 
     /// A gap tells of something that is lost, and that the client does not have.
@@ -335,7 +335,7 @@ extension ModelStream {
         if (gap.from ?? .zero) < EventID(model.born, 0), model.born > 1 { return }
         for target in gap.targets where !gaps.contains(where: { $0.to == nil }) {
             let isTrue = model.history.contains {
-                FeedModel.targets[$0.target] == target && $0.isGone
+                NodeModel.targets[$0.target] == target && $0.isGone
                     && $0.id > max(gap.from ?? .zero, beginning ?? .zero)
                     // What the newest of an empty log were cannot be known, if they are later than the mark.
                     && ($0.id <= to || marks.contains(to)) && !seen.contains($0.id)
@@ -362,7 +362,7 @@ extension ModelStream {
                 // What went to everybody is no part of it.
                 if resume == .available || resume == .earliest, event.target == 2, mine.count > 1 { continue }
             }
-            fail("\(occasion): \(event.id) of \(FeedModel.targets[event.target]) is missing up to \(id)")
+            fail("\(occasion): \(event.id) of \(NodeModel.targets[event.target]) is missing up to \(id)")
         }
     }
 

@@ -41,8 +41,7 @@ struct StreamDeliveryTests {
         var previous: EventID?
         let entries = ids.map { id in
             defer { previous = Tables.id(id) }
-            return LogEntry(
-                id: Tables.id(id), previous: previous, type: nil, key: nil, ends: false, data: ByteBuffer(string: data))
+            return LogEntry(id: Tables.id(id), previous: previous, event: Event(ByteBuffer(string: data)))
         }
         let page = LogPage(marker: nil, entries: entries, isLast: true)
         _ = machine.received(
@@ -145,10 +144,7 @@ struct StreamDeliveryTests {
             return
         }
         for (request, ids) in zip(requests, [[2, 3], [4, 5]] as [[UInt64]]) {
-            let entries = ids.map {
-                LogEntry(
-                    id: Tables.id($0), previous: nil, type: nil, key: nil, ends: false, data: ByteBuffer(string: "x"))
-            }
+            let entries = ids.map { LogEntry(id: Tables.id($0), previous: nil, event: Event(ByteBuffer(string: "x"))) }
             let segment = LogSegment(LogPage(marker: nil, entries: entries, isLast: true), after: .zero)
             _ = machine.received(LogSlice(segment, isLast: true), lane: request.lane, of: run)
         }

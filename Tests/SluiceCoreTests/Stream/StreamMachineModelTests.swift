@@ -8,12 +8,12 @@ import Testing
 private struct StreamModel {
     private static let streams = 4
 
-    let model: FeedModel
+    let model: NodeModel
     private(set) var faults: [String] = []
     private(set) var overruns = 0
 
     init(seed: UInt64) {
-        model = FeedModel(seed: seed, ringBytes: 0)
+        model = NodeModel(seed: seed, ringBytes: 0)
         let size = [6000, 1 << 24][Int.random(in: 0..<2, using: &model.generator)]
         model.feed = FeedView(ringBytes: size)
     }
@@ -80,7 +80,7 @@ private struct StreamModel {
     /// Everything that is under way comes to its end.
     mutating func settle() {
         model.comeBack()
-        for target in FeedModel.targets.indices { model.confirm(target) }
+        for target in NodeModel.targets.indices { model.confirm(target) }
         for _ in 0..<10_000 {
             model.tick()
             model.answerReadings()

@@ -34,7 +34,7 @@ enum StreamTables {
         var targets = StreamTargets()
         for target in [a, other].compactMap(\.self) {
             var heard = TargetFeed(of: target)
-            heard.heard(since: since.map { id($0) })
+            heard.coverage = since.map { .since(id($0)) } ?? .confirmed
             if isEndKnown { _ = heard.learn(marker) }
             targets.add(target, heard)
         }

@@ -43,21 +43,6 @@ struct TargetFeedTests {
         #expect(change == false && feed.end == .open)
     }
 
-    @Test("it is heard since the first reading of the clock behind its confirmation, or since what was lost later")
-    func since() {
-        var feed = TargetFeed(of: topic)
-        feed.lose(upTo: EventID(5, 0))
-        let isFresh = feed.confirm()
-        #expect(isFresh && feed.isConfirmed && feed.since == nil)
-        feed.settle(EventID(10, 0))
-        feed.settle(EventID(20, 0))
-        #expect(feed.since == EventID(10, 0))
-        feed.lose(upTo: EventID(9, 0))
-        #expect(feed.since == EventID(10, 0))
-        feed.lose(upTo: EventID(30, 0))
-        #expect(feed.since == EventID(30, 0))
-    }
-
     @Test("the ring has let go of what no log tells: live-only events, and late ones from before what a stream has had")
     func dropped() throws {
         for (events, clock, lost) in [

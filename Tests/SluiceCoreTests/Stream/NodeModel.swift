@@ -5,7 +5,7 @@ import TestSupport
 
 /// Redis and one node, as far as its streams can tell: what was published, what the logs still have, what the feed brings
 /// and what it has lost. It knows the truth with which a stream's bytes are compared.
-final class FeedModel {
+final class NodeModel {
     struct Published {
         let id: EventID
         let target: Int
@@ -24,22 +24,22 @@ final class FeedModel {
     var now = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
     /// What the shard has.
     var feed: FeedView
-    var known = FeedModel.targets.map { TargetFeed(of: $0) }
+    var known = NodeModel.targets.map { TargetFeed(of: $0) }
     private var fresh: [Int] = []
     var streams: [ModelStream] = []
 
     private var builder = BatchBuilder()
-    private var nextID = FeedModel.firstID
+    private var nextID = NodeModel.firstID
     private(set) var born: UInt64 = 1
     private var isUp = true
     /// Nothing of these arrives before what is missing was repaired.
-    private var hasHole = FeedModel.targets.map { _ in false }
-    private var logs: [[LogEntry]] = FeedModel.targets.map { _ in [] }
-    private(set) var markers: [LogMarker?] = FeedModel.targets.map { _ in nil }
+    private var hasHole = NodeModel.targets.map { _ in false }
+    private var logs: [[LogEntry]] = NodeModel.targets.map { _ in [] }
+    private(set) var markers: [LogMarker?] = NodeModel.targets.map { _ in nil }
     private(set) var history: [Published] = []
     private var indexOf: [EventID: Int] = [:]
     /// The newest logged event of each target that has arrived, or was told to be lost.
-    private var settledUpTo = FeedModel.targets.map { _ in EventID.zero }
+    private var settledUpTo = NodeModel.targets.map { _ in EventID.zero }
     /// The target and the position of each live-only event that has arrived.
     private(set) var liveOnly: [(position: UInt64, target: Int)] = []
     private var requests: [(stream: ModelStream, request: Replay.Request, mark: EventID, run: Replaying)] = []
@@ -62,7 +62,7 @@ final class FeedModel {
     }
 
     private func publishOne() {
-        let target = Int.random(in: 0..<FeedModel.targets.count, using: &generator)
+        let target = Int.random(in: 0..<NodeModel.targets.count, using: &generator)
         guard !chance(2, in: 10) else {
             guard isUp, known[target].isConfirmed else { return }
             builder.add(nil, to: UInt64(target))
@@ -74,8 +74,7 @@ final class FeedModel {
         indexOf[id] = history.count
         history.append(Published(id: id, target: target))
         logs[target].append(
-            LogEntry(
-                id: id, previous: markers[target]?.id, type: nil, key: nil, ends: ends, data: ByteBuffer(string: "x")))
+            LogEntry(id: id, previous: markers[target]?.id, event: Event(ByteBuffer(string: "x"), ends: ends)))
         markers[target] = LogMarker(id: id, ends: ends)
         guard known[target].isConfirmed else { return }
         if isUp, chance(1, in: 60) { hasHole[target] = true }
@@ -135,7 +134,7 @@ final class FeedModel {
     func goBack() {
         goDown()
         answerAll(failing: true)
-        let last = EventID(max(FeedModel.firstID, nextID - UInt64.random(in: 0...10, using: &generator)), 0)
+        let last = EventID(max(NodeModel.firstID, nextID - UInt64.random(in: 0...10, using: &generator)), 0)
         for target in logs.indices {
             lose(logs[target].filter { $0.id > last }.map(\.id))
             for index in history.indices where history[index].target == target && history[index].id > last {
@@ -146,7 +145,7 @@ final class FeedModel {
             logs[target].removeAll { $0.id > last }
             if let had, had.id > last {
                 markers[target] =
-                    logs[target].last.map { LogMarker(id: $0.id, ends: $0.ends) }
+                    logs[target].last.map { LogMarker(id: $0.id, ends: $0.event.ends) }
                     ?? history.last { $0.target == target && $0.id <= last }.map { LogMarker(id: $0.id, ends: false) }
             }
         }
@@ -164,10 +163,10 @@ final class FeedModel {
         for index in history.indices where isMissing(history[index]) {
             let event = history[index]
             if let entry = logs[event.target].first(where: { $0.id == event.id }) {
-                arrive(event.id, event.target, entry.ends)
+                arrive(event.id, event.target, entry.event.ends)
             } else {
                 flush()
-                tell(Gap(from: settledUpTo[event.target], to: event.id, targets: [FeedModel.targets[event.target]]))
+                tell(Gap(from: settledUpTo[event.target], to: event.id, targets: [NodeModel.targets[event.target]]))
                 settledUpTo[event.target] = event.id
             }
         }
@@ -190,8 +189,8 @@ final class FeedModel {
     private func tell(_ gap: Gap) {
         let isFollowed = history.contains { isMissing($0) && $0.id < gap.to ?? .zero }
         for target in gap.targets {
-            guard let index = FeedModel.targets.firstIndex(of: target) else { continue }
-            if let to = gap.to { known[index].lose(upTo: to) }
+            guard let index = NodeModel.targets.firstIndex(of: target) else { continue }
+            if let to = gap.to { known[index].coverage.lose(upTo: to) }
             for stream in streams where stream.listens(index) { stream.tell(gap, id: isFollowed ? nil : gap.to) }
         }
     }
@@ -205,7 +204,7 @@ final class FeedModel {
         builder.raise(clock: clock)
         feed.read(clock: clock)
         learnBorn()
-        for target in fresh { known[target].settle(feed.clock) }
+        for target in fresh { _ = known[target].coverage.settle(at: feed.clock) }
         fresh = []
         for stream in streams { stream.tick() }
     }
@@ -217,7 +216,8 @@ final class FeedModel {
 
     func confirm(_ target: Int) {
         guard isUp, !known[target].isConfirmed else { return }
-        if known[target].confirm() { fresh.append(target) }
+        known[target].coverage.confirm()
+        if known[target].since == nil { fresh.append(target) }
         settledUpTo[target] = markers[target]?.id ?? .zero
         for stream in streams where stream.listens(target) { stream.confirmed() }
     }
@@ -259,7 +259,7 @@ final class FeedModel {
     private func answer(
         _ one: (stream: ModelStream, request: Replay.Request, mark: EventID, run: Replaying), failing: Bool
     ) {
-        guard !failing, let target = FeedModel.targets.firstIndex(of: one.request.target) else {
+        guard !failing, let target = NodeModel.targets.firstIndex(of: one.request.target) else {
             if one.stream.failed(one.request.lane, one.run) { retries.append((one.stream, one.run)) }
             return
         }
