@@ -69,6 +69,9 @@ package struct FeedMachine: ~Copyable {
     /// What is held back, in bytes.
     package var heldBytes: Int { (repair?.held.bytes ?? 0) + heldOfTargets }
 
+    /// Entries of all its tables: must not grow with what has come and gone.
+    package var size: Int { interests.size + suspects.count + actions.count + advancing.count }
+
     package var isIdle: Bool { actions.isEmpty && advancing.isEmpty }
 
     /// What is to be done next; nil: nothing before the next input.

@@ -12,6 +12,8 @@ struct Interests: ~Copyable {
     subscript(target: Target) -> Interest? { byTarget[target] }
     subscript(number: TargetNumber) -> Interest? { byNumber[number] }
     var targets: [Target] { Array(byTarget.keys) }
+    /// Entries of all its tables.
+    var size: Int { byTarget.count + byNumber.count + fresh.count }
 
     /// A shard begins to listen.
     ///

@@ -317,6 +317,7 @@ package final class Hub {
         case .complain(let complaint, let target): complain(complaint, target)
         }
     }
+
     /// In batches, because what is read or held may be much.
     private func delivered() {
         isFlushDue = true
