@@ -251,6 +251,8 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
             case .bytes(let bytes):
                 hasBytes = true
                 context.fireChannelRead(wrapInboundOut(bytes))
+            // What was read before has made it HTTP/2 meanwhile, where nobody else looks for this.
+            case .end where isHTTP2: context.close(promise: nil)
             case .end: context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
             case .read: context.read()
             }

@@ -61,4 +61,17 @@ struct TurnsTests {
         let answer = try #require(try channel.readOutbound(as: ByteBuffer.self))
         #expect(String(buffer: answer).hasPrefix("HTTP/1.1 "))
     }
+
+    @Test("An HTTP/2 connection whose client has gone while it waited for its turn is closed")
+    func goneBeforeItsTurn() throws {
+        let node = EmbeddedNode()
+        let channel = try node.connect()
+        node.turns.wait {}
+        try channel.writeInbound(ByteBuffer(string: "PRI * HTTP/2"))
+        channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        node.loop.run()
+        #expect(channel.isActive)
+        node.loop.advanceTime(by: .microseconds(200))
+        #expect(!channel.isActive)
+    }
 }
