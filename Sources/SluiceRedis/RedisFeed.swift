@@ -114,9 +114,10 @@ package final class RedisFeed {
     private func lost() {
         connection = nil
         subscriptions.disconnected()
-        guard let settling else { return tell(.down) }
-        self.settling = nil
-        settling.fail(RedisError.unavailable)
+        // Also where it was not up yet: some channels may have been confirmed, and streams have begun with them.
+        tell(.down)
+        settling?.fail(RedisError.unavailable)
+        settling = nil
     }
 
     /// Channels that are wanted in one turn of the loop share a command.

@@ -18,7 +18,8 @@ package final class NodeStatus: Sendable {
     }
 
     package func feedIsDown(now: NIODeadline) {
-        downSince.store(now.uptimeNanoseconds, ordering: .relaxed)
+        // It may go down again before it is up: the time counts from the first.
+        _ = downSince.compareExchange(expected: 0, desired: now.uptimeNanoseconds, ordering: .relaxed)
     }
 
     package var hasFeed: Bool { downSince.load(ordering: .relaxed) == 0 }
