@@ -119,7 +119,7 @@ def bodies(port, _):
 
 def slowreplay(port, _):
     """Replays of large logs, which are read at a few kilobytes a second."""
-    ends = [connect(port, head("GET", "/events?topic=large&last-event-id=earliest", host="a"), buffer=4096) for _ in range(50)]
+    ends = [connect(port, head("GET", "/events?topic=large&last_event_id=earliest", host="a"), buffer=4096) for _ in range(50)]
     for _ in range(20):
         for end in ends:
             end.settimeout(0.01)
@@ -153,7 +153,7 @@ def reader_topics(port, _):
 def reader_replays(port, _):
     """Whole logs, again and again, each over many topics."""
     names = "&".join(f"topic=log{n}" for n in range(100))
-    ends = [connect(port, head("GET", f"/events?{names}&last-event-id=earliest", [bearer(["*"])], host="a")) for _ in range(10)]
+    ends = [connect(port, head("GET", f"/events?{names}&last_event_id=earliest", [bearer(["*"])], host="a")) for _ in range(10)]
     for _ in range(30):
         for end in ends:
             swallow(end)
