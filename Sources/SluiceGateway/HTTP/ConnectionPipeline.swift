@@ -36,9 +36,25 @@ package struct ConnectionPipeline: Sendable {
     /// To be called on the shard's loop.
     package func add(to channel: any Channel, shard: Shard) throws {
         let peer = channel.remoteAddress.flatMap { NetworkAddress($0) }
-        let isTLS = certificate != nil
         let watch = ConnectionGuard(
-            node: node, channel: channel, peer: peer, turns: shard.turns, isPublic: router == .public, isTLS: isTLS)
+            node: node, channel: channel, peer: peer, turns: shard.turns, isPublic: router == .public,
+            isTLS: certificate != nil)
+        // Before anything is made for it: many that are refused at once must not hold up the streams. Behind a proxy it is
+        // the proxy's header that says whose connection it is.
+        if !expectsProxyHeader, !watch.admit() { return channel.close(promise: nil) }
+        do {
+            try add(watch, to: channel, peer: peer, shard: shard)
+        } catch {
+            // It never got into the pipeline, so nothing removes it from there.
+            watch.leave()
+            throw error
+        }
+    }
+
+    private func add(
+        _ watch: ConnectionGuard, to channel: any Channel, peer: NetworkAddress?, shard: Shard
+    ) throws {
+        let isTLS = certificate != nil
         let pipeline = channel.pipeline.syncOperations
         if expectsProxyHeader {
             // Whoever writes the header says whose connection it is: a list of proxies is a list of those who may.
@@ -64,8 +80,6 @@ package struct ConnectionPipeline: Sendable {
             node.report(.connections, address: peer, now: shard.eventLoop.now)
             return channel.close(promise: nil)
         }
-        // Behind a proxy it is the proxy's header that says whose connection it is.
-        if !expectsProxyHeader, !watch.admit() { channel.close(promise: nil) }
     }
 
     /// A load balancer that isn't set up as the node expects would otherwise be hard to find.
