@@ -20,6 +20,9 @@ package struct EventID: Hashable, Comparable, Sendable, CustomStringConvertible 
     /// After every id that the clock gives out.
     package static let max = EventID(.max, .max)
 
+    /// In milliseconds: the function gives out times of at most 15 digits, so one from here on is forged.
+    package static let timeLimit: UInt64 = 1_000_000_000_000_000
+
     /// Of each number: the Redis function counts in floating point, which is exact up to here.
     private static let digitsMax = 15
 

@@ -3,9 +3,6 @@ import NIOCore
 import SluiceCore
 
 extension ClockReading {
-    /// In milliseconds: the function gives out times of at most 15 digits, so a later one is forged.
-    private static let timeMax: UInt64 = 1_000_000_000_000_000
-
     /// Reads the clock, and some logs' markers. The clock comes first: a marker that is later says nothing of what was before.
     package static func commands(markersOf targets: [Target], names: RedisNames) -> [RESPCommand] {
         let clock: RESPCommand = ["HMGET", names.clock, "last", "born"]
@@ -31,7 +28,7 @@ extension ClockReading {
 
     /// An ``EventID`` has looked at its own digits.
     private init?(_ clock: EventID?, _ born: UInt64?, _ markers: [LogMarker?]) {
-        guard let clock, let born, born < ClockReading.timeMax else { return nil }
+        guard let clock, let born, born < EventID.timeLimit else { return nil }
         self.init(clock: clock, born: born, markers: markers)
     }
 }

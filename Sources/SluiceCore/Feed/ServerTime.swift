@@ -8,8 +8,6 @@ import NIOCore
 package struct ServerTime {
     /// For clocks that are being adjusted, in milliseconds; a thousandth of what has passed is added.
     private static let slack: UInt64 = 100
-    /// The function gives out times of at most 15 digits.
-    private static let timeMax: UInt64 = 1_000_000_000_000_000
     /// How far the broker's clock may be ahead of this machine's as long as its own time is not known, in milliseconds.
     private static let skewMax: UInt64 = 60_000
 
@@ -25,7 +23,7 @@ package struct ServerTime {
     ///   - milliseconds: since 1970, as the server says.
     ///   - asked: when it was asked.
     package mutating func read(_ milliseconds: UInt64, asked: NIODeadline) {
-        guard milliseconds < ServerTime.timeMax else { return }
+        guard milliseconds < EventID.timeLimit else { return }
         reading = (milliseconds, asked)
         limit = 0
     }

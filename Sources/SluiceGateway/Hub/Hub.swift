@@ -5,7 +5,7 @@ import SluiceCore
 
 /// The node's one ordered flow of events: from the broker, encoded once, to every shard.
 ///
-/// What to deliver, and when, decides the ``FeedMachine``; the hub asks it and performs. Lives on one event loop with the
+/// The ``FeedMachine`` decides what to deliver, and when; the hub performs what it says. Lives on one event loop with the
 /// broker.
 package final class Hub {
     /// What a shard is told, in the order of the feed.

@@ -86,4 +86,19 @@ struct HubTests {
         node.hub.confirmed(client)
         #expect(try node.output(second.channel).contains("data: missed"))
     }
+
+    @Test("Of a request with many events only a window's worth is under way to the broker, and all are answered")
+    func publishWindow() throws {
+        let event = Event(ByteBuffer(string: "x"))
+        let publications = try (0..<100).map { Publication(event, to: try .topic("t\($0)")) }
+        var answered = 0
+        node.hub.publish(publications).assumeIsolated().whenSuccess { answered = $0.count }
+        var most = 0
+        while !node.broker.publishing.isEmpty {
+            most = max(most, node.broker.publishing.count)
+            node.broker.publishing.removeFirst().succeed(Receipt(id: nil, nodes: 1))
+            node.loop.run()
+        }
+        #expect(most == PublishQueue.windowStandard && answered == 100)
+    }
 }
