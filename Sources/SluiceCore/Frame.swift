@@ -39,11 +39,12 @@ package struct Frame: Equatable, Sendable {
         var fields = ""
         if let id { fields += "id: \(id)\n" }
         if let type { fields += "event: \(type)\n" }
-        let (lines, breaks) = countLines(data)
+        let ends = LineEnds(of: data)
+        let (lines, breaks) = ends.count()
         let dataLength = lines * 7 + data.count - breaks
         return chunk(length: fields.utf8.count + dataLength + 1, in: &buffer) { buffer in
             buffer.writeString(fields)
-            writeDataLines(data, length: dataLength, to: &buffer)
+            writeDataLines(data, endedBy: ends, length: dataLength, to: &buffer)
             buffer.writeInteger(UInt8(ascii: "\n"))
         }
     }
@@ -80,49 +81,28 @@ package struct Frame: Equatable, Sendable {
         return Frame(start: start, end: buffer.writerIndex, headerLength: headerLength)
     }
 
-    /// The number of lines in the data and of the bytes that end them.
-    private static func countLines(_ data: UnsafeBufferPointer<UInt8>) -> (lines: Int, breaks: Int) {
-        var lines = 1
-        var breaks = 0
-        var afterReturn = false
-        for byte in data {
-            if byte == UInt8(ascii: "\n") {
-                breaks += 1
-                if !afterReturn { lines += 1 }
-                afterReturn = false
-            } else {
-                afterReturn = byte == UInt8(ascii: "\r")
-                if afterReturn {
-                    breaks += 1
-                    lines += 1
-                }
-            }
-        }
-        return (lines, breaks)
-    }
-
-    /// One pass over the data, into room that is there already: a line end costs no more than the bytes it becomes.
-    private static func writeDataLines(_ data: UnsafeBufferPointer<UInt8>, length: Int, to buffer: inout ByteBuffer) {
+    /// Into room that is there already: a line end costs no more than the bytes it becomes.
+    private static func writeDataLines(
+        _ data: UnsafeBufferPointer<UInt8>, endedBy ends: LineEnds, length: Int, to buffer: inout ByteBuffer
+    ) {
         let label: StaticString = "data: "
+        var ends = ends
         buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { room in
             guard var output = room.baseAddress, let end = room.baseAddress.map({ $0 + length }) else { return 0 }
-            var input = 0
+            var start = 0
             while true {
+                let lineEnd = ends.next()
+                let count = (lineEnd?.lowerBound ?? data.count) - start
                 output.copyMemory(from: label.utf8Start, byteCount: label.utf8CodeUnitCount)
                 output += label.utf8CodeUnitCount
-                let start = input
-                while input < data.count, data[input] != UInt8(ascii: "\n"), data[input] != UInt8(ascii: "\r") {
-                    input += 1
-                }
-                if input > start, let line = data.baseAddress {
-                    output.copyMemory(from: line + start, byteCount: input - start)
-                    output += input - start
+                if count > 0, let line = data.baseAddress {
+                    output.copyMemory(from: line + start, byteCount: count)
+                    output += count
                 }
                 output.storeBytes(of: UInt8(ascii: "\n"), as: UInt8.self)
                 output += 1
-                if input == data.count { break }
-                let isReturn = data[input] == UInt8(ascii: "\r")
-                input += isReturn && input + 1 < data.count && data[input + 1] == UInt8(ascii: "\n") ? 2 : 1
+                guard let lineEnd else { break }
+                start = lineEnd.upperBound
             }
             assert(output == end)
             return length

@@ -94,6 +94,12 @@ package final class RedisFeed {
         reportGone()
     }
 
+    /// Redis is to send nothing of a channel for so long. It is confirmed again once it does.
+    package func pause(_ channel: String, for time: TimeAmount) {
+        subscriptions.pause(channel, until: eventLoop.now + time)
+        scheduleSend()
+    }
+
     private func reportGone() {
         for name in subscriptions.takeGone() { tell(.gone(name)) }
     }

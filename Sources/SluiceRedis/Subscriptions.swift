@@ -7,6 +7,8 @@ import SluiceCore
 ///
 ///     idle ──want──▶ subscribing ──confirmed──▶ subscribed ──release, linger──▶ unsubscribing ──confirmed──▶ gone
 ///
+/// A channel that brings too much can be paused: it is unsubscribed, and subscribed again once the pause is over.
+///
 /// "Wanted again while unsubscribing" subscribes anew once Redis has confirmed the end; "gone while subscribing"
 /// lingers from its confirmation on. No I/O; time is an argument.
 package struct Subscriptions {
@@ -21,6 +23,8 @@ package struct Subscriptions {
         case subscribing
         case subscribed
         case unsubscribing
+        /// Redis is to send nothing of it before its pause is over.
+        case paused
         /// Redis did not let this user have it; until it is known that it does now, it is not asked for.
         case refused
     }
@@ -30,6 +34,8 @@ package struct Subscriptions {
         var wire: Wire
         /// When an unwanted channel may be given up.
         var until: NIODeadline
+        /// nil: it is not paused, nor to be.
+        var pausedUntil: NIODeadline?
     }
 
     package enum Command: Equatable, Sendable {
@@ -41,6 +47,9 @@ package struct Subscriptions {
     private var channels: [ExactText: Channel] = [:]
     private var toSubscribe: Deque<String> = []
     private var lingering: Deque<(name: String, until: NIODeadline)> = []
+    /// Channels that are to be unsubscribed for a pause, and those of which it has begun: few, as each brings very much.
+    private var toPause: Deque<String> = []
+    private var paused: [String] = []
     private var unconfirmed = 0
     /// Commands that Redis has not confirmed in full, oldest first, with what is still to come of each.
     private var inFlight: Deque<(command: Command, left: Int)> = []
@@ -73,7 +82,8 @@ package struct Subscriptions {
         isConnected && unconfirmed == 0 && toSubscribe.isEmpty && retries.isEmpty
     }
 
-    /// - Returns: whether Redis has confirmed the channel already.
+    /// - Returns: whether Redis has confirmed the channel already. One that is paused counts as confirmed: what is lost of
+    ///   it is told when the pause is over.
     package mutating func want(_ name: String) -> Bool {
         guard var channel = channels[ExactText(name)] else {
             channels[ExactText(name)] = Channel(isWanted: true, wire: .queued, until: .distantPast)
@@ -86,7 +96,15 @@ package struct Subscriptions {
             toSubscribe.append(name)
         }
         channels[ExactText(name)] = channel
-        return channel.wire == .subscribed
+        return channel.wire == .subscribed || channel.pausedUntil != nil
+    }
+
+    /// Redis is to send nothing of a channel before then. Once it does again, it confirms that.
+    package mutating func pause(_ name: String, until: NIODeadline) {
+        guard let channel = channels[ExactText(name)], channel.wire == .subscribed, channel.pausedUntil == nil
+        else { return }
+        channels[ExactText(name)]?.pausedUntil = until
+        toPause.append(name)
     }
 
     package mutating func release(_ name: String, now: NIODeadline) {
@@ -117,7 +135,11 @@ package struct Subscriptions {
     package mutating func unsubscribed(_ name: String) {
         guard var channel = channels[ExactText(name)], channel.wire == .unsubscribing else { return }
         noteReply()
-        if channel.isWanted {
+        if channel.pausedUntil != nil {
+            channel.wire = .paused
+            channels[ExactText(name)] = channel
+            paused.append(name)
+        } else if channel.isWanted {
             channel.wire = .queued
             channels[ExactText(name)] = channel
             toSubscribe.append(name)
@@ -188,7 +210,8 @@ package struct Subscriptions {
         lingering.removeAll()
         inFlight.removeAll()
         retries.removeAll()
-        for (name, channel) in channels where channel.wire != .refused {
+        toPause.removeAll()
+        for (name, channel) in channels where channel.wire != .refused && channel.wire != .paused {
             if channel.isWanted {
                 channels[name]?.wire = .queued
                 toSubscribe.append(name.text)
@@ -200,7 +223,10 @@ package struct Subscriptions {
 
     package mutating func disconnected() {
         isConnected = false
-        for (name, channel) in channels where channel.wire != .refused { channels[name]?.wire = .idle }
+        for (name, channel) in channels where channel.wire != .refused && channel.wire != .paused {
+            channels[name]?.wire = channel.pausedUntil == nil ? .idle : .paused
+            if channel.pausedUntil != nil { paused.append(name.text) }
+        }
         toSubscribe.removeAll()
         unconfirmed = 0
     }
@@ -209,6 +235,7 @@ package struct Subscriptions {
     package mutating func next(now: NIODeadline) -> Command? {
         guard isConnected, unconfirmed + Subscriptions.namesPerCommandMax <= Subscriptions.unconfirmedMax
         else { return nil }
+        endPauses(now: now)
         guard let command = subscribeCommand() ?? unsubscribeCommand(now: now) else { return nil }
         switch command {
         case .subscribe(let names), .unsubscribe(let names):
@@ -216,6 +243,25 @@ package struct Subscriptions {
             inFlight.append((command, names.count))
         }
         return command
+    }
+
+    private mutating func endPauses(now: NIODeadline) {
+        guard !paused.isEmpty else { return }
+        var rest: [String] = []
+        for name in paused {
+            guard let channel = channels[ExactText(name)], channel.wire == .paused, let until = channel.pausedUntil
+            else { continue }
+            if until > now {
+                rest.append(name)
+            } else if channel.isWanted {
+                channels[ExactText(name)]?.pausedUntil = nil
+                channels[ExactText(name)]?.wire = .queued
+                toSubscribe.append(name)
+            } else {
+                drop(name)
+            }
+        }
+        paused = rest
     }
 
     private mutating func subscribeCommand() -> Command? {
@@ -243,6 +289,11 @@ package struct Subscriptions {
 
     private mutating func unsubscribeCommand(now: NIODeadline) -> Command? {
         var names: [String] = []
+        while names.count < Subscriptions.namesPerCommandMax, let name = toPause.popFirst() {
+            guard channels[ExactText(name)]?.wire == .subscribed else { continue }
+            channels[ExactText(name)]?.wire = .unsubscribing
+            names.append(name)
+        }
         while names.count < Subscriptions.namesPerCommandMax, let first = lingering.first, first.until <= now {
             lingering.removeFirst()
             guard let channel = channels[ExactText(first.name)], !channel.isWanted, channel.wire == .subscribed,

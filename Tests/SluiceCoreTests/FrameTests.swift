@@ -102,11 +102,15 @@ struct FrameTests {
         }.min() ?? 0
     }
 
-    @Test("a line end costs about as much as the bytes that it becomes would as text")
+    @Test("a line end costs the same however many there are, of whatever kind, and however much text is behind them")
     func costOfLines() {
-        let lines = FrameTests.cost(Array(repeating: 0x0A, count: 1 << 17))
-        let text = FrameTests.cost(Array(repeating: 0x61, count: 7 << 17))
-        #expect(lines < 3 * text, "\(lines / text)")
+        for end: [UInt8] in [[0x0A], [0x0D], [0x0D, 0x0A], [0x0A, 0x0D]] {
+            let some = FrameTests.cost(Array(repeatElement(end, count: 1 << 14).joined()))
+            let more = FrameTests.cost(Array(repeatElement(end, count: 1 << 16).joined()))
+            let text = [UInt8](repeating: 0x61, count: 1 << 16)
+            let behind = FrameTests.cost(Array(repeatElement(end, count: 1 << 14).joined()) + text)
+            #expect(more < 10 * some && behind < 3 * some, "\(more / some), \(behind / some)")
+        }
     }
 
     @Test("ready-made lines become a chunk as they are")

@@ -277,6 +277,7 @@ private final class RecordingBroker: Broker {
     func stop() {}
     func reconnect() {}
     func want(_ target: Target, as number: TargetNumber) -> Bool { true }
+    func pause(_ target: Target, for time: TimeAmount) {}
     func release(_ target: Target) {}
     func tick(known: EventID) {}
     func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> { other.mark(markersOf: targets) }

@@ -44,7 +44,10 @@ private struct SubscriptionsModel {
     /// What the node believes: it was told, or it asked and heard that it is so.
     var confirmed: Set<[UInt8]> = []
     var known: Set<[UInt8]> = []
+    /// Until when Redis is to send nothing of them.
+    var paused: [[UInt8]: NIODeadline] = [:]
     var wakes = 0
+    var pauses = 0
 
     mutating func want() {
         guard let name = SubscriptionsModel.names.randomElement(using: &generator) else { return }
@@ -53,10 +56,13 @@ private struct SubscriptionsModel {
         wanted.insert(key)
         known.insert(key)
         if isConfirmed {
-            #expect(redis?.channels.contains(key) == true, "\(name) is said to be confirmed")
+            let isPaused = paused[key] != nil
+            #expect(redis?.channels.contains(key) == true || isPaused, "\(name) is said to be confirmed")
             confirmed.insert(key)
         } else {
-            #expect(!confirmed.contains(key), "\(name) had been confirmed")
+            // A pause ends with a new confirmation.
+            #expect(!confirmed.contains(key) || paused[key] != nil, "\(name) had been confirmed")
+            confirmed.remove(key)
         }
     }
 
@@ -67,6 +73,16 @@ private struct SubscriptionsModel {
         takeGone()
     }
 
+    /// Only what Redis sends can be too much.
+    mutating func pause() {
+        guard let key = redis?.channels.intersection(confirmed).randomElement(using: &generator), paused[key] == nil
+        else { return }
+        let until = now + .seconds(Int64.random(in: 0...20, using: &generator))
+        subscriptions.pause(String(decoding: key, as: UTF8.self), until: until)
+        paused[key] = until
+        pauses += 1
+    }
+
     mutating func takeGone() {
         for name in subscriptions.takeGone() {
             let key = Array(name.utf8)
@@ -75,6 +91,7 @@ private struct SubscriptionsModel {
             #expect(known.contains(key), "\(name) is gone twice")
             known.remove(key)
             confirmed.remove(key)
+            paused[key] = nil
         }
     }
 
@@ -82,7 +99,13 @@ private struct SubscriptionsModel {
         while let command = subscriptions.next(now: now) {
             #expect(redis != nil, "sent without a connection")
             redis?.receive(command)
-            if case .unsubscribe(let names) = command { confirmed.subtract(names.map { Array($0.utf8) }) }
+            switch command {
+            case .unsubscribe(let names): confirmed.subtract(names.map { Array($0.utf8) })
+            case .subscribe(let names):
+                for key in names.map({ Array($0.utf8) }) {
+                    #expect(paused[key].map { $0 <= now } ?? true, "subscribed before its pause is over")
+                }
+            }
         }
         takeGone()
     }
@@ -96,6 +119,7 @@ private struct SubscriptionsModel {
             let isAwaited = subscriptions.subscribed(name, now: now)
             #expect(isAwaited == wanted.contains(key))
             if isAwaited { confirmed.insert(key) }
+            paused[key] = nil
             wakes += 1
         case .unsubscribed(let name):
             subscriptions.unsubscribed(name)
@@ -122,7 +146,8 @@ private struct SubscriptionsModel {
         case 5..<9: release()
         case 9..<12: send()
         case 12..<17: answer()
-        case 17, 18: now = now + .milliseconds(Int64.random(in: 0...3000, using: &generator))
+        case 17: pause()
+        case 18: now = now + .milliseconds(Int64.random(in: 0...3000, using: &generator))
         default: if Int.random(in: 0..<4, using: &generator) == 0 { toggleConnection() }
         }
     }
@@ -139,7 +164,7 @@ private struct SubscriptionsModel {
 @Suite("Subscriptions against a model of Redis")
 struct SubscriptionsModelTests {
     @Test(
-        "after any sequence, once it is quiet, Redis has subscribed what is wanted, what lingers besides, and nothing after the linger",
+        "after any sequence, once it is quiet, Redis has subscribed what is wanted, what lingers besides, nothing after the linger, and nothing of what is paused",
         arguments: 0..<60 as Range<UInt64>)
     func converges(_ seed: UInt64) {
         var model = SubscriptionsModel(generator: SeededGenerator(seed: seed))
@@ -149,14 +174,17 @@ struct SubscriptionsModelTests {
             model.settle()
             #expect(model.subscriptions.isSettled)
             let channels = model.redis?.channels ?? []
-            #expect(channels.isSuperset(of: model.wanted))
-            #expect(channels == model.known, "what is neither wanted nor lingers is gone")
-            #expect(model.confirmed.isSuperset(of: model.wanted), "somebody waits for ever")
+            let paused = Set(model.paused.keys)
+            #expect(channels.isSuperset(of: model.wanted.subtracting(paused)))
+            #expect(channels.isDisjoint(with: paused), "what is paused still comes")
+            #expect(channels.union(paused) == model.known, "what is neither wanted nor lingers is gone")
+            #expect(model.confirmed.union(paused).isSuperset(of: model.wanted), "somebody waits for ever")
         }
-        model.now = model.now + SubscriptionsModel.linger + .seconds(10)
+        model.now = model.now + SubscriptionsModel.linger + .seconds(30)
         model.settle()
         #expect(model.redis?.channels == model.wanted)
         #expect(model.known == model.wanted)
         #expect(model.wakes > 50)
+        #expect(model.pauses > 5)
     }
 }

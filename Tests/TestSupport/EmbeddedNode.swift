@@ -2,6 +2,7 @@
 import Logging
 import NIOCore
 import NIOEmbedded
+import SluiceCore
 import SluiceGateway
 
 /// A node with an in-memory broker, whose loop turns only when it is told to.
@@ -28,7 +29,7 @@ package final class EmbeddedNode {
         let limits = Shard.Limits(settings, shardCount: 1)
         hub = Confined(
             Hub(
-                eventLoop: loop, broker: MemoryBroker(eventLoop: loop, wallClock: clock), eventBytesMax: 1000,
+                eventLoop: loop, broker: MemoryBroker(eventLoop: loop, wallClock: clock), limits: .init(event: 1000),
                 replayCacheBytes: 1 << 20,
                 counters: counters, status: status, wallClock: clock, logger: logger), on: loop)
         shard = Confined(

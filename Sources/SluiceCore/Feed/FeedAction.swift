@@ -27,6 +27,8 @@ package enum FeedAction {
     case readLog(FeedRead)
     /// Call ``FeedMachine/woken(_:now:)`` then, and not before the loop has turned.
     case wake(RepairAttempt, at: NIODeadline)
+    /// Have the broker bring nothing of this target for so long, and call ``FeedMachine/confirmed(_:)`` once it does again.
+    case pause(Target, for: TimeAmount)
     /// Call ``FeedMachine/release(now:)`` in the next turn of the loop.
     case goOn
     /// Ask the broker for a reading of the clock through the feed, with the highest one that this node knows.
@@ -36,7 +38,7 @@ package enum FeedAction {
     case complain(FeedComplaint, about: Target?)
 }
 
-/// What is wrong with what has arrived. All but `lost` and `heldTooMuch` are events that were dropped.
+/// What is wrong with what has arrived. All but `lost`, `heldTooMuch` and `paused` are events that were dropped.
 package enum FeedComplaint: Equatable {
     case malformed(Envelope.Malformed)
     case future(EventID)
@@ -44,6 +46,8 @@ package enum FeedComplaint: Equatable {
     case oversized(Int)
     case lost
     case heldTooMuch
+    /// One target has brought more than ``FeedMachine/Limits/heardOfTarget``.
+    case paused
 }
 
 /// Markers to be read, and what for.

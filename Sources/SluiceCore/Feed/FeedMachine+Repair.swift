@@ -186,7 +186,9 @@ extension FeedMachine {
 
     /// Takes a message that was held.
     mutating func deliver(_ payload: ByteBuffer, for number: TargetNumber, now: NIODeadline) {
-        guard let envelope = payload.withUnsafeReadableBytes({ take($0, for: number, now: now) }) else { return }
+        guard let interest = interests[number],
+            let envelope = payload.withUnsafeReadableBytes({ take($0, of: interest, now: now) })
+        else { return }
         actions.append(.deliver(envelope, payload, for: number))
     }
 }

@@ -19,6 +19,8 @@ package struct FeedMachine: ~Copyable {
         package var held = 64 << 20
         /// What may be held back of a single target.
         package var heldOfTarget = 2 << 20
+        /// What a single target may bring in a second, and at once; 0: no limit.
+        package var heardOfTarget = 0
         /// What was held back and is handed on in one turn of the loop.
         package var released = 1 << 20
 
@@ -112,8 +114,14 @@ package struct FeedMachine: ~Copyable {
     ///
     /// - Returns: the shards that have to be told.
     package mutating func confirmed(_ target: Target) -> Set<Int> {
+        guard let interest = interests[target] else { return [] }
         interests.confirm(target)
-        return interests[target]?.shards ?? []
+        if interest.isPaused {
+            interest.hearing?.goOn()
+            // What was logged meanwhile is found missing, and read from the log.
+            actions.append(.gap(Gap(from: nil, to: nil, targets: [target]), id: nil))
+        }
+        return interest.shards
     }
 
     /// Nothing of this target arrives any more.
@@ -137,16 +145,35 @@ package struct FeedMachine: ~Copyable {
         _ payload: UnsafeRawBufferPointer, for number: TargetNumber, now: NIODeadline
     ) -> Envelope? {
         hasHeard = true
+        guard let interest = interests[number], hears(interest, bytes: payload.count, now: now) else { return nil }
         guard repair == nil else {
             hold(payload, for: number)
             return nil
         }
-        return take(payload, for: number, now: now)
+        return take(payload, of: interest, now: now)
+    }
+
+    /// Whether a message is taken: a target that brings too much makes all others wait.
+    ///
+    /// After a target was paused, what is under way to this node still comes.
+    private mutating func hears(_ interest: Interest, bytes: Int, now: NIODeadline) -> Bool {
+        guard limits.heardOfTarget > 0 else { return true }
+        if interest.hearing == nil { interest.hearing = Hearing(rate: limits.heardOfTarget, now: now) }
+        if interest.isPaused { return false }
+        guard let pause = interest.hearing?.take(bytes, now: now) else { return true }
+        let target = interest.target
+        // Without a reading of its own there is no place from which its log could be read later.
+        if reading > .zero, interests.settle(interest, at: reading) {
+            actions.append(.covered([interest.number], since: reading))
+        }
+        actions.append(.complain(.paused, about: target))
+        actions.append(.gap(Gap(from: nil, to: nil, targets: [target]), id: nil))
+        actions.append(.pause(target, for: pause))
+        return false
     }
 
     /// A message whose turn has come.
-    mutating func take(_ payload: UnsafeRawBufferPointer, for number: TargetNumber, now: NIODeadline) -> Envelope? {
-        guard let interest = interests[number] else { return nil }
+    mutating func take(_ payload: UnsafeRawBufferPointer, of interest: Interest, now: NIODeadline) -> Envelope? {
         do {
             let envelope = try Envelope(decoding: payload)
             // Before its predecessor is believed, and looked for.
@@ -281,7 +308,7 @@ package struct FeedMachine: ~Copyable {
             var started = 0
             for (target, marker) in zip(read.targets, answer.markers) where started < FeedMachine.repairsPerAudit {
                 guard let marker, let interest = interests[target], let known = interest.known, marker.id > known,
-                    marker.id <= arrived, interest.repair == nil
+                    marker.id <= arrived, interest.repair == nil, !interest.isPaused
                 else { continue }
                 started += 1
                 startRepair(

@@ -16,6 +16,8 @@ final class Interest {
     private(set) var lostUpTo = EventID.zero
     /// This target alone is being repaired, and what arrives of it is held back.
     var repair: TargetRepair?
+    /// nil: nothing has come yet, or there is no limit.
+    var hearing: Hearing?
     /// Its log is not read for a repair of this target alone before then.
     var nextRepair = NIODeadline.uptimeNanoseconds(0)
     /// Repairs have brought what there was between these, since the connection is up: the feed may still bring the same.
@@ -35,6 +37,9 @@ final class Interest {
 
     /// Everything up to this id has been delivered or told as lost.
     var arrived: EventID { max(last, lostUpTo) }
+
+    /// Too much came of it: the node does not listen to it for a while.
+    var isPaused: Bool { hearing?.isPaused ?? false }
 
     func arrived(_ id: EventID) {
         last = max(last, id)

@@ -53,6 +53,11 @@ struct Interests: ~Copyable {
         return fresh.filter { byNumber[$0]?.coverage.settle(at: reading) ?? false }
     }
 
+    /// The same for one.
+    mutating func settle(_ interest: Interest, at reading: EventID) -> Bool {
+        fresh.remove(interest.number) != nil && interest.coverage.settle(at: reading)
+    }
+
     /// - Returns: what was known of a target of which nothing arrives any more; nil if somebody listens again.
     mutating func remove(_ target: Target) -> Interest? {
         guard let interest = byTarget[target], interest.shards.isEmpty else { return nil }

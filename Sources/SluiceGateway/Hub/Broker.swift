@@ -19,6 +19,9 @@ package protocol Broker: AnyObject {
     /// Nobody on this node listens any more; the broker may linger before it stops.
     func release(_ target: Target)
 
+    /// Brings nothing of this target for so long, and tells the hub once it does again. For a target that brings too much.
+    func pause(_ target: Target, for time: TimeAmount)
+
     /// A reading of the clock, and the markers of some logs.
     func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading>
     /// Reads logs, one after the other, until `bytes` of data have come together or all are read.

@@ -55,14 +55,14 @@ package final class Hub {
     private var isPublishing = false
 
     package init(
-        eventLoop: any EventLoop, broker: any Broker, eventBytesMax: Int, replayCacheBytes: Int, counters: Counters,
-        status: NodeStatus,
+        eventLoop: any EventLoop, broker: any Broker, limits: FeedMachine.Limits, replayCacheBytes: Int,
+        counters: Counters, status: NodeStatus,
         wallClock: @escaping @Sendable () -> UInt64, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.broker = broker
         tickSent = eventLoop.now
-        feed = FeedMachine(limits: .init(event: eventBytesMax), wallClock: wallClock(), now: eventLoop.now)
+        feed = FeedMachine(limits: limits, wallClock: wallClock(), now: eventLoop.now)
         self.logReads = LogReads(
             broker: broker, eventLoop: eventLoop, counters: counters, cacheBytes: replayCacheBytes)
         self.counters = counters
@@ -176,6 +176,7 @@ package final class Hub {
         // What came before the confirmation is no part of what a stream that waits for it gets.
         flush()
         for index in feed.confirmed(target) { send(.confirmed(target), to: shards[index]) }
+        perform()
     }
 
     /// Nothing of this target arrives any more.
@@ -308,6 +309,7 @@ package final class Hub {
                 feed.release(now: eventLoop.now)
                 perform()
             }
+        case .pause(let target, let time): broker.pause(target, for: time)
         case .tick(let known):
             tickSent = eventLoop.now
             broker.tick(known: known)
@@ -358,6 +360,9 @@ package final class Hub {
             warn("an event over --max-event was dropped", target, ["bytes": "\(bytes)"])
         case .lost:
             warn("an event was lost on its way; reading it from its log", target)
+        case .paused:
+            counters.targetsPaused.add(1)
+            warn("one target brings more than --topic-bytes a second; nothing of it is taken for a while", target)
         case .heldTooMuch:
             warn("more has arrived than can be held during a repair; live events were dropped", target)
         }

@@ -56,6 +56,9 @@ package final class MemoryBroker: Broker {
         }
     }
 
+    /// Whoever publishes here waits for each event: there is nothing that could pile up.
+    package func pause(_ target: Target, for time: TimeAmount) {}
+
     package func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
         let now = wallClock()
         return eventLoop.makeSucceededFuture(

@@ -92,6 +92,10 @@ package final class RedisBroker: Broker {
         feed?.release(names.channel(target))
     }
 
+    package func pause(_ target: Target, for time: TimeAmount) {
+        feed?.pause(names.channel(target), for: time)
+    }
+
     private func received(_ payload: UnsafeRawBufferPointer, on channel: UnsafeRawBufferPointer) {
         // A burst is mostly of one channel: its bytes are compared before its name is made.
         if let lastChannel, lastChannel.name.elementsEqual(channel) {

@@ -12,6 +12,7 @@ package final class Counters: Sendable {
     package let eventsDelivered = Counter()
     package let eventsMalformed = Counter()
     package let eventsOversized = Counter()
+    package let targetsPaused = Counter()
     package let eventsRepaired = Counter()
     package let eventsPublished = Counter()
     package let requestsRefused = Counter()
@@ -59,6 +60,10 @@ package final class Counters: Sendable {
                 eventsMalformed.value
             ),
             ("events_oversized_total", "counter", "Events over --max-event; dropped.", eventsOversized.value),
+            (
+                "targets_paused_total", "counter", "Times a target brought more than --topic-bytes.",
+                targetsPaused.value
+            ),
             (
                 "events_repaired_total", "counter", "Events whose data was not UTF-8; bytes replaced.",
                 eventsRepaired.value

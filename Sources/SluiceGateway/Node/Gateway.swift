@@ -88,8 +88,10 @@ package final class Gateway: Sendable {
         }
         let (hub, brokerName) = try await loops[0].submit {
             let broker = broker(settings, endpoint: endpoint, eventLoop: loops[0], logger: logger)
+            var limits = FeedMachine.Limits(event: settings.eventBytesMax)
+            limits.heardOfTarget = settings.topicBytes
             let hub = Hub(
-                eventLoop: loops[0], broker: broker, eventBytesMax: settings.eventBytesMax,
+                eventLoop: loops[0], broker: broker, limits: limits,
                 replayCacheBytes: settings.replayCacheBytes, counters: counters, status: status,
                 wallClock: WallClock.milliseconds, logger: logger)
             return (Confined(hub, on: loops[0]), broker.name)

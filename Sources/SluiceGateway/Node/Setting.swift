@@ -120,6 +120,10 @@ package struct Setting: Sendable {
         Setting("max-event", "SIZE", "1MiB", "data of one event") { settings, text throws(Invalid) in
             settings.eventBytesMax = try size(text, 1...32 << 20)
         },
+        Setting(
+            "topic-bytes", "SIZE", "32MiB",
+            "what the node takes in of one topic or client in a second; of more, nothing is taken for a while; 0: no limit"
+        ) { settings, text throws(Invalid) in settings.topicBytes = try size(text, 0...1 << 40) },
         Setting("max-topics", "N", "100", "topics of one stream") { settings, text throws(Invalid) in
             settings.topicsMax = try number(text, 1...10_000)
         },

@@ -47,6 +47,7 @@ package struct Settings: Sendable {
     package var replayCacheBytes = 16 << 20
     package var stall = TimeAmount.seconds(30)
     package var eventBytesMax = 1 << 20
+    package var topicBytes = 32 << 20
     package var topicsMax = 100
     /// 0: what the limit of descriptors allows.
     package var streamsMax = 0

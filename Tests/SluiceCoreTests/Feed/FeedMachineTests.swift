@@ -18,9 +18,10 @@ struct FeedMachineTests {
     private static func id(_ offset: UInt64) -> EventID { EventID(time + offset, 0) }
 
     /// A machine that listens to the topic, and has had a reading since.
-    private func listening() -> FeedMachine {
-        var limits = FeedMachine.Limits(event: 10)
+    private func listening(heardOfTarget: Int = 0) -> FeedMachine {
+        var limits = FeedMachine.Limits(event: heardOfTarget > 0 ? heardOfTarget : 10)
         limits.heldOfTarget = 500
+        limits.heardOfTarget = heardOfTarget
         var machine = FeedMachine(limits: limits, wallClock: FeedMachineTests.time, now: FeedMachineTests.now)
         machine.connectionUp(now: FeedMachineTests.now)
         _ = machine.listen(to: topic, as: number, shard: 0)
@@ -187,5 +188,62 @@ struct FeedMachineTests {
             if case .complain(.oversized(11), let about) = $0 { about == topic } else { false }
         }
         #expect(isNamed)
+    }
+
+    /// What the machine does with a message of so many bytes, at a time.
+    private func bring(
+        _ bytes: Int, at time: TimeAmount, _ machine: inout FeedMachine
+    ) -> (isTaken: Bool, pause: TimeAmount?) {
+        let now = FeedMachineTests.now + time
+        let payload = ByteBuffer(repeating: UInt8(ascii: "x"), count: bytes)
+        let isTaken = payload.withUnsafeReadableBytes { machine.received($0, for: number, now: now) != nil }
+        let pauses = actions(&machine).compactMap { if case .pause(topic, let time) = $0 { time } else { nil } }
+        return (isTaken, pauses.first)
+    }
+
+    @Test(
+        "A target that brings too much is paused, and what is lost of it told; it comes back, and pauses grow while it goes on"
+    )
+    func pauses() {
+        var machine = listening(heardOfTarget: 100)
+        let within = (0..<20).map { bring(10, at: .milliseconds(100 * $0), &machine) }
+        #expect(within.allSatisfy { $0.isTaken && $0.pause == nil })
+        var time = TimeAmount.seconds(3)
+        var pauses: [TimeAmount] = []
+        for _ in 0..<6 {
+            for _ in 0..<10 { #expect(bring(10, at: time, &machine).isTaken) }
+            let over = bring(10, at: time, &machine)
+            #expect(!over.isTaken)
+            pauses += over.pause.map { [$0] } ?? []
+            // What was on its way is dropped, and nothing looked for.
+            _ = receive(FeedMachineTests.id(9), after: FeedMachineTests.id(8), &machine)
+            #expect(actions(&machine).isEmpty)
+            time = time + (pauses.last ?? .zero)
+            _ = machine.confirmed(topic)
+            #expect(actions(&machine).count { if case .gap = $0 { true } else { false } } == 1)
+        }
+        #expect(pauses == [5, 10, 20, 40, 60, 60].map { .seconds($0) })
+        for _ in 0..<10 { _ = bring(10, at: time + .minutes(2), &machine) }
+        #expect(bring(10, at: time + .minutes(2), &machine).pause == .seconds(5))
+    }
+
+    @Test("What was logged while a target was paused is read from its log once it is heard again, and not before")
+    func afterPause() throws {
+        var machine = listening(heardOfTarget: 100)
+        _ = bring(100, at: .zero, &machine)
+        #expect(bring(100, at: .zero, &machine).pause != nil)
+        machine.tick(now: FeedMachineTests.now, wallClock: FeedMachineTests.time)
+        let asked = actions(&machine).compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
+        let newest = LogMarker(id: FeedMachineTests.id(0), ends: false)
+        let answer = ClockReading(clock: FeedMachineTests.id(1), born: 1, markers: [newest])
+        machine.markers(answer, of: try #require(asked.first), now: FeedMachineTests.now)
+        #expect(actions(&machine).isEmpty)
+        _ = machine.confirmed(topic)
+        _ = actions(&machine)
+        let later = FeedMachineTests.now + .seconds(5)
+        let payload = ModelBroker.payload(Envelope(id: FeedMachineTests.id(3), previous: FeedMachineTests.id(2)))
+        let envelope = payload.withUnsafeReadableBytes { machine.received($0, for: number, now: later) }
+        let isRepaired = actions(&machine).contains { if case .complain(.lost, topic) = $0 { true } else { false } }
+        #expect(envelope == nil && isRepaired)
     }
 }

@@ -30,6 +30,8 @@ struct FeedModel: ~Copyable {
     private var subscribed: Set<Target> = []
     private var toSubscribe: [Target] = []
     private var toUnsubscribe: [Target] = []
+    /// Channels that Redis is to serve again only then.
+    private var pauses: [Target: NIODeadline] = [:]
     private var asks: [(ask: ModelAsk, answer: ModelAnswer?)] = []
     private var wakes: [(attempt: RepairAttempt, time: NIODeadline)] = []
     private var mustGoOn = false
@@ -49,6 +51,7 @@ struct FeedModel: ~Copyable {
         limits.held = 4096
         limits.heldOfTarget = 1500
         limits.released = 500
+        limits.heardOfTarget = 400
         self.limits = limits
         machine = FeedMachine(limits: limits, wallClock: 1_000_000_000, now: now)
         nextTick = now
@@ -119,6 +122,15 @@ struct FeedModel: ~Copyable {
         let due = wakes.filter { $0.time <= now }
         wakes.removeAll { $0.time <= now }
         for (attempt, _) in due { machine.woken(attempt, now: now) }
+        for (name, end) in pauses where end <= now {
+            pauses[name] = nil
+            guard let target = targets.first(where: { $0.target == name }) else { continue }
+            if !target.isListenedTo {
+                gone(target)
+            } else if connection != .down {
+                toSubscribe.append(name)
+            }
+        }
         if mustGoOn {
             mustGoOn = false
             machine.release(now: now)
@@ -134,6 +146,7 @@ struct FeedModel: ~Copyable {
         target.published(id)
         newest = id
         // A target that is confirmed and has had no reading since has nothing by which a loss could be noticed.
+        if pauses[target.target] != nil { target.lostInSilence(id) }
         if connection == .up, machine.coverage(of: target.target).since != nil, happens(0.04) {
             note("lost in silence")
             target.lostInSilence(id)
@@ -180,7 +193,7 @@ struct FeedModel: ~Copyable {
         numbers[number] = target
         if machine.listen(to: target.target, as: number, shard: shard) {
             target.listen()
-            let isConfirmed = subscribed.contains(target.target)
+            let isConfirmed = subscribed.contains(target.target) || pauses[target.target] != nil
             // One that is about to be given up stays.
             toUnsubscribe.removeAll { $0 == target.target }
             if !isConfirmed, connection != .down { toSubscribe.append(target.target) }
@@ -195,7 +208,11 @@ struct FeedModel: ~Copyable {
             machine.unlisten(to: target.target, shard: shard)
         else { return }
         target.unlisten()
-        if connection == .down { gone(target) } else { toUnsubscribe.append(target.target) }
+        if connection == .down {
+            gone(target)
+        } else if pauses[target.target] == nil {
+            toUnsubscribe.append(target.target)
+        }
     }
 
     private mutating func gone(_ target: ModelTarget) {
@@ -214,7 +231,7 @@ struct FeedModel: ~Copyable {
 
     private mutating func connect() {
         connection = .half
-        toSubscribe = targets.filter(\.isListenedTo).map(\.target)
+        toSubscribe = targets.filter { $0.isListenedTo && pauses[$0.target] == nil }.map(\.target)
         checkSettled()
     }
 
@@ -345,6 +362,12 @@ struct FeedModel: ~Copyable {
                 target.lostInSilence(id)
                 if machine.coverage(of: target.target).since == nil { target.closeStream() }
             }
+        case .pause(let name, let time):
+            note("paused")
+            // One that is about to be given up, or was wanted again too late, is not Redis' any more.
+            guard subscribed.remove(name) != nil else { return }
+            toUnsubscribe.removeAll { $0 == name }
+            pauses[name] = now + time
         case .complain(.lost, let name):
             for target in targets where target.target == name { target.isHeldBack = true }
         case .complain: note("complaint")

@@ -23,7 +23,8 @@ struct RedisBrokerTests {
                 .fixed(try RedisEndpoint(url: url, clientName: "broker-test")), names: RedisNames(prefix: "sluice"),
                 nodeID: "n", eventLoop: loop, logger: logger)
             let hub = Hub(
-                eventLoop: loop, broker: broker, eventBytesMax: 1000, replayCacheBytes: 1 << 20, counters: counters,
+                eventLoop: loop, broker: broker, limits: .init(event: 1000), replayCacheBytes: 1 << 20,
+                counters: counters,
                 status: status, wallClock: { ScriptedNode.now }, logger: logger)
             box.value = (broker, hub)
             broker.start(feeding: hub)

@@ -42,6 +42,7 @@ final class ScriptedBroker: Broker {
     func start(feeding hub: Hub) {}
     func stop() {}
     func reconnect() { reconnects += 1 }
+    func pause(_ target: Target, for time: TimeAmount) {}
     func release(_ target: Target) { released.append(target) }
     func tick(known: EventID) { ticks.append(known) }
 
@@ -101,7 +102,7 @@ final class ScriptedNode {
         let logger = Logger(label: "scripted") { _ in SwiftLogNoOpLogHandler() }
         broker = ScriptedBroker(eventLoop: loop)
         hub = Hub(
-            eventLoop: loop, broker: broker, eventBytesMax: 1000, replayCacheBytes: 1 << 20, counters: counters,
+            eventLoop: loop, broker: broker, limits: .init(event: 1000), replayCacheBytes: 1 << 20, counters: counters,
             status: NodeStatus(),
             wallClock: { ScriptedNode.now }, logger: logger)
         shard = Shard(

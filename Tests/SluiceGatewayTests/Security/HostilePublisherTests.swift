@@ -81,5 +81,32 @@ extension NodeTests {
             #expect(try await node.metric("repairs_total") <= 5)
             #expect(try await request(node.port, "GET", "/readyz").status == 200)
         }
+
+        @Test(
+            "Redis is asked to send no more of a topic that brings more than --topic-bytes; others wait for nothing, and what was logged comes later"
+        )
+        func loudTopic() async throws {
+            let redis = try await RedisServer()
+            let node = try await NodeProcess(redis: redis, ["--topic-bytes", "1MiB"])
+            let client = try await RedisClient(redis)
+            let stream = try await EventStreamClient.opened(port: node.port, "/events?topic=loud&topic=quiet")
+            let large = [UInt8](repeating: 0x78, count: 100_000)
+            try await client.publish("sluice:topic:loud", large)
+            #expect(await stream.receives(1))
+            for _ in 0..<30 { try await client.publish("sluice:topic:loud", large) }
+            #expect(await eventually { try await node.metric("targets_paused_total") == 1 })
+            #expect(await eventually { try await redis.cli("PUBSUB", "NUMSUB", "sluice:topic:loud").hasSuffix("0") })
+            #expect(stream.data.count <= 11, "a second's worth, and no more")
+            try await client.command("FCALL", "sluice_publish", "1", "sluice:topic:loud", "logged")
+            try await client.command("FCALL", "sluice_publish", "1", "sluice:topic:quiet", "at once")
+            #expect(await stream.waits { $0.messages.last?.data == "at once" })
+            #expect(
+                await eventually(within: 20) {
+                    try await redis.cli("PUBSUB", "NUMSUB", "sluice:topic:loud").hasSuffix("1")
+                })
+            #expect(await stream.waits { $0.messages.last?.data == "logged" })
+            #expect(stream.now.openings == 1)
+            #expect(stream.now.events.contains { $0.type == "gap" })
+        }
     }
 }
