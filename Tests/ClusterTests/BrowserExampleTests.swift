@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension ClusterTests {
-    /// The pages of deploy/examples, as the README shows them.
+    /// The pages of deploy/examples, as the article Recipes.md shows them.
     @Suite("shows its examples in browsers")
     struct BrowserExampleTests {
         private func run(_ script: String, _ engine: BrowserScript.Engine) async throws {

@@ -123,14 +123,17 @@ struct SettingsTests {
 
     @Test("Every variable that the project's own files set beside the settings is known to a node")
     func ownVariables() throws {
-        let folders = ["deploy", "scripts", "Tests/TestSupport", "Tests/ClusterTests/Browser"]
+        let folders = [
+            "deploy", "scripts", "Tests/TestSupport", "Tests/ClusterTests/Browser",
+            "Sources/SluiceGateway/SluiceGateway.docc",
+        ]
         let files = try folders.flatMap { folder in
             try FileManager.default.contentsOfDirectory(atPath: "\(Repository.root)/\(folder)").map {
                 "\(folder)/\($0)"
             }
         }
         var names: Set<String> = []
-        for file in files + ["Package.swift", "README.md"] {
+        for file in files + ["Package.swift", "README.md", "CONTRIBUTING.md"] {
             guard let text = try? String(contentsOfFile: "\(Repository.root)/\(file)", encoding: .utf8) else {
                 continue
             }
@@ -204,16 +207,16 @@ struct SettingsTests {
         #expect("\(written)" == "\(standard)")
     }
 
-    @Test("The README's table of settings is the program's")
-    func readme() throws {
-        let path = "\(Repository.root)/README.md"
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return }
+    @Test("The article's table of settings is the program's")
+    func article() throws {
+        let path = "\(Repository.root)/Sources/SluiceGateway/SluiceGateway.docc/Operations.md"
+        let text = try String(contentsOfFile: path, encoding: .utf8)
         var rows: [String: String] = [:]
         for line in text.split(separator: "\n") {
             guard let match = line.firstMatch(of: /^\| *`--([a-z0-9-]+)[^|]*\| *([^|]*?) *\|/) else { continue }
             rows[String(match.1)] = match.2.filter { $0 != "`" }
         }
-        try #require(!rows.isEmpty, "README.md has no table whose rows begin with a setting")
+        try #require(!rows.isEmpty, "Operations.md has no table whose rows begin with a setting")
         #expect(Set(rows.keys).subtracting(["config"]) == Set(Setting.all.map(\.name)))
         for setting in Setting.all
         where !setting.standard.isEmpty && setting.placeholder != nil && setting.standard != "0" {

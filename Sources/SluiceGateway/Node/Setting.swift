@@ -4,8 +4,8 @@ import NIOCore
 import SluiceCore
 import SluiceRedis
 
-/// One setting: its public name, its default and how its text is read. The help, the README's table and all sources
-/// of settings follow this one table.
+/// One setting: its public name, its default and how its text is read. The help, the table in Operations.md and all
+/// sources of settings follow this one table.
 package struct Setting: Sendable {
     package let name: String
     /// What stands for the value in the help; nil for a switch.

@@ -23,7 +23,7 @@ extension NodeTests {
                     #expect(try await client.pipeline([command]) == ["OK"], "\(line)")
                 }
             }
-            // As the README says.
+            // As deploy/README.md says.
             try await client.command("ACL", "SETUSER", "sluice-admin", "on", ">adm1n")
             return redis
         }
