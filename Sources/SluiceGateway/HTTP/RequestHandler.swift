@@ -295,17 +295,17 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         state = .closed
         end()
         let socket: StreamSocket
-        let framing: Stream.Framing
+        let wire: StreamWire
         switch transport {
         case .http1(let isPlain, _):
             socket = StreamSocket(channel: context.channel, isPlain: isPlain)
-            framing = head.version == .http1_1 ? .chunked : .plain
+            wire = head.version == .http1_1 ? .chunked : .plain
         case .http2:
             socket = StreamSocket(http2: context.channel)
-            framing = .plain
+            wire = .plain
         }
         let stream = Stream(
-            shard: shard, socket: socket, framing: framing, request: request, extraHeaders: corsHeaders,
+            shard: shard, socket: socket, wire: wire, request: request, extraHeaders: corsHeaders,
             address: address, now: now, expiry: shard.expiry(now: now, token: request.timeLeft))
         takeOver(context, by: stream)
         shard.open(stream, targets: request.targets)

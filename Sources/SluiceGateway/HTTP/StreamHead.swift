@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOHTTP1
+import SluiceCore
 
 /// The response head of a stream: as the bytes that go out on HTTP/1, and as fields for HTTP/2.
 ///
@@ -32,8 +33,8 @@ package struct StreamHead: Sendable {
     }
 
     /// - Parameter extra: fields for this stream only, checked: they go out as they are.
-    package func text(_ framing: Stream.Framing, extra: [(String, String)]) -> String {
-        StreamHead.finished(framing == .chunked ? chunked : plain, extra)
+    package func text(_ wire: StreamWire, extra: [(String, String)]) -> String {
+        StreamHead.finished(wire == .chunked ? chunked : plain, extra)
     }
 
     /// The answer to a stream that has ended and was read to its end: an `EventSource` stops at it.

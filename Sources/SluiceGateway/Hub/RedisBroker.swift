@@ -19,7 +19,9 @@ package final class RedisBroker: Broker {
     private var feed: RedisFeed?
     private let commands: RedisLink
     private var channels: [ExactText: (target: Target, number: TargetNumber)] = [:]
-    private var lastChannel: (name: [UInt8], number: TargetNumber)?
+    /// The channel of the last event, and its number.
+    private var lastName: [UInt8] = []
+    private var lastNumber: TargetNumber?
     private var complaints = Complaints(interval: .minutes(1))
 
     package let name = "redis"
@@ -56,7 +58,7 @@ package final class RedisBroker: Broker {
             hub?.confirmed(target)
         case .gone(let channel):
             guard let target = channels.removeValue(forKey: ExactText(channel))?.target else { return }
-            lastChannel = nil
+            lastNumber = nil
             hub?.gone(target)
         case .up: hub?.feedIsUp()
         case .down: hub?.feedIsDown()
@@ -98,13 +100,15 @@ package final class RedisBroker: Broker {
 
     private func received(_ payload: UnsafeRawBufferPointer, on channel: UnsafeRawBufferPointer) {
         // A burst is mostly of one channel: its bytes are compared before its name is made.
-        if let lastChannel, lastChannel.name.elementsEqual(channel) {
-            hub?.receive(payload, for: lastChannel.number)
+        if let lastNumber, lastName.elementsEqual(channel) {
+            hub?.receive(payload, for: lastNumber)
             return
         }
         let name = String(decoding: channel, as: UTF8.self)
         if let number = channels[ExactText(name)]?.number {
-            lastChannel = (Array(channel), number)
+            lastName.removeAll(keepingCapacity: true)
+            lastName.append(contentsOf: channel)
+            lastNumber = number
             hub?.receive(payload, for: number)
         } else if name == names.node(nodeID) {
             switch NodeMessage(payload) {

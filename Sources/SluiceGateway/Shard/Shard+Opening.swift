@@ -209,8 +209,8 @@ extension Shard {
         guard !stream.machine.isEnded else { return }
         var bytes = ByteBuffer()
         if stream.machine.takeHead() { writeHead(of: stream, to: &bytes) }
-        writer.append(lines: ControlBlock.retry(milliseconds: limits.retry.next()), to: &bytes, framing: stream.framing)
-        writer.appendEnd(to: &bytes, framing: stream.framing)
+        stream.wire.append(lines: ControlBlock.retry(milliseconds: limits.retry.next()), to: &bytes)
+        stream.wire.appendEnd(to: &bytes)
         end(stream, with: bytes)
     }
 
@@ -219,7 +219,7 @@ extension Shard {
         if stream.socket.isHTTP2 {
             stream.socket.begin(head.head(.ok, extra: stream.extraHeaders))
         } else {
-            bytes.writeString(head.text(stream.framing, extra: stream.extraHeaders))
+            bytes.writeString(head.text(stream.wire, extra: stream.extraHeaders))
         }
         stream.extraHeaders = []
     }

@@ -9,14 +9,6 @@ import SluiceCore
 package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     package typealias InboundIn = ByteBuffer
 
-    package enum Framing {
-        /// HTTP/1.1: each frame is a chunk of its own.
-        case chunked
-        /// The blocks as they are: HTTP/1.0, where the end of the connection is the end of the stream, and HTTP/2, which
-        /// has frames of its own.
-        case plain
-    }
-
     private struct Membership {
         let subscribers: Subscribers
         var place: Int32
@@ -34,7 +26,7 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     package var dirtyBatch: UInt64 = 0
     package var dirtyGroup: Int32 = 0
     package var isDirtyTwice = false
-    package let framing: Framing
+    package let wire: StreamWire
     /// While it is behind, only the newest event of each key is wanted.
     package let conflates: Bool
 
@@ -42,12 +34,12 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     private var memberships: [Membership] = []
 
     package init(
-        shard: Shard, socket: StreamSocket, framing: Framing, request: StreamRequest,
+        shard: Shard, socket: StreamSocket, wire: StreamWire, request: StreamRequest,
         extraHeaders: [(String, String)], address: NetworkAddress?, now: NIODeadline, expiry: NIODeadline?
     ) {
         self.shard = shard
         self.socket = socket
-        self.framing = framing
+        self.wire = wire
         self.machine = StreamMachine(
             now: now, expiry: expiry, resume: request.resume, hasCheckpoints: request.hasCheckpoints)
         self.conflates = request.conflates

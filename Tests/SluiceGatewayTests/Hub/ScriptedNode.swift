@@ -156,7 +156,7 @@ final class ScriptedNode {
         let request = try StreamRequest(query: Query(query, fieldsMax: .max), headers: HTTPHeaders(), topicsMax: 100)
         let channel = EmbeddedChannel(loop: loop)
         let stream = Stream(
-            shard: shard, socket: StreamSocket(channel: channel, isPlain: true), framing: .plain,
+            shard: shard, socket: StreamSocket(channel: channel, isPlain: true), wire: .plain,
             request: request, extraHeaders: [], address: nil, now: loop.now, expiry: nil)
         try channel.pipeline.syncOperations.addHandler(stream)
         try channel.connect(to: SocketAddress(ipAddress: "192.0.2.1", port: 1)).wait()

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
-import SluiceCore
 
 /// Gathers what one stream gets out of one batch into bytes that lie together, so that one `send` carries them.
 ///
@@ -29,7 +28,7 @@ package struct FrameWriter {
     private var selected: ContiguousArray<Int32> = []
     private var scratch = ByteBuffer()
     private var source = Source.scratch
-    private var framing = Stream.Framing.chunked
+    private var wire = StreamWire.chunked
     /// The group whose whole content is selected; -1 for any other selection.
     private var wholeGroup = -1
     package private(set) var selectedBytes = 0
@@ -53,19 +52,20 @@ package struct FrameWriter {
 
     /// Selects what one target has in the batch, for a stream that is live. Nearly always that is all of it.
     package mutating func select(
-        group index: Int, beyond floor: EventID, framing: Stream.Framing,
+        group index: Int, beyond floor: EventID, wire: StreamWire,
         for wanted: @autoclosure () -> StreamMachine.Wanted
     ) {
         guard let batch else { return }
         let group = batch.groups[index]
         if floor >= group.lowest || group.hasLate {
-            return select(CollectionOfOne(group.target), for: wanted(), framing: framing)
+            return select(CollectionOfOne(group.target), for: wanted(), wire: wire)
         }
-        if wholeGroup == index, self.framing == framing { return }
-        selected = ContiguousArray(group.entries)
+        if wholeGroup == index, self.wire == wire { return }
+        selected.removeAll(keepingCapacity: true)
+        batch.visit(group) { selected.append($0) }
         highest = group.highest
         hasLate = false
-        gather(batch, framing: framing)
+        gather(batch, wire: wire)
         wholeGroup = index
     }
 
@@ -74,7 +74,7 @@ package struct FrameWriter {
     /// - Parameter isSuperseded: whether a later event has made this one superfluous.
     package mutating func select(
         _ targets: some Sequence<TargetNumber>, for wanted: StreamMachine.Wanted, from position: UInt64 = 0,
-        framing: Stream.Framing, isSuperseded: ((Batch.Entry, UInt64) -> Bool)? = nil
+        wire: StreamWire, isSuperseded: ((Batch.Entry, UInt64) -> Bool)? = nil
     ) {
         guard let batch else { return }
         let first = Int32(position > batch.position ? position - batch.position : 0)
@@ -85,10 +85,11 @@ package struct FrameWriter {
         for target in targets {
             guard let group = batch.group(of: target) else { continue }
             groups += 1
-            for index in group.entries where index >= first {
+            batch.visit(group) { index in
                 let entry = batch.entries[Int(index)]
                 let position = batch.position + UInt64(index)
-                guard wanted.contains(entry, at: position), isSuperseded?(entry, position) != true else { continue }
+                guard index >= first, wanted.contains(entry, at: position), isSuperseded?(entry, position) != true
+                else { return }
                 selected.append(index)
                 highest = max(highest, entry.id)
                 hasLate = hasLate || entry.isLate
@@ -96,17 +97,17 @@ package struct FrameWriter {
         }
         if groups > 1 { selected.sort() }
         wholeGroup = -1
-        gather(batch, framing: framing)
+        gather(batch, wire: wire)
     }
 
-    private mutating func gather(_ batch: Batch, framing: Stream.Framing) {
-        self.framing = framing
+    private mutating func gather(_ batch: Batch, wire: StreamWire) {
+        self.wire = wire
         guard let first = selected.first, let last = selected.last else {
             selectedBytes = 0
             return
         }
         let isWhole = Int(last - first) + 1 == selected.count
-        if selected.count == 1 || (isWhole && framing == .chunked) {
+        if selected.count == 1 || (isWhole && wire.keepsNeighbours) {
             let range = range(batch, first).lowerBound..<range(batch, last).upperBound
             source = .batch(range)
             selectedBytes = range.count
@@ -121,8 +122,7 @@ package struct FrameWriter {
     }
 
     private func range(_ batch: Batch, _ index: Int32) -> Range<Int> {
-        let frame = batch.entries[Int(index)].frame
-        return framing == .chunked ? frame.chunk : frame.block
+        wire.range(of: batch.entries[Int(index)].frame)
     }
 
     package func withSelectedBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
@@ -170,19 +170,5 @@ package struct FrameWriter {
     private func rest(_ batch: Batch, _ range: Range<Int>, of frame: Range<Int>) -> ByteBuffer {
         guard let slice = batch.buffer.getSlice(at: range.lowerBound, length: range.count) else { return ByteBuffer() }
         return frame.count < FrameWriter.sharedMin ? ByteBuffer(bytes: slice.readableBytesView) : slice
-    }
-
-    // MARK: What the gateway itself writes
-
-    package func append(lines: String, to buffer: inout ByteBuffer, framing: Stream.Framing) {
-        switch framing {
-        case .chunked: _ = Frame.append(lines: lines, to: &buffer)
-        case .plain: buffer.writeString(lines)
-        }
-    }
-
-    /// The end of the body.
-    package func appendEnd(to buffer: inout ByteBuffer, framing: Stream.Framing) {
-        if framing == .chunked { buffer.writeStaticString("0\r\n\r\n") }
     }
 }

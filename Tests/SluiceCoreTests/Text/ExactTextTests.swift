@@ -43,7 +43,7 @@ struct ExactTextTests {
         let object = "{" + texts.map { "\"\($0)\":1" }.joined(separator: ",") + "}"
         #expect(try JSONText.object(object).count == texts.count)
         let first = texts[0]
-        #expect(throws: JSONText.Malformed.self) { try JSONText.object("{\"\(first)\":1,\"\(first)\":2}") }
+        #expect(throws: MalformedJSON.self) { try JSONText.object("{\"\(first)\":1,\"\(first)\":2}") }
     }
 
     @Test("The same bytes are the same key, however they came together")

@@ -32,7 +32,7 @@ struct JSONTextTests {
     @Test("an array's elements keep their own texts")
     func array() throws {
         let member = try JSONTextTests.value("[ 1.0 , \"\\u0061\" ,[ ],{ \"b\":2 }]")
-        guard case .array(let elements) = member.value else { throw JSONText.Malformed.Unexpected() }
+        guard case .array(let elements) = member.value else { throw MalformedJSON.Unexpected() }
         #expect(elements.map { String($0.text) } == ["1.0", "\"\\u0061\"", "[ ]", "{ \"b\":2 }"])
         #expect(elements.map(\.value) == [.number("1.0"), .string("a"), .array([]), .object])
     }
@@ -49,7 +49,7 @@ struct JSONTextTests {
         ])
     func strings(_ text: String, _ value: String) throws {
         guard case .string(let read) = try JSONTextTests.value(text).value else {
-            throw JSONText.Malformed.Unexpected()
+            throw MalformedJSON.Unexpected()
         }
         #expect(Array(read.utf8) == Array(value.utf8))
     }
@@ -85,7 +85,7 @@ struct JSONTextTests {
             "1 // c", "\u{A0}1", "\u{FEFF}1", "1\u{B}", "\u{C}1", "{\"a\":1}}", "\\u0031",
         ])
     func malformed(_ text: String) {
-        #expect(throws: JSONText.Malformed.self) { try JSONText.object("{\"x\":\(text)}") }
+        #expect(throws: MalformedJSON.self) { try JSONText.object("{\"x\":\(text)}") }
     }
 
     @Test(
@@ -95,12 +95,12 @@ struct JSONTextTests {
             "{\"a\":1,\"a\":1}",
         ])
     func notAnObject(_ text: String) {
-        #expect(throws: JSONText.Malformed.self) { try JSONText.object(text) }
+        #expect(throws: MalformedJSON.self) { try JSONText.object(text) }
     }
 
     @Test("a refusal says where, in bytes")
     func position() throws {
-        let error = #expect(throws: JSONText.Malformed.self) { try JSONText.object("{\"日\"1}") }
+        let error = #expect(throws: MalformedJSON.self) { try JSONText.object("{\"日\"1}") }
         #expect(try #require(error).description == "a colon is expected, at byte 6")
     }
 
@@ -113,8 +113,8 @@ struct JSONTextTests {
                 + String(repeating: closing, count: levels - 1)
         }
         #expect(try JSONTextTests.value(nested(64)).text == nested(64)[...])
-        #expect(throws: JSONText.Malformed.self) { try JSONTextTests.value(nested(65)) }
-        #expect(throws: JSONText.Malformed.self) { try JSONTextTests.value(String(repeating: opening, count: 200_000)) }
+        #expect(throws: MalformedJSON.self) { try JSONTextTests.value(nested(65)) }
+        #expect(throws: MalformedJSON.self) { try JSONTextTests.value(String(repeating: opening, count: 200_000)) }
     }
 
     // MARK: Fuzz
@@ -165,12 +165,12 @@ struct JSONTextTests {
     func quoted(_ text: String, _ quoted: String) throws {
         #expect(Array(JSONText.quoted(text).utf8) == Array(quoted.utf8))
         guard case .string(let read) = try JSONTextTests.value(quoted).value else {
-            throw JSONText.Malformed.Unexpected()
+            throw MalformedJSON.Unexpected()
         }
         #expect(Array(read.utf8) == Array(text.utf8))
     }
 }
 
-extension JSONText.Malformed {
+extension MalformedJSON {
     fileprivate struct Unexpected: Error {}
 }

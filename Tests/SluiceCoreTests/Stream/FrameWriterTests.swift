@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import SluiceCore
-import SluiceGateway
 import Testing
 
 @Suite("FrameWriter")
@@ -20,14 +19,14 @@ struct FrameWriterTests {
 
     @Test(
         "Of a large frame a slow stream keeps the bytes that all streams share, of a small one a copy",
-        arguments: [Stream.Framing.chunked, .plain])
-    func rest(framing: Stream.Framing) throws {
+        arguments: [StreamWire.chunked, .plain])
+    func rest(wire: StreamWire) throws {
         let batch = try Self.batch([100_000, 1000])
         let stream = StreamMachine(
             now: .uptimeNanoseconds(0), expiry: nil, resume: .fresh, hasCheckpoints: true)
         var writer = FrameWriter()
         writer.begin(batch)
-        writer.select(group: 0, beyond: .zero, framing: framing, for: stream.wanted)
+        writer.select(group: 0, beyond: .zero, wire: wire, for: stream.wanted)
         let large = writer.cut(after: 50_000)
         #expect(large.count == 1 && large.rest.readableBytes > 50_000 && large.rest.lies(in: batch.buffer))
         let small = writer.cut(after: 100_500)

@@ -63,7 +63,7 @@ struct JSONScannerTests {
             let bytes = Array(before.utf8) + bad + Array(after.utf8)
             bytes.withUnsafeBytes { bytes in
                 var scanner = JSONScanner()
-                #expect(throws: JSONText.Malformed.self) {
+                #expect(throws: MalformedJSON.self) {
                     while try scanner.next(bytes, upTo: bytes.count) != nil {}
                     try scanner.checkEnd()
                 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import SluiceCore
-import SluiceGateway
 import Testing
 
 extension ByteBuffer {
@@ -29,17 +28,17 @@ struct ReplayWriterTests {
 
     @Test(
         "Wherever the socket stops: what it took, the rest and what follows are the bytes of the whole",
-        arguments: [Stream.Framing.chunked, .plain])
-    func cut(framing: Stream.Framing) throws {
+        arguments: [StreamWire.chunked, .plain])
+    func cut(wire: StreamWire) throws {
         let segment = Self.segment([3, 5000, 1, 700])
-        var writer = ReplayWriter(framing: framing)
+        var writer = ReplayWriter(wire: wire)
         var ends: [Int] = []
         for entry in segment.entries {
             try #require(writer.hasRoom(for: entry.frame))
             writer.append(entry, of: segment)
             ends.append(writer.bytes.readableBytes)
         }
-        writer.append(lines: "event: gap\n\n", id: nil, with: FrameWriter())
+        writer.append(lines: "event: gap\n\n", id: nil)
         ends.append(writer.bytes.readableBytes)
         let whole = Array(writer.bytes.readableBytesView)
         for sent in 0..<whole.count {
@@ -51,20 +50,10 @@ struct ReplayWriterTests {
         }
     }
 
-    @Test("Replays of one core share what they may hold: one of many asks for less at once than a single one")
-    func share() throws {
-        let node = ScriptedNode()
-        node.broker.failsToRead = true
-        let topics = (0..<64).map { "t\($0)" }
-        for topic in topics { _ = try node.open("topic=\(topic)&last_event_id=earliest") }
-        let bytes = try topics.map { node.broker.bytesOfReads[try .topic($0)] }
-        #expect(bytes.first == 512 << 10 && bytes.last == 256 << 10)
-    }
-
     @Test("A large frame goes out alone, and it and its rest are the bytes that all streams share")
     func large() throws {
         let segment = Self.segment([10, 100_000, 10])
-        var writer = ReplayWriter(framing: .chunked)
+        var writer = ReplayWriter(wire: .chunked)
         writer.append(segment.entries[0], of: segment)
         #expect(!writer.hasRoom(for: segment.entries[1].frame))
         writer.clear()

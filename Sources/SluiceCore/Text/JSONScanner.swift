@@ -125,7 +125,7 @@ package struct JSONScanner {
     /// The next token that ends before `limit`; nil if the text was read up to there.
     package mutating func next(
         _ bytes: UnsafeRawBufferPointer, upTo limit: Int
-    ) throws(JSONText.Malformed) -> Token? {
+    ) throws(MalformedJSON) -> Token? {
         while position < limit {
             if let token = try step(bytes, limit) { return token }
         }
@@ -133,7 +133,7 @@ package struct JSONScanner {
     }
 
     /// To be called when there is no more text.
-    package func checkEnd() throws(JSONText.Malformed) {
+    package func checkEnd() throws(MalformedJSON) {
         switch state {
         case .end: break
         case .start: throw malformed("an object is expected")
@@ -142,13 +142,13 @@ package struct JSONScanner {
         }
     }
 
-    private func malformed(_ problem: String) -> JSONText.Malformed {
-        JSONText.Malformed(description: "\(problem), at byte \(position)")
+    private func malformed(_ problem: String) -> MalformedJSON {
+        MalformedJSON(description: "\(problem), at byte \(position)")
     }
 
     // MARK: Steps
 
-    private mutating func step(_ bytes: UnsafeRawBufferPointer, _ limit: Int) throws(JSONText.Malformed) -> Token? {
+    private mutating func step(_ bytes: UnsafeRawBufferPointer, _ limit: Int) throws(MalformedJSON) -> Token? {
         switch state {
         case .string: return try string(bytes, limit)
         case .escape: return try escape(bytes[position])
@@ -170,7 +170,7 @@ package struct JSONScanner {
     }
 
     /// Between values, behind white space.
-    private mutating func structure(_ byte: UInt8) throws(JSONText.Malformed) -> Token? {
+    private mutating func structure(_ byte: UInt8) throws(MalformedJSON) -> Token? {
         switch (state, byte) {
         case (.start, UInt8(ascii: "{")): return open(object: true)
         case (.start, _): throw malformed("an object is expected")
@@ -194,7 +194,7 @@ package struct JSONScanner {
         return nil
     }
 
-    private mutating func beginValue(_ byte: UInt8) throws(JSONText.Malformed) -> Token? {
+    private mutating func beginValue(_ byte: UInt8) throws(MalformedJSON) -> Token? {
         guard depth <= JSONScanner.depthMax else { throw malformed("nested too deeply") }
         tokenStart = position
         switch byte {
@@ -247,7 +247,7 @@ package struct JSONScanner {
         return isObject ? .objectEnds : .arrayEnds
     }
 
-    private mutating func endName() throws(JSONText.Malformed) {
+    private mutating func endName() throws(MalformedJSON) {
         var hasher = Hasher()
         hasher.combine(openObjects.last)
         name.withUnsafeBytes { hasher.combine(bytes: $0) }
@@ -259,7 +259,7 @@ package struct JSONScanner {
 
     // MARK: Numbers and words
 
-    private mutating func number(_ number: Number, _ byte: UInt8) throws(JSONText.Malformed) -> Token? {
+    private mutating func number(_ number: Number, _ byte: UInt8) throws(MalformedJSON) -> Token? {
         if let next = number.next(byte) {
             state = .number(next)
             position += 1
@@ -270,7 +270,7 @@ package struct JSONScanner {
         return .number
     }
 
-    private mutating func word(_ word: Word, _ read: Int, _ byte: UInt8) throws(JSONText.Malformed) -> Token? {
+    private mutating func word(_ word: Word, _ read: Int, _ byte: UInt8) throws(MalformedJSON) -> Token? {
         guard byte == word.text.utf8Start[read] else { throw malformed("a value is expected") }
         position += 1
         guard read + 1 == word.text.utf8CodeUnitCount else {
@@ -283,7 +283,7 @@ package struct JSONScanner {
 
     // MARK: Strings
 
-    private mutating func string(_ bytes: UnsafeRawBufferPointer, _ limit: Int) throws(JSONText.Malformed) -> Token? {
+    private mutating func string(_ bytes: UnsafeRawBufferPointer, _ limit: Int) throws(MalformedJSON) -> Token? {
         let start = position
         while position < limit {
             let byte = bytes[position]
@@ -314,7 +314,7 @@ package struct JSONScanner {
         }
     }
 
-    private mutating func escape(_ byte: UInt8) throws(JSONText.Malformed) -> Token? {
+    private mutating func escape(_ byte: UInt8) throws(MalformedJSON) -> Token? {
         let scalar: Unicode.Scalar
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): scalar = Unicode.Scalar(byte)
@@ -341,7 +341,7 @@ package struct JSONScanner {
         return nil
     }
 
-    private mutating func hexDigit(_ byte: UInt8) throws(JSONText.Malformed) -> Token? {
+    private mutating func hexDigit(_ byte: UInt8) throws(MalformedJSON) -> Token? {
         guard case .hex(let digits) = state else {
             guard byte == UInt8(ascii: "u") else { throw malformed("half a surrogate pair") }
             position += 1
@@ -365,7 +365,7 @@ package struct JSONScanner {
         return try endCode()
     }
 
-    private mutating func endCode() throws(JSONText.Malformed) -> Token? {
+    private mutating func endCode() throws(MalformedJSON) -> Token? {
         if let first = high {
             guard (0xDC00..<0xE000).contains(code) else { throw malformed("half a surrogate pair") }
             high = nil

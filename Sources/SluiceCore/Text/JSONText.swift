@@ -19,20 +19,16 @@ package enum JSONText {
         package let text: Substring
     }
 
-    package struct Malformed: Error, Equatable, CustomStringConvertible {
-        package let description: String
-    }
-
     /// Parses a text that must be one object, as strictly as ``JSONScanner`` does.
     ///
     /// For texts whose length is bounded: each member and each element of an array takes memory of its own.
-    package static func object(_ text: String) throws(Malformed) -> [ExactText: Member] {
+    package static func object(_ text: String) throws(MalformedJSON) -> [ExactText: Member] {
         var text = text
         text.makeContiguousUTF8()
         var builder = MemberBuilder(text: text)
-        let result: Result<Void, Malformed> = text.utf8Span.span.withUnsafeBytes { bytes in
+        let result: Result<Void, MalformedJSON> = text.utf8Span.span.withUnsafeBytes { bytes in
             var scanner = JSONScanner()
-            do throws(Malformed) {
+            do throws(MalformedJSON) {
                 while let token = try scanner.next(bytes, upTo: bytes.count) { builder.take(token, scanner, bytes) }
                 return .success(try scanner.checkEnd())
             } catch {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
-import SluiceCore
 
 /// Gathers what a stream gets of its logs into bytes that go out with one `send`.
 ///
@@ -30,31 +29,27 @@ package struct ReplayWriter {
     /// A rest that is smaller is copied: what it would keep in memory is larger than it is worth.
     private static let restSharedMin = 4 << 10
 
-    private let framing: Stream.Framing
+    private let wire: StreamWire
     private var items: [Item] = []
     package private(set) var bytes = ByteBuffer()
     package private(set) var highest = EventID.zero
 
-    package init(framing: Stream.Framing) {
-        self.framing = framing
+    package init(wire: StreamWire) {
+        self.wire = wire
     }
 
     package var isEmpty: Bool { items.isEmpty }
     package var count: Int { items.count }
 
-    private func range(_ frame: Frame) -> Range<Int> {
-        framing == .chunked ? frame.chunk : frame.block
-    }
-
     /// Whether a frame may be added before what was gathered has gone out.
     package func hasRoom(for frame: Frame) -> Bool {
         if items.isEmpty { return true }
-        let length = range(frame).count
+        let length = wire.range(of: frame).count
         return length < ReplayWriter.sharedMin && bytes.readableBytes + length <= ReplayWriter.gatheredMax
     }
 
     package mutating func append(_ entry: LogSegment.Entry, of segment: LogSegment) {
-        let range = range(entry.frame)
+        let range = wire.range(of: entry.frame)
         guard let frame = segment.buffer.getSlice(at: range.lowerBound, length: range.count) else { return }
         if items.isEmpty, range.count >= ReplayWriter.sharedMin {
             bytes = frame
@@ -65,8 +60,8 @@ package struct ReplayWriter {
     }
 
     /// Lines of the gateway's own.
-    package mutating func append(lines: String, id: EventID?, with writer: FrameWriter) {
-        writer.append(lines: lines, to: &bytes, framing: framing)
+    package mutating func append(lines: String, id: EventID?) {
+        wire.append(lines: lines, to: &bytes)
         add(id ?? .zero, shared: nil)
     }
 
