@@ -319,6 +319,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         } catch {
             return context.close(promise: nil)
         }
+        // All buffers of the connection are let go of but the first: a stream reads nothing more.
+        try? context.channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
         // Which lets go of its companions.
         let transport = transport
         pipeline.removeHandler(self, promise: nil)
