@@ -16,8 +16,7 @@ struct SettingPapersTests {
             let flag = setting.flag.replacing("|", with: "\\|")
             return "| `\(flag)` | \(setting.standard.isEmpty ? "–" : standard) | \(setting.meaning) |"
         }
-        let found = lines.filter { $0.hasPrefix("| `--") }
-        #expect(found == rows, "the table should be:\n\(rows.joined(separator: "\n"))")
+        #expect(tableChanges(lines.filter { $0.hasPrefix("| `--") }, toBe: rows).isEmpty)
     }
 
     /// A line of `deploy/config.yaml` that gives a setting, or would without its `# `.

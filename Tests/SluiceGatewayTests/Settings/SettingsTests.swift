@@ -209,6 +209,40 @@ struct SettingsTests {
         #expect(throws: SettingsSource.Failure.self) { try load(["--config", ""]) }
     }
 
+    @Test("Every setting has a name and a variable of its own, and says what it means")
+    func names() {
+        #expect(Set(SettingTable.all.map(\.environmentName)).count == SettingTable.all.count)
+        for setting in SettingTable.all {
+            #expect(setting.name.wholeMatch(of: /[a-z][a-z0-9]*(-[a-z0-9]+)*/) != nil, "\(setting.name)")
+            #expect(!setting.meaning.isEmpty && SettingTable.help.contains("  \(setting.flag)  "), "\(setting.name)")
+        }
+    }
+
+    @Test("A setting has the value that it was given last; those of a list come together; copies go their own way")
+    func values() throws {
+        var settings = Settings()
+        let before = settings
+        settings.ringBytes = 1
+        settings.ringBytes = 2
+        settings.adminListen = nil
+        settings.jwtIssuers.append("a")
+        #expect(settings.ringBytes == 2 && settings.adminListen == nil && settings.jwtIssuers == ["a"])
+        #expect(before.ringBytes == 16 << 20 && before.adminListen?.port == 9090 && before.jwtIssuers.isEmpty)
+        let issuers = ["--jwt-issuer", "a", "--jwt-issuer=b"]
+        #expect(try load(["--auth", "jwt", "--jwks", "k"] + issuers).jwtIssuers == ["a", "b"])
+    }
+
+    @Test("An error shows what was given, but not a URL that may hold a password")
+    func secrets() {
+        let bad = #expect(throws: SettingsSource.Failure.self) { try load(["--log-level", "loud"]) }
+        #expect(bad?.description.hasPrefix("--log-level: \"loud\": takes trace, ") == true)
+        for url in ["http://u:pass@a", "redis://u:pass@a:x", "redis://u:pass@"] {
+            let failure = #expect(throws: SettingsSource.Failure.self) { try load(environment: ["SLUICE_REDIS": url]) }
+            #expect(failure?.description.hasPrefix("SLUICE_REDIS: ") == true)
+            #expect(failure?.description.contains("pass") == false)
+        }
+    }
+
     @Test("Every default can be written down and gives the default", arguments: SettingTable.all.map(\.name))
     func defaults(name: String) throws {
         let setting = try #require(SettingTable.named(name))
