@@ -21,7 +21,7 @@ struct Serve: AsyncParsableCommand {
         A setting is taken from its flag, or else from the environment (SLUICE_ and the name in capitals, as
         SLUICE_ADMIN_LISTEN), or else from the YAML file that --config FILE names (the name as key).
 
-        \(SettingsSource.help)
+        \(SettingTable.help)
         """
 
     /// Read by ``SettingsSource``, which knows the same names in the environment and in the file.

@@ -138,17 +138,6 @@ package struct Request {
 
     /// Prometheus' text format.
     private var metrics: Answer {
-        var text = ""
-        var family: Substring = ""
-        for counter in node.counters.all {
-            // Said once for all labels of a name.
-            let name = counter.name.prefix { $0 != "{" }
-            if name != family {
-                text += "# HELP sluice_\(name) \(counter.help)\n# TYPE sluice_\(name) \(counter.kind)\n"
-                family = name
-            }
-            text += "sluice_\(counter.name) \(counter.value)\n"
-        }
-        return Answer(status: .ok, contentType: "text/plain; version=0.0.4", body: text)
+        Answer(status: .ok, contentType: "text/plain; version=0.0.4", body: node.counters.text)
     }
 }

@@ -229,7 +229,9 @@ package final class Hub {
 
     /// A reading of the clock that came through the feed: every earlier event has come before it.
     package func receive(clock: EventID, born: UInt64) {
-        counters.feedLatency.set(Int((eventLoop.now - tickSent).nanoseconds / 1000))
+        let latency = eventLoop.now - tickSent
+        counters.feedLatency.set(Int(latency.nanoseconds / 1000))
+        counters.feedTimes.observe(latency)
         feed.received(clock: clock, born: born)
         perform()
     }

@@ -11,6 +11,9 @@ package struct SettingsSource {
         package let description: String
     }
 
+    /// YAML's ways to say that a value is empty.
+    private static let nulls = ["~", "null", "Null", "NULL"]
+
     private let arguments: [String]
     private let environment: [String: String]
     private let readFile: (String) throws -> String
@@ -33,7 +36,7 @@ package struct SettingsSource {
             throw Failure(description: "--config: is empty; leave it out if there is no file")
         }
         let file = try config.map { (path) throws(Failure) in try values(ofFile: path) } ?? [:]
-        for setting in Setting.all {
+        for setting in SettingTable.all {
             if let values = flags[setting.name] {
                 try apply(setting, values, as: "--\(setting.name)", to: &settings)
             } else if let values = variables[setting.name] {
@@ -48,18 +51,17 @@ package struct SettingsSource {
     }
 
     private func apply(
-        _ setting: Setting, _ values: [String], as name: String, to settings: inout Settings
+        _ setting: any AnySetting, _ values: [String], as name: String, to settings: inout Settings
     ) throws(Failure) {
         for text in values {
             guard !SettingsSource.isBlank(text) else {
                 throw Failure(description: "\(name): is empty; leave it out for the default")
             }
             do {
-                try setting.apply(&settings, text)
+                try setting.read(text, into: &settings)
             } catch {
-                // A password must not end up in a log, also where the rest of the URL is wrong.
-                let shown = setting.name == "redis" ? "" : " \"\(SettingsSource.oneLine(text))\":"
-                throw Failure(description: "\(name):\(shown) \(error.expected)")
+                let shown = setting.isSecret ? "" : " \"\(SettingsSource.oneLine(text))\":"
+                throw Failure(description: "\(name):\(shown) \(error)")
             }
         }
     }
@@ -83,16 +85,16 @@ package struct SettingsSource {
             }
             let parts = word.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = String(parts[0])
-            guard name == "config" || Setting.named(name) != nil else {
+            guard name == "config" || SettingTable.named(name) != nil else {
                 throw Failure(
                     description: "--\(SettingsSource.oneLine(name)): unknown setting; see sluice serve --help")
             }
-            guard values[name] == nil || Setting.named(name)?.isRepeatable == true else {
+            guard values[name] == nil || SettingTable.named(name)?.isRepeatable == true else {
                 throw Failure(description: "--\(name): is given twice")
             }
             if parts.count > 1 {
                 values[name, default: []].append(String(parts[1]))
-            } else if name != "config", Setting.named(name)?.placeholder == nil {
+            } else if name != "config", SettingTable.named(name)?.placeholder == nil {
                 values[name] = ["true"]
             } else if let value = rest.popFirst() {
                 values[name, default: []].append(value)
@@ -107,7 +109,7 @@ package struct SettingsSource {
     private func variables() throws(Failure) -> [String: [String]] {
         var values: [String: [String]] = [:]
         for (variable, text) in environment where variable.hasPrefix("SLUICE_") {
-            let setting = Setting.all.first { $0.environmentName == variable }
+            let setting = SettingTable.all.first { $0.environmentName == variable }
             guard setting != nil || variable == "SLUICE_CONFIG" else {
                 if ForeignVariable.isKnown(variable, value: text) { continue }
                 throw Failure(description: "\(SettingsSource.oneLine(variable)): unknown setting in the environment")
@@ -119,55 +121,37 @@ package struct SettingsSource {
         return values
     }
 
-    /// nil for what is no single value; empty for YAML's null.
-    private static func text(_ node: Yams.Node) -> String? {
-        guard let scalar = node.scalar else { return nil }
-        let isNull = scalar.style == .plain && ["~", "null", "Null", "NULL"].contains(scalar.string)
-        return isNull ? "" : scalar.string
-    }
-
     private func values(ofFile path: String) throws(Failure) -> [String: [String]] {
-        let root: Yams.Node?
         do {
-            root = try Yams.compose(yaml: try readFile(path))
+            guard let root = try Yams.compose(yaml: try readFile(path)) else { return [:] }
+            guard let mapping = root.mapping else {
+                throw Failure(
+                    description: "--config: \(path) must have one setting a line, as \"listen: 127.0.0.1:8080\"")
+            }
+            var values: [String: [String]] = [:]
+            for (key, value) in mapping {
+                let name = key.scalar?.string ?? ""
+                guard let setting = SettingTable.named(name) else {
+                    throw Failure(description: "\(SettingsSource.oneLine(name)) in \(path): unknown setting")
+                }
+                let list = setting.isRepeatable ? value.sequence.map(Array.init) : nil
+                let texts = (list ?? [value]).map { item in
+                    item.scalar.map { $0.style == .plain && SettingsSource.nulls.contains($0.string) ? "" : $0.string }
+                }
+                guard !texts.contains(nil) else {
+                    let hint = setting.isRepeatable ? " or a list of values" : ""
+                    throw Failure(description: "\(name) in \(path): takes one value\(hint)")
+                }
+                // A list of nothing is an empty value, which would switch off what it lists.
+                values[name] = texts.isEmpty ? [""] : texts.compactMap { $0 }
+            }
+            return values
+        } catch let failure as Failure {
+            throw failure
         } catch let error as FileContent.Unreadable {
             throw Failure(description: "--config: \(path) \(error)")
         } catch {
             throw Failure(description: "--config: \(path) can't be read: \(SettingsSource.oneLine("\(error)"))")
         }
-        guard let root else { return [:] }
-        guard let mapping = root.mapping else {
-            throw Failure(description: "--config: \(path) must have one setting a line, as \"listen: 127.0.0.1:8080\"")
-        }
-        var values: [String: [String]] = [:]
-        for (key, value) in mapping {
-            let name = key.scalar?.string ?? ""
-            guard let setting = Setting.named(name) else {
-                throw Failure(description: "\(SettingsSource.oneLine(name)) in \(path): unknown setting")
-            }
-            if let text = SettingsSource.text(value) {
-                values[name] = [text]
-            } else if setting.isRepeatable, let list = value.sequence?.map(SettingsSource.text), !list.contains(nil) {
-                // A list of nothing is an empty value, which would switch off what it lists.
-                values[name] = list.isEmpty ? [""] : list.compactMap { $0 }
-            } else {
-                throw Failure(
-                    description:
-                        "\(name) in \(path): takes one value\(setting.isRepeatable ? " or a list of values" : "")")
-            }
-        }
-        return values
-    }
-
-    /// The settings as a person reads them.
-    package static var help: String {
-        let rows = Setting.all.map { setting in
-            ("--\(setting.name)\(setting.placeholder.map { " \($0)" } ?? "")", setting)
-        }
-        let width = rows.map(\.0.count).max() ?? 0
-        return rows.map { flag, setting in
-            let standard = setting.standard.isEmpty || setting.placeholder == nil ? "" : " (\(setting.standard))"
-            return "  \(flag)\(String(repeating: " ", count: width - flag.count + 2))\(setting.meaning)\(standard)\n"
-        }.joined()
     }
 }
