@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Glibc
 import NIOCore
-import NIOPosix
+import SluiceClient
 import SluiceCore
-import SluiceGateway
 import SluiceRedis
+import SluiceWeb
 import UnixSignals
 
 /// `sluice publish`: events to a topic, a client or everybody, through Redis or through a node.
@@ -15,29 +16,7 @@ struct Publish: AsyncParsableCommand {
             sluice publish (--topic T | --client C | --all) [OPTION]... DATA
             sluice publish (--topic T | --client C | --all) [OPTION]... -
             """,
-        discussion: """
-            Prints a receipt for each event: where it went, its id (- if it has none), and how many nodes heard it; \
-            0 nodes: nobody is listening anywhere.
-
-            Through a node (--url), or straight through Redis (--redis), where the function sluice_publish is \
-            installed if it is missing.
-
-            EXAMPLES
-              sluice publish --topic news "hello"
-              sluice publish --client ann --event invoice '{"number": 17}'
-              sluice publish --all --no-log --redis redis://127.0.0.1 "back at 10"
-              sluice publish --topic status --redis redis://127.0.0.1 --plain up
-              tail -F app.log | sluice publish --topic log -
-              ./job | sluice publish --topic job.42 --end -
-              sluice publish --topic temperature -- -5
-
-            With - each line is published once, in order. If the server asks for patience (429, 503) or is away, it is \
-            asked again, for as long as --wait says; so that a line whose answer was lost is not doubled, each has a token \
-            as by --once, which Redis keeps for 5 minutes. Whatever ends it, one line on standard error says where.
-
-            Exit codes: 0 all was published, 1 something was not (one line on standard error), 64 bad usage, 130 or 143 \
-            stopped by a signal.
-            """)
+        discussion: Help.publish)
 
     @Option(parsing: .unconditional, help: ArgumentHelp("Publish to this topic.", valueName: "T"))
     var topic: String?
@@ -109,7 +88,7 @@ struct Publish: AsyncParsableCommand {
     private static let onceBytesMax = 100
 
     func validate() throws {
-        _ = try template()
+        _ = try publication()
         if plain {
             if redis == nil { throw ValidationError("--plain is for --redis") }
             if event != nil || key != nil || end || isUnlogged || maxlen != nil || ttl != nil || once != nil {
@@ -139,110 +118,94 @@ struct Publish: AsyncParsableCommand {
         if end, isUnlogged { throw ValidationError("--end needs the log") }
     }
 
-    /// What is to be published, but for the data.
-    private func template() throws -> Publication {
-        let target = try target()
-        var retention = Publication.Retention(maxlen: maxlen)
-        if let event, let problem = EventLabel.problem(type: event) { throw ValidationError("--event \(problem)") }
-        if let key, let problem = EventLabel.problem(key: key) { throw ValidationError("--key \(problem)") }
-        if let once, let problem = EventLabel.problem(key: once) { throw ValidationError("--once \(problem)") }
-        if let maxlen, !Publication.maxlenRange.contains(maxlen) {
-            throw ValidationError("--maxlen takes 1 to \(Publication.maxlenRange.upperBound)")
+    private func outgoing() throws -> OutgoingEvent {
+        let destination: OutgoingEvent.Destination
+        switch (topic, client, all) {
+        case (let topic?, nil, false): destination = .topic(topic)
+        case (nil, let client?, false): destination = .client(client)
+        case (nil, nil, true): destination = .all
+        default: throw ValidationError("give exactly one of --topic, --client and --all")
         }
-        if let ttl {
-            guard let seconds = ttl.wholeSeconds, Publication.ttlRange.contains(seconds) else {
-                throw ValidationError("--ttl takes whole seconds, from 1s to 168h")
-            }
-            retention.ttl = seconds
-        }
-        return Publication(
-            Event(ByteBuffer(), type: event, key: key, ends: end), to: target,
-            retention: isUnlogged ? nil : retention, once: once)
+        var event = OutgoingEvent(data, to: destination, type: event, key: key)
+        event.ends = end
+        event.isLogged = !isUnlogged
+        event.maxlen = maxlen
+        event.ttl = ttl.map { Duration($0.amount) }
+        event.once = once
+        return event
     }
 
-    private func target() throws -> Target {
-        switch (topic, client, all) {
-        case (let topic?, nil, false):
-            do { return try .topic(topic) } catch { throw ValidationError("the topic \(error)") }
-        case (nil, let client?, false):
-            do { return try .client(client) } catch { throw ValidationError("the client \(error)") }
-        case (nil, nil, true): return .all
-        default: throw ValidationError("give exactly one of --topic, --client and --all")
+    private func publication() throws -> Publication {
+        let event = try outgoing()
+        do { return try event.publication() } catch {
+            switch error.part {
+            case .topic, .client: throw ValidationError("the \(error)")
+            case .event, .key, .once, .maxlen, .ttl: throw ValidationError("--\(error)")
+            }
         }
     }
 
     func run() async throws {
-        let route = try await route()
-        var template = try template()
-        let target = template.target
-        let isQuiet = quiet
-        @Sendable func report(_ receipt: Receipt) throws {
-            if isQuiet { return }
-            try StandardStream.output.write("\(target) \(receipt.id?.description ?? "-") nodes=\(receipt.nodes)\n")
-        }
+        let publisher = try await publisher()
         do {
             if data == "-" {
-                try await publishLines(like: template, through: route, report: report)
+                try await publishLines(through: publisher)
             } else {
-                template.event.data = ByteBuffer(string: data)
-                for result in await route.publish([template]) { try report(try result.receipt) }
+                try report(try await publisher.publish(try outgoing()))
             }
         } catch is StandardStream.Closed {
             throw Failure("nobody reads the receipts any more; stopped")
         }
-        await route.close()
+        await publisher.close()
     }
 
-    private func publishLines(
-        like template: Publication, through route: any PublishRoute, report: @escaping (Receipt) throws -> Void
-    ) async throws {
+    private func report(_ receipt: Publisher.Receipt) throws {
+        if quiet { return }
+        try StandardStream.output.write("\(try publication().target) \(receipt.id ?? "-") nodes=\(receipt.nodes)\n")
+    }
+
+    private func publishLines(through publisher: Publisher) async throws {
         let progress = PublishProgress()
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         // Ends the process, whatever else is under way: nobody has to wait for it.
-        let watch = Task { for await signal in signals { progress.interrupt(signal == .sigint ? 130 : 143) } }
+        let watch = Task {
+            for await signal in signals {
+                progress.interrupt {
+                    StandardStream.note("stopped by a signal; \(progress.statement)")
+                    Glibc.exit(signal == .sigint ? 130 : 143)
+                }
+            }
+        }
         defer { watch.cancel() }
         let patience = PublishPatience(limit: plain ? .zero : wait?.amount ?? Publish.waitStandard)
-        let input = StandardInput()
         var splitter = LineSplitter(bytesMax: Publish.lineBytesMax)
-        var template = template
+        var template = try publication()
         if once == nil, patience.limit > .zero { template.once = LinePublisher.randomToken() }
-        var publisher = LinePublisher(
-            route: route, template: template, dataBytesMax: plain ? .max : Publication.dataBytesMax,
-            patience: patience, progress: progress, report: report)
+        var lines = LinePublisher(
+            publisher, template: template, dataBytesMax: plain ? .max : Publication.dataBytesMax, patience: patience,
+            progress: progress, report: report, note: StandardStream.note)
         do {
             while true {
-                let bytes = try await input.read()
+                let bytes = try await StandardStream.input.read()
                 if bytes.isEmpty { break }
-                try await publisher.publish(try splitter.read(bytes))
+                try await lines.publish(try splitter.read(bytes))
             }
-            if let last = try splitter.end() { try await publisher.publish([last]) }
+            if let last = try splitter.end() { try await lines.publish([last]) }
         } catch let error as LineSplitter.TooLong {
             throw Failure("line \(error.line): more than \(error.bytesMax) bytes; \(progress.statement)")
         }
-        try await publisher.end()
+        try await lines.end()
     }
 
-    private func route() async throws -> any PublishRoute {
-        let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
-        if let redis {
-            let endpoint: RedisEndpoint
-            do {
-                endpoint = try RedisEndpoint(
-                    url: redis, certificateAuthority: ca, certificate: redisCert, key: redisKey,
-                    clientName: "sluice-publish")
-            } catch { throw Failure("can't read the certificates", error) }
-            let route = RedisRoute(endpoint, names: RedisNames(prefix: prefix), isPlain: plain, on: eventLoop)
-            try await route.connect()
-            return route
+    private func publisher() async throws -> Publisher {
+        guard let redis else {
+            return try Publisher(
+                url?.text ?? "http://127.0.0.1:8080", token: token ?? Environment.token, certificateAuthority: ca)
         }
-        var address = try url ?? Publish.defaultAddress()
-        if address.hasNoPath { address.target = "/publish" }
-        return HTTPRoute(
-            try WebDialer(address, certificateAuthority: ca), token: token ?? Environment.token, on: eventLoop)
-    }
-
-    private static func defaultAddress() throws -> WebAddress {
-        guard let address = WebAddress("http://127.0.0.1:8080") else { throw Failure("no address") }
-        return address
+        let publisher = try Publisher(
+            redis: redis, prefix: prefix, isPlain: plain, certificateAuthority: ca, certificate: redisCert,
+            key: redisKey)
+        try await publisher.connect()
+        return publisher
     }
 }

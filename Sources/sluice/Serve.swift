@@ -12,18 +12,6 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a gateway node.", discussion: "sluice serve --help lists the settings.")
 
-    private static let help = """
-        Runs a gateway node until SIGTERM or SIGINT. Without any setting it is a complete single-node gateway on
-        127.0.0.1:8080; with --redis any number of nodes serve together.
-
-        Usage: sluice serve [--SETTING VALUE]...
-
-        A setting is taken from its flag, or else from the environment (SLUICE_ and the name in capitals, as
-        SLUICE_ADMIN_LISTEN), or else from the YAML file that --config FILE names (the name as key).
-
-        \(SettingsSource.help)
-        """
-
     /// Read by ``SettingsSource``, which knows the same names in the environment and in the file.
     @Argument(parsing: .captureForPassthrough, help: .hidden)
     var settings: [String] = []
@@ -44,14 +32,16 @@ struct Serve: AsyncParsableCommand {
     private static let lastWords = Duration.seconds(1)
 
     func run() async throws {
-        if settings.contains("--help") || settings.contains("-h") { return print(Serve.help) }
+        if settings.contains("--help") || settings.contains("-h") {
+            return print(Help.serve + "\n" + SettingsSource.help)
+        }
         let loaded: Settings
         do {
             loaded = try SettingsSource(
-                arguments: settings, environment: Serve.environment()
+                arguments: settings, environment: Environment.all
             ) { String(decoding: try FileContent.bytes(ofFile: $0), as: UTF8.self) }.load()
         } catch {
-            Serve.complain("\(error)")
+            StandardStream.note("\(error)")
             throw Exit.usage
         }
         let counters = Counters()
@@ -63,7 +53,7 @@ struct Serve: AsyncParsableCommand {
             try await serve(loaded, counters: counters, logger: logger)
         } catch {
             await log.finish(within: Serve.lastWords)
-            if let failure = error as? Failure { Serve.complain(failure.line) }
+            if let failure = error as? Failure { StandardStream.note(failure.line) }
             throw (error as? Failure)?.code ?? error
         }
         await log.finish(within: Serve.lastWords)
@@ -107,11 +97,8 @@ struct Serve: AsyncParsableCommand {
         } catch let error as Listener.PortInUse {
             throw Failure(
                 line: "port in use: \(error.address) is taken by another process", code: Exit.unavailable)
-        } catch let error as ListenAddress.Unresolved {
-            throw Failure(line: "\(error)", code: Exit.usage)
-        } catch let error as TLSFiles.Unusable {
-            throw Failure(line: "\(error)", code: Exit.usage)
-        } catch let error as TokenVerifier.Failure {
+        } catch  where error is ListenAddress.Unresolved || error is TLSFiles.Unusable || error is TokenVerifier.Failure
+        {
             throw Failure(line: "\(error)", code: Exit.usage)
         } catch {
             throw Failure(line: "can't start: \(error)", code: .failure)
@@ -130,21 +117,5 @@ struct Serve: AsyncParsableCommand {
             await group.next()
             group.cancelAll()
         }
-    }
-
-    private static func complain(_ line: String) {
-        let text = "sluice: \(line)\n"
-        _ = text.utf8.withContiguousStorageIfAvailable { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-    }
-
-    private static func environment() -> [String: String] {
-        var result: [String: String] = [:]
-        var entry = environ
-        while let text = entry.pointee {
-            let parts = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            if parts.count == 2 { result[String(parts[0])] = String(parts[1]) }
-            entry += 1
-        }
-        return result
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import NIOCore
-import NIOPosix
+import SluiceClient
 import SluiceCore
-import SluiceGateway
+import SluiceWeb
 
 /// `sluice subscribe`: an `EventSource` for the terminal.
 struct Subscribe: AsyncParsableCommand {
@@ -13,20 +13,7 @@ struct Subscribe: AsyncParsableCommand {
             sluice subscribe (--topic T | --client C)... [OPTION]...
             sluice subscribe --url URL-OF-A-STREAM [OPTION]...
             """,
-        discussion: """
-            Prints an event's type, its id (- if it has none) and its data; data of several lines below, indented.
-
-            Behaves like a browser's EventSource: when the connection is lost or ends it waits as long as the stream's \
-            retry: says and comes back with Last-Event-ID, so that no logged event is missed; if some are lost all the \
-            same, a gap is shown. 204 ends it with exit code 0, any other answer with 1. Ctrl-C ends it.
-
-            EXAMPLES
-              sluice subscribe --topic news
-              sluice subscribe --topic orders.42 --topic orders.43 --client ann --json
-              sluice subscribe --topic job.7 --last-event-id earliest
-              sluice subscribe --topic news --count 1 --json | jq -r .data
-              sluice subscribe --url 'https://example.org/sse?client_id=ann'
-            """)
+        discussion: Help.subscribe)
 
     @Option(
         help: ArgumentHelp(
@@ -48,7 +35,7 @@ struct Subscribe: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Sent as a bearer token. (default: $SLUICE_TOKEN)", valueName: "JWT"))
     var token: String?
     @Option(help: ArgumentHelp("A header for the request; may be given several times.", valueName: "NAME: VALUE"))
-    var header: [HeaderArgument] = []
+    var header: [HeaderField] = []
     @Option(help: ArgumentHelp("Certificates (PEM) to trust for https://.", valueName: "FILE"))
     var ca: String?
     @Flag(help: "One JSON object a line: {\"type\":…,\"id\":…,\"data\":…}.")
@@ -62,6 +49,9 @@ struct Subscribe: AsyncParsableCommand {
     var count: Int?
     @Flag(name: .shortAndLong, help: "Show checkpoints, and on standard error connections, comments and retry.")
     var verbose = false
+
+    /// Events of the gateway itself: they don't count as events.
+    private static let ownTypes: Set<String> = ["checkpoint", "gap", "pause"]
 
     func validate() throws {
         for topic in topic {
@@ -80,31 +70,44 @@ struct Subscribe: AsyncParsableCommand {
     }
 
     func run() async throws {
-        guard let address = address() else { throw Failure("the address can't be used") }
-        var headers = header
-        if let token = token ?? Environment.token,
-            let header = HeaderArgument(argument: "Authorization: Bearer \(token)")
-        {
-            headers.append(header)
+        let source = try EventSource(
+            url?.text ?? "http://127.0.0.1:8080", topics: topic, client: client, lastEventID: lastEventID,
+            headers: header.map { ($0.name, $0.value) }, token: token ?? Environment.token,
+            silence: Duration(silence.amount), certificateAuthority: ca)
+        let printer = EventPrinter(isJSON: json, isTerminal: StandardStream.output.isTerminal)
+        var printed = 0
+        for try await update in source.updates() {
+            guard case .event(let event) = update else {
+                remark(update, source)
+                continue
+            }
+            if event.type == "gap" { StandardStream.note("events were lost: \(event.data)") }
+            if event.type == "checkpoint", !verbose { continue }
+            // Nobody reads any more, as `head` when it has enough.
+            do { try StandardStream.output.write(printer.text(event)) } catch { return }
+            if !Subscribe.ownTypes.contains(event.type) { printed += 1 }
+            if let count, printed >= count { return }
         }
-        let plan = Subscriber.Plan(
-            dialer: try WebDialer(address, certificateAuthority: ca), headers: headers,
-            lastEventID: lastEventID == "earliest" ? "" : lastEventID ?? "", silence: silence.amount, isJSON: json,
-            isVerbose: verbose,
-            count: count)
-        try await Subscriber.run(plan, on: MultiThreadedEventLoopGroup.singleton.next()).get()
+        if verbose { StandardStream.note("204: the server has nothing more for us") }
     }
 
-    /// `earliest` goes into the query: the header that a reconnect brings wins over it, so it counts for the first
-    /// connection only.
-    private func address() -> WebAddress? {
-        guard var address = url ?? WebAddress("http://127.0.0.1:8080") else { return nil }
-        if address.hasNoPath { address.target = "/events" }
-        var fields = topic.map { "topic=\(PercentEncoding.encode($0))" }
-        if let client { fields.append("client=\(PercentEncoding.encode(client))") }
-        if lastEventID == "earliest" { fields.append("last_event_id=earliest") }
-        guard !fields.isEmpty else { return address }
-        address.target += (address.target.contains("?") ? "&" : "?") + fields.joined(separator: "&")
-        return address
+    /// What is not an event goes to standard error, and only if it is news or asked for.
+    private func remark(_ update: EventSourceUpdate, _ source: EventSource) {
+        switch update {
+        case .event: break
+        case .opened(let node, let endsOutage):
+            if endsOutage || verbose { StandardStream.note("connected\(node.map { " to node \($0)" } ?? "")") }
+        case .retry(let milliseconds):
+            if verbose { StandardStream.note("retry \(milliseconds) ms") }
+        case .comment(let text):
+            if verbose { StandardStream.note("comment\(text.isEmpty ? "" : ":")\(text)") }
+        case .disconnected(let failure, let wait, let isNews):
+            let again = "again in \(Int(wait / .milliseconds(1))) ms"
+            if let failure, isNews {
+                StandardStream.note("\(source): \(failure); \(again)")
+            } else if verbose {
+                StandardStream.note("the stream ended; \(again)")
+            }
+        }
     }
 }

@@ -13,26 +13,7 @@ struct Token: AsyncParsableCommand {
             sluice token --new-key FILE
             sluice token --key FILE [OPTION]...
             """,
-        discussion: """
-            Prints the token, a signed JWT, and nothing else. It says who the bearer is (--client) and to what topics \
-            and clients it may subscribe and publish. A pattern is a name, or its beginning and a *: news, 'news.*', '*'; \
-            client:bob or 'client:team-*' are other clients. Its own client needs no pattern. --publish '*' is everything: \
-            topics, clients and --all.
-
-            EXAMPLES
-              sluice token --new-key dev.key
-              sluice serve --auth jwt --jwt-key dev.key
-
-              sluice token --key dev.key --client ann --subscribe 'news.*'
-              sluice token --key dev.key --publish '*' --expires 24h
-              sluice token --key dev.key --admin
-
-              SLUICE_TOKEN=$(sluice token --key dev.key --publish '*') sluice publish --topic news.1 "hello"
-              curl -N "http://127.0.0.1:8080/events?topic=news.1&access_token=$(sluice token --key dev.key --subscribe '*')"
-
-            Keys: a secret as --new-key makes it, or a private key in PEM (RSA, EC or Ed25519), whose public key the node \
-            is given. Exit codes: 0 done, 1 not done (one line on standard error), 64 bad usage.
-            """)
+        discussion: Help.token)
 
     @Option(help: ArgumentHelp("Sign with this key: a secret, or a private key in PEM.", valueName: "FILE"))
     var key: String?
