@@ -209,6 +209,7 @@ let package = Package(
             dependencies: [
                 "SluiceClient", "SluiceCore", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: settings

@@ -11,7 +11,7 @@ package enum Destination: Sendable {
     /// Streams are only opened and held.
     case none
     /// `PUBLISH`, or `FCALL sluice_publish`.
-    case redis(RedisEndpoint, channel: Template, isLogged: Bool)
+    case redis(RedisURL, certificateAuthority: String?, channel: Template, isLogged: Bool)
     /// `POST`, on one connection, several under way at a time. body: nil for the payload itself.
     case http(WebDialer, target: Template, body: Template?, headers: [HeaderField])
 
@@ -25,7 +25,12 @@ package enum Destination: Sendable {
     func connect(on loop: any EventLoop) async throws -> NIOLoopBound<Publish>? {
         switch self {
         case .none: return nil
-        case .redis(let endpoint, let channel, let isLogged):
+        case .redis(let url, let certificateAuthority, let channel, let isLogged):
+            let endpoint: RedisEndpoint
+            do {
+                endpoint = try RedisEndpoint(
+                    url: url, certificateAuthority: certificateAuthority, clientName: "sluice-bench")
+            } catch { throw ClientError("can't read the certificates", error) }
             let connection = try await RedisLocator.fixed(endpoint).connect(on: loop, installingFunction: isLogged)
             return try await loop.submit {
                 let connection = connection.value

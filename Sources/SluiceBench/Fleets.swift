@@ -17,18 +17,6 @@ struct Fleets: Sendable {
         }
     }
 
-    func open() async {
-        _ = await onEach { $0.open() }
-    }
-
-    func stop() async {
-        _ = await onEach { $0.stop() }
-    }
-
-    func forgetBytes() async {
-        _ = await onEach { $0.tally.counts.bytes = 0 }
-    }
-
     func counts() async -> Counts {
         await onEach { $0.tally.counts }.reduce(into: Counts()) { $0.add($1) }
     }
@@ -46,7 +34,8 @@ struct Fleets: Sendable {
         return (all.first ?? []).indices.map { topic in all.reduce(0) { $0 + $1[topic] } }
     }
 
-    private func onEach<Value: Sendable>(_ body: @escaping @Sendable (Fleet) -> Value) async -> [Value] {
+    @discardableResult
+    func onEach<Value: Sendable>(_ body: @escaping @Sendable (Fleet) -> Value) async -> [Value] {
         var values: [Value] = []
         for (loop, fleet) in zip(loops, fleets) {
             // An event loop that runs for as long as the process does can't fail.

@@ -24,7 +24,7 @@ package struct Plan: Sendable {
     package var hold = TimeAmount.zero
     package var linger = TimeAmount.seconds(5)
     /// The server's processes on this machine.
-    package var processes: [Int32] = []
+    package var probe: ProcessProbe?
 
     package init(servers: [Server], destination: Destination) {
         self.servers = servers

@@ -2,7 +2,7 @@
 import Glibc
 
 /// What local processes have used, from `/proc`.
-struct ProcessProbe: Sendable {
+package struct ProcessProbe: Sendable {
     /// Seconds of processor time, of all the processes together.
     struct CPUTime: Sendable {
         var user = 0.0
@@ -19,7 +19,14 @@ struct ProcessProbe: Sendable {
         let description: String
     }
 
-    let processes: [Int32]
+    private let processes: [Int32]
+
+    /// - Parameter text: `PID[,PID]…`, or with spaces as of `pidof`; nil for anything else.
+    package init?(_ text: String) {
+        let parts = text.split { $0 == "," || $0 == " " }
+        processes = parts.compactMap { Int32($0) }.filter { $0 > 0 }
+        if processes.isEmpty || processes.count != parts.count { return nil }
+    }
 
     /// - Throws: ``Unreadable`` if one of the processes is gone or not ours to look at.
     func cpuTime() throws(Unreadable) -> CPUTime {

@@ -18,7 +18,6 @@ package struct Run {
     }
 
     private let plan: Plan
-    private let probe: ProcessProbe
     private let fleets: Fleets
     private let marker = Marker()
     private let publisherLoop: any EventLoop
@@ -29,7 +28,6 @@ package struct Run {
     package init(_ plan: Plan, progress: ProgressLine?) {
         self.plan = plan
         self.progress = progress
-        probe = ProcessProbe(processes: plan.processes)
         fleets = Fleets(plan, marker: marker)
         publisherLoop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
     }
@@ -47,7 +45,7 @@ package struct Run {
         let held = try reading()
         let ownBefore = ProcessProbe.ownCPUTime()
         let start = NIODeadline.now()
-        await fleets.forgetBytes()
+        await fleets.onEach { $0.tally.counts.bytes = 0 }
         if publisher != nil {
             await publish()
             await drain()
@@ -75,12 +73,12 @@ package struct Run {
 
     private mutating func open() async -> Double {
         let start = NIODeadline.now()
-        await fleets.open()
+        await fleets.onEach { $0.open() }
         while true {
             let counts = await fleets.counts()
             let line = "opening: \(counts.opened) of \(plan.streams), \(counts.refused) refused"
             if counts.settled >= plan.streams || Task.isCancelled {
-                await fleets.stop()
+                await fleets.onEach { $0.stop() }
                 progress?.finish(line)
                 return Run.seconds(since: start)
             }
@@ -173,7 +171,7 @@ package struct Run {
     }
 
     private func reading() throws -> ServerReading? {
-        guard !probe.processes.isEmpty else { return nil }
+        guard let probe = plan.probe else { return nil }
         do {
             return ServerReading(time: try probe.cpuTime(), memory: try probe.memory())
         } catch { throw CannotRun(description: "--pid: \(error)") }

@@ -8,44 +8,30 @@ import UnixSignals
 struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Open many streams on any SSE server, publish, and check what each stream receives.",
-        discussion: Help.bench)
+        discussion: Help.text(PackageResources.bench_txt))
 
-    @OptionGroup(title: "STREAMS")
-    var streams: BenchStreamOptions
+    @OptionGroup(title: "STREAMS") var streams: BenchStreamOptions
+    @OptionGroup(title: "MESSAGES") var messages: BenchMessageOptions
 
-    @OptionGroup(title: "MESSAGES")
-    var messages: BenchMessageOptions
-
-    @Option(
-        help: ArgumentHelp(
-            "Processes of the server on this machine: CPU and memory are taken from /proc.", valueName: "PID[,PID]"))
-    var pid: ProcessList?
-    @Flag(help: "Print one line of JSON.")
-    var json = false
-    @Flag(name: .shortAndLong, help: "Don't show progress on standard error.")
-    var quiet = false
+    @Option(help: .of("PID[,PID]", "Processes of the server on this machine: CPU and memory are taken from /proc."))
+    var pid: ProcessProbe?
+    @Flag(help: "Print one line of JSON.") var json = false
+    @Flag(name: .shortAndLong, help: "Don't show progress on standard error.") var quiet = false
 
     func validate() throws {
-        try streams.validate()
         try messages.validate(with: streams)
     }
 
     func run() async throws {
         var plan = Plan(servers: try streams.servers(), destination: try messages.destination(with: streams))
-        plan.streams = streams.count
-        plan.streamsPerConnection = streams.perConnection
-        plan.connectWindow = streams.connectWindow
-        plan.sourceAddresses = streams.sourceAddresses
-        plan.threads = streams.threads
-        plan.settle = streams.settle.amount
-        plan.hold = streams.hold.amount
-        plan.topics = messages.topics
-        plan.messages = messages.count
-        plan.rate = messages.rate
-        plan.size = messages.size
-        plan.inFlight = messages.inFlight
-        plan.linger = messages.linger.amount
-        plan.processes = pid?.processes ?? []
+        (plan.streams, plan.streamsPerConnection, plan.threads) = (
+            streams.count, streams.perConnection, streams.threads
+        )
+        (plan.connectWindow, plan.sourceAddresses) = (streams.connectWindow, streams.sourceAddresses)
+        (plan.settle, plan.hold, plan.linger) = (streams.settle.amount, streams.hold.amount, messages.linger.amount)
+        (plan.topics, plan.messages, plan.size) = (messages.topics, messages.count, messages.size)
+        (plan.rate, plan.inFlight) = (messages.rate, messages.inFlight)
+        plan.probe = pid
         let progress = ProgressLine(isTerminal: StandardStream.error.isTerminal) {
             try? StandardStream.error.write($0)
         }

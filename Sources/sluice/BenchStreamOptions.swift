@@ -9,45 +9,33 @@ struct BenchStreamOptions: ParsableArguments {
     private static let standardPerConnection = 100
 
     @Option(
-        help: ArgumentHelp(
-            "Address of the streams; several spread them. (default: \(BenchStreamOptions.standardURL))",
-            valueName: "URL"))
+        help: .of("URL", "Address of the streams; several spread them. (default: \(BenchStreamOptions.standardURL))"))
     var url: [String] = []
-    @Option(name: [.customShort("n"), .customLong("streams")], help: ArgumentHelp("How many streams.", valueName: "N"))
-    var count = 1000
-    @Option(
-        help: ArgumentHelp("A header for the streams' requests; may be given several times.", valueName: "NAME: VALUE"))
+    @Option(name: [.customShort("n"), .customLong("streams")], help: .of("N", "How many streams.")) var count = 1000
+    @Option(help: .of("NAME: VALUE", "A header for the streams' requests; may be given several times."))
     var header: [HeaderField] = []
     @Flag(name: .customLong("http2"), help: "HTTP/2: chosen in TLS (ALPN), and known before in plaintext.")
     var usesHTTP2 = false
     @Option(
-        help: ArgumentHelp(
-            "With --http2: how many streams share a connection; servers allow 100 or more. (default: \(BenchStreamOptions.standardPerConnection))",
-            valueName: "N"))
+        help: .of(
+            "N",
+            "With --http2: how many streams share a connection; servers allow 100 or more. (default: \(BenchStreamOptions.standardPerConnection))"
+        ))
     var streamsPerConnection: Int?
-    @Option(help: ArgumentHelp("How many streams may be opening at a time.", valueName: "N"))
-    var connectWindow = 256
-    @Option(
-        help: ArgumentHelp(
-            "Connect from that many addresses, 127.0.0.2 and up: one has ports for 28,000 streams.", valueName: "K"))
+    @Option(help: .of("N", "How many streams may be opening at a time.")) var connectWindow = 256
+    @Option(help: .of("K", "Connect from that many addresses, 127.0.0.2 and up: one has ports for 28,000 streams."))
     var sourceAddresses = 1
-    @Option(help: ArgumentHelp("Event loops for reading.", valueName: "N"))
-    var threads = 1
-    @Option(help: ArgumentHelp("Pause after the last stream was opened; then memory is read.", valueName: "D"))
+    @Option(help: .of("N", "Event loops for reading.")) var threads = 1
+    @Option(help: .of("D", "Pause after the last stream was opened; then memory is read."))
     var settle = DurationArgument(milliseconds: 500)
-    @Option(help: ArgumentHelp("Then hold the idle streams for so long.", valueName: "D"))
-    var hold = DurationArgument(seconds: 0)
-    @Option(help: ArgumentHelp("Certificates (PEM) to trust for https:// and rediss://.", valueName: "FILE"))
-    var ca: String?
-    @Flag(help: "Trust any certificate of an https:// server.")
-    var insecure = false
+    @Option(help: .of("D", "Then hold the idle streams for so long.")) var hold = DurationArgument(seconds: 0)
+    @Option(help: .of("FILE", "Certificates (PEM) to trust for https:// and rediss://.")) var ca: String?
+    @Flag(help: "Trust any certificate of an https:// server.") var insecure = false
 
     func validate() throws {
         try check("--streams", count, 1...1_000_000)
         try check("--connect-window", connectWindow, 1...100_000)
-        if streamsPerConnection != nil, !usesHTTP2 {
-            throw ValidationError("--streams-per-connection is for --http2")
-        }
+        try refuse(streamsPerConnection != nil && !usesHTTP2, "--streams-per-connection is for --http2")
         try check("--streams-per-connection", streamsPerConnection ?? 1, 1...100_000)
         try check("--source-addresses", sourceAddresses, 1...250)
         try check("--threads", threads <= count ? threads : 0, 1...64)

@@ -16,106 +16,71 @@ struct Publish: AsyncParsableCommand {
             sluice publish (--topic T | --client C | --all) [OPTION]... DATA
             sluice publish (--topic T | --client C | --all) [OPTION]... -
             """,
-        discussion: Help.publish)
+        discussion: Help.text(PackageResources.publish_txt))
 
-    @Option(parsing: .unconditional, help: ArgumentHelp("Publish to this topic.", valueName: "T"))
-    var topic: String?
-    @Option(parsing: .unconditional, help: ArgumentHelp("Publish to the streams of this client.", valueName: "C"))
-    var client: String?
-    @Flag(help: "Publish to every stream on every node.")
-    var all = false
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp("The event's type: what addEventListener() names in a browser.", valueName: "TYPE")
-    )
+    @Option(parsing: .unconditional, help: .of("T", "Publish to this topic.")) var topic: String?
+    @Option(parsing: .unconditional, help: .of("C", "Publish to the streams of this client.")) var client: String?
+    @Flag(help: "Publish to every stream on every node.") var all = false
+    @Option(parsing: .unconditional, help: .of("TYPE", "The event's type: what addEventListener() names in a browser."))
     var event: String?
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp(
-            "Conflation key: a later event with the same key makes this one superfluous.", valueName: "K"))
+        help: .of("K", "Conflation key: a later event with the same key makes this one superfluous."))
     var key: String?
     @Flag(help: "Close the topic with this event; with - it is the last line, so each line waits for the next.")
     var end = false
     @Flag(name: .customLong("no-log"), help: "Live only: no id, no log, gone for whoever is not connected.")
     var isUnlogged = false
-    @Option(help: ArgumentHelp("How many events the log keeps.", valueName: "N"))
-    var maxlen: Int?
-    @Option(help: ArgumentHelp("How long the log lives after its newest event, as 90s, 10m or 1h.", valueName: "D"))
+    @Option(help: .of("N", "How many events the log keeps.")) var maxlen: Int?
+    @Option(help: .of("D", "How long the log lives after its newest event, as 90s, 10m or 1h."))
     var ttl: DurationArgument?
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp(
-            "Idempotency: the same token within 5 minutes publishes nothing. With - each line has TOKEN-1, TOKEN-2, …",
-            valueName: "TOKEN"))
+        help: .of(
+            "TOKEN",
+            "Idempotency: the same token within 5 minutes publishes nothing. With - each line has TOKEN-1, TOKEN-2, …"))
     var once: String?
 
-    @Option(help: ArgumentHelp("A node's address. (default: http://127.0.0.1:8080)", valueName: "URL"))
-    var url: WebAddress?
-    @Option(
-        help: ArgumentHelp(
-            "Publish through Redis: redis://[user:password@]host[:port][/db], or rediss://.", valueName: "URL"))
+    @Option(help: .of("URL", "A node's address. (default: http://127.0.0.1:8080)")) var url: WebAddress?
+    @Option(help: .of("URL", "Publish through Redis: redis://[user:password@]host[:port][/db], or rediss://."))
     var redis: RedisURL?
-    @Option(help: ArgumentHelp("The prefix of Redis' names, as the nodes have it.", valueName: "NAME"))
-    var prefix = "sluice"
-    @Flag(help: "With --redis: a bare PUBLISH, whose bytes are the data; live only.")
-    var plain = false
-    @Option(help: ArgumentHelp("Sent as a bearer token to --url. (default: $SLUICE_TOKEN)", valueName: "JWT"))
-    var token: String?
-    @Option(help: ArgumentHelp("Certificates (PEM) to trust for https:// and rediss://.", valueName: "FILE"))
-    var ca: String?
-    @Option(help: ArgumentHelp("A certificate (PEM) for a rediss:// server that asks for one.", valueName: "FILE"))
-    var redisCert: String?
-    @Option(help: ArgumentHelp("That certificate's private key (PEM).", valueName: "FILE"))
-    var redisKey: String?
+    @Option(help: .of("NAME", "The prefix of Redis' names, as the nodes have it.")) var prefix = "sluice"
+    @Flag(help: "With --redis: a bare PUBLISH, whose bytes are the data; live only.") var plain = false
+    @Option(help: .of("JWT", "Sent as a bearer token to --url. (default: $SLUICE_TOKEN)")) var token: String?
+    @Option(help: .of("FILE", "Certificates (PEM) to trust for https:// and rediss://.")) var ca: String?
+    @Option(help: .of("FILE", "A certificate (PEM) for a rediss:// server that asks for one.")) var redisCert: String?
+    @Option(help: .of("FILE", "That certificate's private key (PEM).")) var redisKey: String?
     @Option(
-        help: ArgumentHelp(
-            "With -: how long a server is asked again that is away or says later; 0s: not at all, and without tokens. At most 4m. (default: 2m)",
-            valueName: "D"))
+        help: .of(
+            "D",
+            "With -: how long a server is asked again that is away or says later; 0s: not at all, and without tokens. At most 4m. (default: 2m)"
+        ))
     var wait: DurationArgument?
-    @Flag(name: .shortAndLong, help: "No receipts.")
-    var quiet = false
-
-    @Argument(
-        help: ArgumentHelp("The event's data; - publishes each line of standard input as it comes.", valueName: "data"))
+    @Flag(name: .shortAndLong, help: "No receipts.") var quiet = false
+    @Argument(help: .of("data", "The event's data; - publishes each line of standard input as it comes."))
     var data: String
 
-    /// The longest line that is taken from standard input. What a logged event may have is for Redis to say.
-    private static let lineBytesMax = 32 << 20
-    private static let waitStandard = TimeAmount.minutes(2)
     /// Redis knows a line's token for five minutes.
     private static let waitMax = TimeAmount.minutes(4)
-    private static let onceBytesMax = 100
 
     func validate() throws {
         _ = try publication()
-        if plain {
-            if redis == nil { throw ValidationError("--plain is for --redis") }
-            if event != nil || key != nil || end || isUnlogged || maxlen != nil || ttl != nil || once != nil {
-                throw ValidationError(
-                    "a plain PUBLISH has no --event, --key, --end, --no-log, --maxlen, --ttl or --once")
-            }
-        }
-        if redis != nil {
-            if url != nil { throw ValidationError("give --redis or --url, not both") }
-            if token != nil { throw ValidationError("--token is for --url; a login to Redis is part of its URL") }
-        } else if prefix != "sluice" {
-            throw ValidationError("--prefix is for --redis")
-        }
-        if (redisCert == nil) != (redisKey == nil) { throw ValidationError("--redis-cert and --redis-key go together") }
-        if redisCert != nil, redis?.usesTLS != true {
-            throw ValidationError("--redis-cert is for a --redis that begins with rediss://")
-        }
+        let isShaped = event != nil || key != nil || end || isUnlogged || maxlen != nil || ttl != nil || once != nil
+        try refuse(plain && redis == nil, "--plain is for --redis")
+        try refuse(
+            plain && isShaped, "a plain PUBLISH has no --event, --key, --end, --no-log, --maxlen, --ttl or --once")
+        try refuse(redis != nil && url != nil, "give --redis or --url, not both")
+        try refuse(redis != nil && token != nil, "--token is for --url; a login to Redis is part of its URL")
+        try refuse(redis == nil && prefix != "sluice", "--prefix is for --redis")
+        try refuse((redisCert == nil) != (redisKey == nil), "--redis-cert and --redis-key go together")
+        try refuse(
+            redisCert != nil && redis?.usesTLS != true, "--redis-cert is for a --redis that begins with rediss://")
         if let problem = RedisNames.problem(prefix: prefix) { throw ValidationError("--prefix \(problem)") }
-        if let wait {
-            guard data == "-" else { throw ValidationError("--wait is for data from standard input, -") }
-            guard wait.amount <= Publish.waitMax else { throw ValidationError("--wait takes at most 4m") }
-        }
-        if data == "-", let once, once.utf8.count > Publish.onceBytesMax {
-            throw ValidationError(
-                "with - a --once of at most \(Publish.onceBytesMax) bytes, for each line's number is added")
-        }
-        if end, isUnlogged { throw ValidationError("--end needs the log") }
+        try refuse(wait != nil && data != "-", "--wait is for data from standard input, -")
+        try refuse((wait?.amount ?? .zero) > Publish.waitMax, "--wait takes at most 4m")
+        let isLong = once?.utf8.count ?? 0 > 100
+        try refuse(data == "-" && isLong, "with - a --once of at most 100 bytes, for each line's number is added")
+        try refuse(end && isUnlogged, "--end needs the log")
     }
 
     private func outgoing() throws -> OutgoingEvent {
@@ -126,45 +91,38 @@ struct Publish: AsyncParsableCommand {
         case (nil, nil, true): destination = .all
         default: throw ValidationError("give exactly one of --topic, --client and --all")
         }
-        var event = OutgoingEvent(data, to: destination, type: event, key: key)
-        event.ends = end
-        event.isLogged = !isUnlogged
-        event.maxlen = maxlen
-        event.ttl = ttl.map { Duration($0.amount) }
-        event.once = once
-        return event
+        return OutgoingEvent(
+            data, to: destination, type: event, key: key, ends: end, isLogged: !isUnlogged, maxlen: maxlen,
+            ttl: ttl.map { Duration($0.amount) }, once: once)
     }
 
     private func publication() throws -> Publication {
         let event = try outgoing()
         do { return try event.publication() } catch {
-            switch error.part {
-            case .topic, .client: throw ValidationError("the \(error)")
-            case .event, .key, .once, .maxlen, .ttl: throw ValidationError("--\(error)")
-            }
+            throw ValidationError(error.part == .topic || error.part == .client ? "the \(error)" : "--\(error)")
         }
     }
 
     func run() async throws {
         let publisher = try await publisher()
+        let target = try publication().target
+        func report(_ receipt: Publisher.Receipt) throws {
+            if quiet { return }
+            try StandardStream.output.write("\(target) \(receipt.id ?? "-") nodes=\(receipt.nodes)\n")
+        }
         do {
             if data == "-" {
-                try await publishLines(through: publisher)
+                try await publishLines(through: publisher, report)
             } else {
                 try report(try await publisher.publish(try outgoing()))
             }
-        } catch is StandardStream.Closed {
-            throw Failure("nobody reads the receipts any more; stopped")
-        }
+        } catch is StandardStream.Closed { throw Failure("nobody reads the receipts any more; stopped") }
         await publisher.close()
     }
 
-    private func report(_ receipt: Publisher.Receipt) throws {
-        if quiet { return }
-        try StandardStream.output.write("\(try publication().target) \(receipt.id ?? "-") nodes=\(receipt.nodes)\n")
-    }
-
-    private func publishLines(through publisher: Publisher) async throws {
+    private func publishLines(
+        through publisher: Publisher, _ report: @escaping (Publisher.Receipt) throws -> Void
+    ) async throws {
         let progress = PublishProgress()
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         // Ends the process, whatever else is under way: nobody has to wait for it.
@@ -177,24 +135,13 @@ struct Publish: AsyncParsableCommand {
             }
         }
         defer { watch.cancel() }
-        let patience = PublishPatience(limit: plain ? .zero : wait?.amount ?? Publish.waitStandard)
-        var splitter = LineSplitter(bytesMax: Publish.lineBytesMax)
+        let limit = plain ? .zero : wait?.amount ?? .minutes(2)
         var template = try publication()
-        if once == nil, patience.limit > .zero { template.once = LinePublisher.randomToken() }
+        if once == nil, limit > .zero { template.once = LinePublisher.randomToken() }
         var lines = LinePublisher(
-            publisher, template: template, dataBytesMax: plain ? .max : Publication.dataBytesMax, patience: patience,
-            progress: progress, report: report, note: StandardStream.note)
-        do {
-            while true {
-                let bytes = try await StandardStream.input.read()
-                if bytes.isEmpty { break }
-                try await lines.publish(try splitter.read(bytes))
-            }
-            if let last = try splitter.end() { try await lines.publish([last]) }
-        } catch let error as LineSplitter.TooLong {
-            throw Failure("line \(error.line): more than \(error.bytesMax) bytes; \(progress.statement)")
-        }
-        try await lines.end()
+            publisher, like: template, dataBytesMax: plain ? .max : Publication.dataBytesMax,
+            patience: PublishPatience(limit: limit), progress: progress, report: report, note: StandardStream.note)
+        try await lines.publish(from: StandardStream.input.read)
     }
 
     private func publisher() async throws -> Publisher {

@@ -16,51 +16,48 @@ struct Serve: AsyncParsableCommand {
     @Argument(parsing: .captureForPassthrough, help: .hidden)
     var settings: [String] = []
 
-    /// sysexits.h
-    private enum Exit {
-        static let usage = ExitCode(64)
-        static let unavailable = ExitCode(69)
-    }
-
-    /// Why the node does not start: the last line of its log.
-    private struct Failure: Error {
-        let line: String
-        let code: ExitCode
-    }
-
     /// How long the end waits for whoever reads the log.
     private static let lastWords = Duration.seconds(1)
 
     func run() async throws {
         if settings.contains("--help") || settings.contains("-h") {
-            return print(Help.serve + "\n" + SettingsSource.help)
+            return print(Help.text(PackageResources.serve_txt) + "\n" + SettingsSource.help)
         }
         let loaded: Settings
         do {
-            loaded = try SettingsSource(
-                arguments: settings, environment: Environment.all
-            ) { String(decoding: try FileContent.bytes(ofFile: $0), as: UTF8.self) }.load()
+            loaded = try SettingsSource(arguments: settings, environment: Environment.all) {
+                String(decoding: try FileContent.bytes(ofFile: $0), as: UTF8.self)
+            }.load()
         } catch {
             StandardStream.note("\(error)")
-            throw Exit.usage
+            throw ExitCode.validationFailure
         }
         let counters = Counters()
         let log = LogOutput(descriptor: STDERR_FILENO, format: loaded.logFormat, counters: counters)
         let logger = Logger(label: "sluice") { _ in
             LineLogHandler(level: loaded.logLevel, output: log, clock: { .now() })
         }
-        do {
-            try await serve(loaded, counters: counters, logger: logger)
-        } catch {
-            await log.finish(within: Serve.lastWords)
-            if let failure = error as? Failure { StandardStream.note(failure.line) }
-            throw (error as? Failure)?.code ?? error
-        }
+        var end: (line: String, code: ExitCode)?
+        do { try await serve(loaded, counters: counters, logger: logger) } catch { end = Serve.explained(error) }
         await log.finish(within: Serve.lastWords)
+        guard let end else { return }
+        StandardStream.note(end.line)
+        throw end.code
+    }
+
+    /// Why the node does not start: the last line of its log, and the exit code as in sysexits.h.
+    private static func explained(_ error: any Error) -> (line: String, code: ExitCode) {
+        switch error {
+        case let error as Listener.PortInUse:
+            ("port in use: \(error.address) is taken by another process", ExitCode(69))
+        case is ListenAddress.Unresolved, is TLSFiles.Unusable, is TokenVerifier.Failure:
+            ("\(error)", .validationFailure)
+        default: ("can't start: \(error)", .failure)
+        }
     }
 
     private func serve(_ loaded: Settings, counters: Counters, logger: Logger) async throws {
-        let gateway = try await start(loaded, counters: counters, logger: logger)
+        let gateway = try await Gateway.start(loaded, counters: counters, logger: logger)
         // Each has one reader; both see every signal.
         let first = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let second = await UnixSignalsSequence(trapping: .sigterm, .sigint)
@@ -88,20 +85,6 @@ struct Serve: AsyncParsableCommand {
             group.addTask { await gateway.housekeep() }
             for await _ in first { break }
             group.cancelAll()
-        }
-    }
-
-    private func start(_ settings: Settings, counters: Counters, logger: Logger) async throws(Failure) -> Gateway {
-        do {
-            return try await Gateway.start(settings, counters: counters, logger: logger)
-        } catch let error as Listener.PortInUse {
-            throw Failure(
-                line: "port in use: \(error.address) is taken by another process", code: Exit.unavailable)
-        } catch  where error is ListenAddress.Unresolved || error is TLSFiles.Unusable || error is TokenVerifier.Failure
-        {
-            throw Failure(line: "\(error)", code: Exit.usage)
-        } catch {
-            throw Failure(line: "can't start: \(error)", code: .failure)
         }
     }
 

@@ -9,6 +9,8 @@ import SluiceCore
 package struct LinePublisher {
     /// Events under way at a time.
     private static let batchMax = 256
+    /// The longest line that is taken. What a logged event may have is for Redis to say.
+    private static let lineBytesMax = 32 << 20
 
     private let route: any PublishRoute
     private let template: Publication
@@ -31,7 +33,7 @@ package struct LinePublisher {
     ///   - report: takes the receipts, in order; what it throws ends it.
     ///   - note: takes a remark for whoever wonders why it takes long.
     package init(
-        _ publisher: Publisher, template: Publication, dataBytesMax: Int = Publication.dataBytesMax,
+        _ publisher: Publisher, like template: Publication, dataBytesMax: Int = Publication.dataBytesMax,
         patience: PublishPatience, progress: PublishProgress, report: @escaping (Publisher.Receipt) throws -> Void,
         note: @escaping (String) -> Void
     ) {
@@ -48,7 +50,26 @@ package struct LinePublisher {
         String(UInt64.random(in: 0 ... .max), radix: 36)
     }
 
-    package mutating func publish(_ lines: [ByteBuffer]) async throws {
+    /// Publishes line by line what comes, until there is no more.
+    ///
+    /// - Parameter read: waits until there is something; empty: that was all.
+    /// - Throws: ``ClientError``, which says what is published, and what `read` and `report` throw.
+    package mutating func publish(from read: () async throws -> [UInt8]) async throws {
+        var splitter = LineSplitter(bytesMax: LinePublisher.lineBytesMax)
+        do {
+            while true {
+                let bytes = try await read()
+                if bytes.isEmpty { break }
+                try await publish(try splitter.read(bytes))
+            }
+            if let last = try splitter.end() { try await publish([last]) }
+        } catch let error as LineSplitter.TooLong {
+            throw ClientError("line \(error.line): more than \(error.bytesMax) bytes; \(progress.statement)")
+        }
+        try await end()
+    }
+
+    mutating func publish(_ lines: [ByteBuffer]) async throws {
         var lines = lines
         if template.event.ends {
             if let held { lines.insert(held, at: 0) }
@@ -66,7 +87,7 @@ package struct LinePublisher {
         }
     }
 
-    package mutating func end() async throws {
+    mutating func end() async throws {
         guard let last = held else { return }
         held = nil
         try await publish([publication(of: last, ends: true)])

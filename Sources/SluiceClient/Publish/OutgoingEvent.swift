@@ -37,9 +37,9 @@ public struct OutgoingEvent: Sendable {
     /// Conflation key: a later event with the same key makes this one superfluous.
     public var key: String?
     /// The event closes its topic.
-    public var ends = false
+    public var ends: Bool
     /// Without the log an event has no id, and is gone for whoever is not connected.
-    public var isLogged = true
+    public var isLogged: Bool
     /// How many events the log keeps, 1 to 1,000,000; nil: as many as the nodes are set to.
     public var maxlen: Int?
     /// How long the log lives after its newest event, in whole seconds up to a week; nil: as the nodes are set to.
@@ -47,11 +47,12 @@ public struct OutgoingEvent: Sendable {
     /// The same token within five minutes publishes nothing and gets the first receipt, so that it is safe to try again.
     public var once: String?
 
-    public init(_ data: String, to destination: Destination, type: String? = nil, key: String? = nil) {
-        self.data = data
-        self.destination = destination
-        self.type = type
-        self.key = key
+    public init(
+        _ data: String, to destination: Destination, type: String? = nil, key: String? = nil, ends: Bool = false,
+        isLogged: Bool = true, maxlen: Int? = nil, ttl: Duration? = nil, once: String? = nil
+    ) {
+        (self.destination, self.data, self.type, self.key, self.ends) = (destination, data, type, key, ends)
+        (self.isLogged, self.maxlen, self.ttl, self.once) = (isLogged, maxlen, ttl, once)
     }
 
     package func publication() throws(Invalid) -> Publication {

@@ -22,14 +22,9 @@ struct EventPrinter {
 
     private func shown(_ text: String) -> String {
         guard isTerminal else { return text }
-        var result = ""
-        for scalar in text.unicodeScalars {
-            if scalar.properties.generalCategory == .control, scalar != "\t" {
-                result += "\\u{\(String(scalar.value, radix: 16))}"
-            } else {
-                result.unicodeScalars.append(scalar)
-            }
+        return text.unicodeScalars.reduce(into: "") { result, scalar in
+            let isShown = scalar.properties.generalCategory != .control || scalar == "\t"
+            result += isShown ? "\(scalar)" : "\\u{\(String(scalar.value, radix: 16))}"
         }
-        return result
     }
 }

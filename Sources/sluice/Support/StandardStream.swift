@@ -8,8 +8,6 @@ enum StandardStream: CInt, Sendable {
     case output = 1
     case error = 2
 
-    private static let readBytes = 64 * 1024
-
     /// Nobody reads any more, as when `head` has had enough; the other end's wish, not an error.
     struct Closed: Error {}
 
@@ -18,26 +16,17 @@ enum StandardStream: CInt, Sendable {
 
     /// Blocks until all of it is written.
     func write(_ text: String) throws(Closed) {
-        var text = text
-        let isWhole = text.withUTF8 { bytes in
-            var rest = UnsafeRawBufferPointer(bytes)
-            while !rest.isEmpty {
-                let count = Glibc.write(rawValue, rest.baseAddress, rest.count)
-                if count >= 0 {
-                    rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
-                } else if !waits(POLLOUT) {
-                    return false
-                }
-            }
-            return true
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(rawValue, $0.baseAddress, $0.count) }
+            if count >= 0 { rest = rest.dropFirst(count) } else if !waits(POLLOUT) { throw Closed() }
         }
-        if !isWhole { throw Closed() }
     }
 
     /// What there is, as soon as there is something; empty at the end. Blocks a thread that is there for it.
     func read() async throws -> [UInt8] {
         try await NIOThreadPool.singleton.runIfActive {
-            var bytes = [UInt8](repeating: 0, count: StandardStream.readBytes)
+            var bytes = [UInt8](repeating: 0, count: 64 * 1024)
             while true {
                 let count = Glibc.read(rawValue, &bytes, bytes.count)
                 if count >= 0 { return Array(bytes[..<count]) }

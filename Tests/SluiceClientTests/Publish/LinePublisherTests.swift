@@ -54,7 +54,7 @@ import Testing
         var receipts = 0
         let progress = PublishProgress()
         var publisher = LinePublisher(
-            Publisher(route: route), template: Publication(Event(ByteBuffer()), to: .all, once: token),
+            Publisher(route: route), like: Publication(Event(ByteBuffer()), to: .all, once: token),
             dataBytesMax: 10,
             patience: PublishPatience(limit: limit),
             progress: progress, report: { _ in receipts += 1 }, note: { _ in })
