@@ -37,7 +37,10 @@ func pinned(_ product: String, _ package: String) -> Target.Dependency {
 
 let package = Package(
     name: "sluice",
-    products: [.executable(name: "sluice", targets: ["sluice"])],
+    products: [
+        .executable(name: "sluice", targets: ["sluice"]),
+        .library(name: "SluiceClient", targets: ["SluiceClient"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", exact: "2.37.6"),
@@ -75,10 +78,46 @@ let package = Package(
             resources: [.embedInCode("sluice.lua")],
             swiftSettings: settings
         ),
+        // HTTP as a client speaks it: addresses, connections, short answers.
+        .target(
+            name: "SluiceWeb",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "SluiceClient",
+            dependencies: [
+                "SluiceCore", "SluiceRedis", "SluiceWeb",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        // The load generator of `sluice bench`.
+        .target(
+            name: "SluiceBench",
+            dependencies: [
+                "SluiceCore", "SluiceRedis", "SluiceWeb", "SluiceClient",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+                .product(name: "NIOHPACK", package: "swift-nio-http2"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         .target(
             name: "SluiceGateway",
             dependencies: [
-                "SluiceCore", "SluiceRedis",
+                "SluiceCore", "SluiceRedis", "SluiceWeb",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -98,19 +137,14 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "SluiceGateway", "SluiceRedis", "SluiceCore",
+                "SluiceGateway", "SluiceRedis", "SluiceCore", "SluiceWeb", "SluiceClient", "SluiceBench",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
-                .product(name: "NIOHPACK", package: "swift-nio-http2"),
-                .product(name: "NIOTLS", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ] + indirect.map(\.product),
+            resources: ["bench", "publish", "serve", "subscribe", "token"].map { .embedInCode("Help/\($0).txt") },
             swiftSettings: settings
         ),
         // What the tests have in common: real servers as child processes, and a client of event streams.
@@ -147,7 +181,7 @@ let package = Package(
         .testTarget(
             name: "SluiceGatewayTests",
             dependencies: [
-                "SluiceGateway", "SluiceRedis", "SluiceCore", "TestSupport",
+                "SluiceGateway", "SluiceRedis", "SluiceCore", "SluiceWeb", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -163,10 +197,27 @@ let package = Package(
         .testTarget(
             name: "SluiceCommandTests",
             dependencies: [
-                "sluice", "SluiceGateway", "SluiceCore", "TestSupport",
+                "sluice", "SluiceClient", "SluiceGateway", "SluiceCore", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "SluiceWebTests", dependencies: ["SluiceWeb"], swiftSettings: settings),
+        .testTarget(
+            name: "SluiceClientTests",
+            dependencies: [
+                "SluiceClient", "SluiceCore", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SluiceBenchTests",
+            dependencies: [
+                "SluiceBench", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHPACK", package: "swift-nio-http2"),
             ],
             swiftSettings: settings
@@ -191,7 +242,7 @@ if let fuzzSanitizers {
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "CLibFuzzer", "SluiceCore", "SluiceRedis", "SluiceGateway", "TestSupport",
+                "CLibFuzzer", "SluiceCore", "SluiceRedis", "SluiceClient", "SluiceGateway", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

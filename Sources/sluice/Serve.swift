@@ -12,65 +12,52 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a gateway node.", discussion: "sluice serve --help lists the settings.")
 
-    private static let help = """
-        Runs a gateway node until SIGTERM or SIGINT. Without any setting it is a complete single-node gateway on
-        127.0.0.1:8080; with --redis any number of nodes serve together.
-
-        Usage: sluice serve [--SETTING VALUE]...
-
-        A setting is taken from its flag, or else from the environment (SLUICE_ and the name in capitals, as
-        SLUICE_ADMIN_LISTEN), or else from the YAML file that --config FILE names (the name as key).
-
-        \(SettingTable.help)
-        """
-
     /// Read by ``SettingsSource``, which knows the same names in the environment and in the file.
     @Argument(parsing: .captureForPassthrough, help: .hidden)
     var settings: [String] = []
-
-    /// sysexits.h
-    private enum Exit {
-        static let usage = ExitCode(64)
-        static let unavailable = ExitCode(69)
-    }
-
-    /// Why the node does not start: the last line of its log.
-    private struct Failure: Error {
-        let line: String
-        let code: ExitCode
-    }
 
     /// How long the end waits for whoever reads the log.
     private static let lastWords = Duration.seconds(1)
 
     func run() async throws {
-        if settings.contains("--help") || settings.contains("-h") { return print(Serve.help) }
+        if settings.contains("--help") || settings.contains("-h") {
+            return print(Help.text(PackageResources.serve_txt) + "\n" + SettingTable.help)
+        }
         let loaded: Settings
         do {
-            loaded = try SettingsSource(
-                arguments: settings, environment: Serve.environment()
-            ) { String(decoding: try FileContent.bytes(ofFile: $0), as: UTF8.self) }.load()
+            loaded = try SettingsSource(arguments: settings, environment: Environment.all) {
+                String(decoding: try FileContent.bytes(ofFile: $0), as: UTF8.self)
+            }.load()
         } catch {
-            Serve.complain("\(error)")
-            throw Exit.usage
+            StandardStream.note("\(error)")
+            throw ExitCode.validationFailure
         }
         let counters = Counters()
         let log = LogOutput(descriptor: STDERR_FILENO, format: loaded.logFormat, counters: counters)
         let logger = Logger(label: "sluice") { _ in
             LineLogHandler(level: loaded.logLevel, output: log, clock: { .now() })
         }
-        do {
-            try await serve(loaded, counters: counters, logger: logger)
-        } catch {
-            await log.finish(within: Serve.lastWords)
-            if let failure = error as? Failure { Serve.complain(failure.line) }
-            throw (error as? Failure)?.code ?? error
-        }
+        var end: (line: String, code: ExitCode)?
+        do { try await serve(loaded, counters: counters, logger: logger) } catch { end = Serve.explained(error) }
         await log.finish(within: Serve.lastWords)
+        guard let end else { return }
+        StandardStream.note(end.line)
+        throw end.code
+    }
+
+    /// Why the node does not start: the last line of its log, and the exit code as in sysexits.h.
+    private static func explained(_ error: any Error) -> (line: String, code: ExitCode) {
+        switch error {
+        case let error as Listener.PortInUse:
+            ("port in use: \(error.address) is taken by another process", ExitCode(69))
+        case is ListenAddress.Unresolved, is TLSFiles.Unusable, is TokenVerifier.Failure:
+            ("\(error)", .validationFailure)
+        default: ("can't start: \(error)", .failure)
+        }
     }
 
     private func serve(_ loaded: Settings, counters: Counters, logger: Logger) async throws {
-        let gateway = try await start(loaded, counters: counters, logger: logger)
+        let gateway = try await Gateway.start(loaded, counters: counters, logger: logger)
         // Each has one reader; both see every signal.
         let first = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let second = await UnixSignalsSequence(trapping: .sigterm, .sigint)
@@ -101,23 +88,6 @@ struct Serve: AsyncParsableCommand {
         }
     }
 
-    private func start(_ settings: Settings, counters: Counters, logger: Logger) async throws(Failure) -> Gateway {
-        do {
-            return try await Gateway.start(settings, counters: counters, logger: logger)
-        } catch let error as Listener.PortInUse {
-            throw Failure(
-                line: "port in use: \(error.address) is taken by another process", code: Exit.unavailable)
-        } catch let error as ListenAddress.Unresolved {
-            throw Failure(line: "\(error)", code: Exit.usage)
-        } catch let error as TLSFiles.Unusable {
-            throw Failure(line: "\(error)", code: Exit.usage)
-        } catch let error as TokenVerifier.Failure {
-            throw Failure(line: "\(error)", code: Exit.usage)
-        } catch {
-            throw Failure(line: "can't start: \(error)", code: .failure)
-        }
-    }
-
     /// The first signal drains, a second one ends the drain.
     private static func drain(_ gateway: Gateway, until second: UnixSignalsSequence) async {
         await withTaskGroup(of: Void.self) { group in
@@ -130,21 +100,5 @@ struct Serve: AsyncParsableCommand {
             await group.next()
             group.cancelAll()
         }
-    }
-
-    private static func complain(_ line: String) {
-        let text = "sluice: \(line)\n"
-        _ = text.utf8.withContiguousStorageIfAvailable { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-    }
-
-    private static func environment() -> [String: String] {
-        var result: [String: String] = [:]
-        var entry = environ
-        while let text = entry.pointee {
-            let parts = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            if parts.count == 2 { result[String(parts[0])] = String(parts[1]) }
-            entry += 1
-        }
-        return result
     }
 }

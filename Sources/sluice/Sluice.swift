@@ -13,11 +13,8 @@ struct Sluice: AsyncParsableCommand {
         let arguments = Array(CommandLine.arguments.dropFirst())
         do {
             var command = try parseAsRoot(DashedData.separated(arguments))
-            if var command = command as? any AsyncParsableCommand {
-                try await command.run()
-            } else {
-                try command.run()
-            }
+            if var command = command as? any AsyncParsableCommand { return try await command.run() }
+            try command.run()
         } catch {
             if exitCode(for: error) == .validationFailure, let hint = DashedData.hint(arguments) {
                 StandardStream.note(hint)

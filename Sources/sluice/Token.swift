@@ -13,78 +13,41 @@ struct Token: AsyncParsableCommand {
             sluice token --new-key FILE
             sluice token --key FILE [OPTION]...
             """,
-        discussion: """
-            Prints the token, a signed JWT, and nothing else. It says who the bearer is (--client) and to what topics \
-            and clients it may subscribe and publish. A pattern is a name, or its beginning and a *: news, 'news.*', '*'; \
-            client:bob or 'client:team-*' are other clients. Its own client needs no pattern. --publish '*' is everything: \
-            topics, clients and --all.
+        discussion: Help.text(PackageResources.token_txt))
 
-            EXAMPLES
-              sluice token --new-key dev.key
-              sluice serve --auth jwt --jwt-key dev.key
-
-              sluice token --key dev.key --client ann --subscribe 'news.*'
-              sluice token --key dev.key --publish '*' --expires 24h
-              sluice token --key dev.key --admin
-
-              SLUICE_TOKEN=$(sluice token --key dev.key --publish '*') sluice publish --topic news.1 "hello"
-              curl -N "http://127.0.0.1:8080/events?topic=news.1&access_token=$(sluice token --key dev.key --subscribe '*')"
-
-            Keys: a secret as --new-key makes it, or a private key in PEM (RSA, EC or Ed25519), whose public key the node \
-            is given. Exit codes: 0 done, 1 not done (one line on standard error), 64 bad usage.
-            """)
-
-    @Option(help: ArgumentHelp("Sign with this key: a secret, or a private key in PEM.", valueName: "FILE"))
-    var key: String?
+    @Option(help: .of("FILE", "Sign with this key: a secret, or a private key in PEM.")) var key: String?
+    @Option(parsing: .unconditional, help: .of("KID", "The key's name, where the node knows several.")) var kid: String?
     @Option(
-        parsing: .unconditional, help: ArgumentHelp("The key's name, where the node knows several.", valueName: "KID"))
-    var kid: String?
-    @Option(
-        help: ArgumentHelp(
-            "HS256, HS384, HS512, RS256 to PS512, ES256 to ES512 or EdDSA. (default: the first that fits the key)",
-            valueName: "ALG"))
+        help: .of(
+            "ALG",
+            "HS256, HS384, HS512, RS256 to PS512, ES256 to ES512 or EdDSA. (default: the first that fits the key)"))
     var alg: String?
-    @Option(parsing: .unconditional, help: ArgumentHelp("The client that the bearer is (sub).", valueName: "C"))
-    var client: String?
+    @Option(parsing: .unconditional, help: .of("C", "The client that the bearer is (sub).")) var client: String?
     @Option(
-        name: .long, parsing: .unconditionalSingleValue,
-        help: ArgumentHelp("May subscribe to these; may be given several times.", valueName: "PATTERN"))
+        parsing: .unconditionalSingleValue,
+        help: .of("PATTERN", "May subscribe to these; may be given several times."))
     var subscribe: [String] = []
     @Option(
-        name: .long, parsing: .unconditionalSingleValue,
-        help: ArgumentHelp("May publish to these; may be given several times.", valueName: "PATTERN"))
+        parsing: .unconditionalSingleValue, help: .of("PATTERN", "May publish to these; may be given several times."))
     var publish: [String] = []
-    @Flag(help: "May do everything, also to other people's streams.")
-    var admin = false
-    @Option(help: ArgumentHelp("How long it is valid, as 90s, 10m or 24h.", valueName: "D"))
-    var expires = DurationArgument(seconds: 3600)
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp("Who made it (iss); a node may ask for it by --jwt-issuer.", valueName: "NAME"))
+    @Flag(help: "May do everything, also to other people's streams.") var admin = false
+    @Option(help: .of("D", "How long it is valid, as 90s, 10m or 24h.")) var expires = DurationArgument(seconds: 3600)
+    @Option(parsing: .unconditional, help: .of("NAME", "Who made it (iss); a node may ask for it by --jwt-issuer."))
     var issuer: String?
     @Option(
-        name: .long, parsing: .unconditionalSingleValue,
-        help: ArgumentHelp("Whom it is for (aud); a node may ask by --jwt-audience.", valueName: "NAME"))
+        parsing: .unconditionalSingleValue, help: .of("NAME", "Whom it is for (aud); a node may ask by --jwt-audience.")
+    )
     var audience: [String] = []
-    @Option(
-        name: .customLong("new-key"),
-        help: ArgumentHelp("Write a new random secret to this file, which must not exist yet.", valueName: "FILE"))
-    var newKey: String?
+    @Option(help: .of("FILE", "Write a new random secret to this file, which must not exist yet.")) var newKey: String?
 
     func validate() throws {
-        guard (key == nil) != (newKey == nil) else { throw ValidationError("give --key, or --new-key to make one") }
-        if newKey != nil, kid != nil || alg != nil || client != nil || !subscribe.isEmpty || !publish.isEmpty || admin {
-            throw ValidationError("--new-key makes no token; make one with --key afterwards")
-        }
-        if let client {
-            do { _ = try Target.client(client) } catch { throw ValidationError("the client \(error)") }
-        }
-        for (option, patterns) in [("subscribe", subscribe), ("publish", publish)] {
-            for pattern in patterns {
-                do { _ = try TargetPattern(pattern) } catch { throw ValidationError("--\(option) \(pattern) \(error)") }
-            }
-        }
-        guard expires.amount > .zero else { throw ValidationError("--expires takes a time, as 10m") }
+        try refuse((key == nil) == (newKey == nil), "give --key, or --new-key to make one")
+        let isShaped = kid != nil || alg != nil || client != nil || !subscribe.isEmpty || !publish.isEmpty || admin
+        try refuse(newKey != nil && isShaped, "--new-key makes no token; make one with --key afterwards")
+        try refuse("the client") { _ = try client.map { try Target.client($0) } }
+        for pattern in subscribe { try refuse("--subscribe \(pattern)") { _ = try TargetPattern(pattern) } }
+        for pattern in publish { try refuse("--publish \(pattern)") { _ = try TargetPattern(pattern) } }
+        try refuse(expires.amount <= .zero, "--expires takes a time, as 10m")
     }
 
     func run() async throws {
@@ -101,15 +64,14 @@ struct Token: AsyncParsableCommand {
     /// - Parameter now: seconds since 1970.
     func claims(now: Int64) -> String {
         func list(_ texts: [String]) -> String { "[" + texts.map { JSONText.quoted($0) }.joined(separator: ",") + "]" }
-        var members: [(name: String, value: String)] = []
-        if let issuer { members.append(("iss", JSONText.quoted(issuer))) }
-        if let client { members.append(("sub", JSONText.quoted(client))) }
-        if !audience.isEmpty { members.append(("aud", list(audience))) }
-        members.append(("iat", String(now)))
-        // Rounded up, so that 500ms is no token that never was valid.
-        members.append(("exp", String(now + (expires.amount.nanoseconds + 999_999_999) / 1_000_000_000)))
-        members.append(
-            ("sluice", "{\"subscribe\":\(list(subscribe)),\"publish\":\(list(publish)),\"admin\":\(admin)}"))
-        return "{" + members.map { "\"\($0.name)\":\($0.value)" }.joined(separator: ",") + "}"
+        let members = [
+            ("iss", issuer.map { JSONText.quoted($0) }), ("sub", client.map { JSONText.quoted($0) }),
+            ("aud", audience.isEmpty ? nil : list(audience)), ("iat", String(now)),
+            // Rounded up, so that 500ms is no token that never was valid.
+            ("exp", String(now + (expires.amount.nanoseconds + 999_999_999) / 1_000_000_000)),
+            ("sluice", "{\"subscribe\":\(list(subscribe)),\"publish\":\(list(publish)),\"admin\":\(admin)}"),
+        ]
+        return "{" + members.compactMap { name, value in value.map { "\"\(name)\":\($0)" } }.joined(separator: ",")
+            + "}"
     }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import SluiceCore
+import SluiceClient
 import Testing
 
 @testable import sluice
 
 @Suite struct EventPrinterTests {
-    private typealias Event = EventStreamParser.Event
+    private typealias Event = ServerSentEvent
 
     @Test func forAPerson() {
         let printer = EventPrinter(isJSON: false, isTerminal: false)

@@ -2,6 +2,7 @@
 import Logging
 import NIOCore
 import NIOHTTP1
+import SluiceWeb
 import Synchronization
 
 /// A key set at a URL, fetched again and again. What was fetched last stays good while the URL is down.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import SluiceWeb
 
 /// Where a key set is. Over plain HTTP anybody on the way could put a key of their own into it, so `http` is for loopback.
 package enum KeySetLocation: Equatable, Sendable {

@@ -13,11 +13,6 @@ enum DashedData {
 
     private static let flags: Set<String> = ["--all", "--end", "--no-log", "--plain", "--quiet", "-q", "--help", "-h"]
 
-    private static func isOption(_ argument: String) -> Bool {
-        let name = String(argument.prefix { $0 != "=" })
-        return flags.contains(name) || valued.contains(name)
-    }
-
     static func separated(_ arguments: [String]) -> [String] {
         guard isPublish(arguments), let last = arguments.last, beginsWithDash(last), !looksLikeOption(last),
             !valued.contains(arguments[arguments.count - 2])
@@ -26,9 +21,12 @@ enum DashedData {
     }
 
     static func hint(_ arguments: [String]) -> String? {
-        guard isPublish(arguments), arguments.dropFirst().contains(where: { beginsWithDash($0) && !isOption($0) })
-        else { return nil }
-        return "data that begins with a dash comes last, behind -- as in: sluice publish --topic t -- -x"
+        let options = flags.union(valued)
+        let isKnown = arguments.dropFirst().allSatisfy { argument in
+            !beginsWithDash(argument) || options.contains(String(argument.prefix { $0 != "=" }))
+        }
+        return isKnown || !isPublish(arguments)
+            ? nil : "data that begins with a dash comes last, behind -- as in: sluice publish --topic t -- -x"
     }
 
     private static func isPublish(_ arguments: [String]) -> Bool {

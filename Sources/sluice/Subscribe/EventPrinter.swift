@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import SluiceClient
 import SluiceCore
 
 /// Prints events for a person, or as one JSON object a line for a program.
@@ -7,7 +8,7 @@ struct EventPrinter {
     /// On a screen, control characters in the data are shown instead of obeyed.
     let isTerminal: Bool
 
-    func text(_ event: EventStreamParser.Event) -> String {
+    func text(_ event: ServerSentEvent) -> String {
         if isJSON {
             let id = event.id.map { JSONText.quoted($0) } ?? "null"
             return "{\"type\":\(JSONText.quoted(event.type)),\"id\":\(id),\"data\":\(JSONText.quoted(event.data))}\n"
@@ -21,14 +22,9 @@ struct EventPrinter {
 
     private func shown(_ text: String) -> String {
         guard isTerminal else { return text }
-        var result = ""
-        for scalar in text.unicodeScalars {
-            if scalar.properties.generalCategory == .control, scalar != "\t" {
-                result += "\\u{\(String(scalar.value, radix: 16))}"
-            } else {
-                result.unicodeScalars.append(scalar)
-            }
+        return text.unicodeScalars.reduce(into: "") { result, scalar in
+            let isShown = scalar.properties.generalCategory != .control || scalar == "\t"
+            result += isShown ? "\(scalar)" : "\\u{\(String(scalar.value, radix: 16))}"
         }
-        return result
     }
 }

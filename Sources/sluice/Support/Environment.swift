@@ -3,7 +3,16 @@ import Glibc
 
 /// What the commands take from the environment: a token does not belong where `ps` shows it.
 enum Environment {
-    static var token: String? {
-        getenv("SLUICE_TOKEN").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+    static var all: [String: String] {
+        var result: [String: String] = [:]
+        var entry = environ
+        while let text = entry.pointee {
+            let parts = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2 { result[String(parts[0])] = String(parts[1]) }
+            entry += 1
+        }
+        return result
     }
+
+    static var token: String? { all["SLUICE_TOKEN"].flatMap { $0.isEmpty ? nil : $0 } }
 }

@@ -11,13 +11,12 @@ enum SecretFile {
     ///
     /// - Throws: ``Failure``, also if the file is there already: a secret that is in use must not be lost.
     static func make(_ path: String) throws(Failure) {
-        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw Failure("\(path): \(String(cString: strerror(errno)).lowercased())") }
-        defer { close(file) }
         var generator = SystemRandomNumberGenerator()
         let secret = (0..<secretBytes).map { _ in UInt8.random(in: 0...255, using: &generator) }
         let line = Array((Base64URL.encode(secret) + "\n").utf8)
-        guard write(file, line, line.count) == line.count else {
+        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        defer { if file >= 0 { close(file) } }
+        guard file >= 0, write(file, line, line.count) == line.count else {
             throw Failure("\(path): \(String(cString: strerror(errno)).lowercased())")
         }
     }

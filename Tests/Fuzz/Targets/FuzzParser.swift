@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import SluiceCore
+import SluiceClient
 
 extension FuzzTarget {
     /// A stream reads the same wherever the network splits it, up to the line that is too long.

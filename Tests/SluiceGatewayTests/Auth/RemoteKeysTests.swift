@@ -6,6 +6,7 @@ import NIOHTTP1
 import NIOPosix
 import SluiceCore
 import SluiceGateway
+import SluiceWeb
 import Synchronization
 import TestSupport
 import Testing

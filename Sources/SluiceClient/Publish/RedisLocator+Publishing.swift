@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceRedis
+import SluiceWeb
+
+extension RedisLocator {
+    /// A connection for a publisher.
+    ///
+    /// - Parameter installingFunction: `sluice_publish`, where it is missing and the user may.
+    package func connect(
+        on eventLoop: any EventLoop, installingFunction: Bool
+    ) async throws(ClientError) -> NIOLoopBound<RedisConnection> {
+        let connected = eventLoop.flatSubmit {
+            connect(on: eventLoop).assumeIsolated().map { NIOLoopBound($0, eventLoop: eventLoop) }.nonisolated()
+        }
+        let connection: NIOLoopBound<RedisConnection>
+        do { connection = try await connected.get() } catch { throw ClientError("can't connect to \(self)", error) }
+        guard installingFunction else { return connection }
+        do {
+            try await eventLoop.flatSubmit { SluiceFunction.install(on: connection.value, timeout: .seconds(10)) }.get()
+        } catch RedisError.refused {
+            // A publisher's user may lack the right to install; a node has done it, or the publish itself will say so.
+        } catch {
+            throw ClientError("can't install the function sluice_publish in \(self)", error)
+        }
+        return connection
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+import SluiceRedis
+
+/// Publishes through Redis: `FCALL sluice_publish`, or a bare `PUBLISH`. Connects anew when the connection was lost.
+actor RedisRoute: PublishRoute {
+    private static let timeout = TimeAmount.seconds(10)
+    /// What Redis says of a command that it may take later, or that another server takes.
+    private static let passing = [
+        "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "OOM", "MISCONF", "BUSY", "NOREPLICAS",
+        "ERR Function not found", "ERR max number of clients",
+    ]
+
+    private let locator: RedisLocator
+    private let eventLoop: any EventLoop
+    private let names: RedisNames
+    private let isPlain: Bool
+    private var connection: NIOLoopBound<RedisConnection>?
+
+    init(_ endpoint: RedisEndpoint, names: RedisNames, isPlain: Bool, on eventLoop: any EventLoop) {
+        locator = .fixed(endpoint)
+        self.names = names
+        self.eventLoop = eventLoop
+        self.isPlain = isPlain
+    }
+
+    /// Connects, and installs the function where it is missing.
+    func connect() async throws(ClientError) {
+        connection = try await locator.connect(on: eventLoop, installingFunction: !isPlain)
+    }
+
+    func publish(_ publications: [Publication]) async -> [Result<Receipt, ClientError>] {
+        do throws(ClientError) {
+            if connection == nil { try await connect() }
+        } catch {
+            return publications.map { _ in .failure(ClientError(error.description, .later(after: nil))) }
+        }
+        guard let connection else { return [] }
+        let commands = publications.map { publication in
+            isPlain
+                ? .publish(publication.event.data, on: names.channel(publication.target))
+                : SluiceFunction.publish(publication, names: names)
+        }
+        let replies = eventLoop.flatSubmit { [eventLoop] in
+            let replies = commands.map { connection.value.send($0, timeout: RedisRoute.timeout) }
+            return EventLoopFuture.whenAllComplete(replies, on: eventLoop)
+        }
+        let results = ((try? await replies.get()) ?? []).map(RedisRoute.result)
+        let isOver = results.contains { if case .failure(let error) = $0 { error.kind != .refused } else { false } }
+        // Redis may have become another: the next try looks for it, and for the function in it.
+        if isOver { await close() }
+        return results
+    }
+
+    private static func result(_ reply: Result<RESPValue, any Error>) -> Result<Receipt, ClientError> {
+        switch reply {
+        case .success(let reply):
+            Receipt(reply: reply).map { .success($0) }
+                ?? .failure(ClientError("Redis gave an answer that is not known"))
+        case .failure(let error): .failure(ClientError("\(error)", kind(error)))
+        }
+    }
+
+    private static func kind(_ error: any Error) -> ClientError.Kind {
+        switch error {
+        case RedisError.lost: .unknown
+        case RedisError.refused(let message) where !passing.contains(where: message.hasPrefix): .refused
+        default: .later(after: nil)
+        }
+    }
+
+    func close() async {
+        let connection = connection
+        self.connection = nil
+        try? await eventLoop.submit { connection?.value.close() }.get()
+    }
+}

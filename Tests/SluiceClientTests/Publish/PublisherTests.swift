@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import SluiceCore
+import TestSupport
+import Testing
+
+@testable import SluiceClient
+
+@Suite struct PublisherTests {
+    @Test("What is published through a node or through Redis is what a subscriber gets", .timeLimit(.minutes(1)))
+    func roundTrip() async throws {
+        let redis = try await RedisServer()
+        let node = try await NodeProcess(redis: redis)
+        let url = "http://127.0.0.1:\(node.port)"
+        let publishers = [try Publisher(url), try Publisher(redis: redis.url)]
+        var ids: [String?] = []
+        for (index, publisher) in publishers.enumerated() {
+            let event = OutgoingEvent("\(index)ä\n", to: .topic("t"), type: "x", ttl: .seconds(60), once: "\(index)")
+            let receipt = try await publisher.publish(event)
+            #expect(try await publisher.publish(event) == receipt, "the same token: not published again")
+            ids.append(receipt.id)
+        }
+        var events: [ServerSentEvent] = []
+        for try await event in try EventSource(url, topics: ["t"], lastEventID: "earliest") where event.type == "x" {
+            events.append(event)
+            if events.count == 2 { break }
+        }
+        #expect(events.map(\.data) == ["0ä\n", "1ä\n"])
+        #expect(events.map(\.id) == ids)
+        for publisher in publishers {
+            await publisher.close()
+            #expect(try await publisher.publish(OutgoingEvent("again", to: .all, isLogged: false)).id == nil)
+        }
+    }
+
+    @Test("What is no event is not sent, and nothing behind it", .timeLimit(.minutes(1)))
+    func invalid() async throws {
+        let node = try await NodeProcess()
+        let publisher = try Publisher("http://127.0.0.1:\(node.port)")
+        let results = await publisher.publish([
+            OutgoingEvent("a", to: .topic("t")), OutgoingEvent("b", to: .topic("t u")),
+            OutgoingEvent("c", to: .topic("t")),
+        ])
+        let kinds = results.map { result -> ClientError.Kind? in
+            if case .failure(let error) = result { error.kind } else { nil }
+        }
+        #expect(kinds == [nil, .refused, .later(after: nil)])
+    }
+
+    @Test(
+        "Each part of an event has its bounds",
+        arguments: [
+            (OutgoingEvent("", to: .topic("a b")), .topic), (OutgoingEvent("", to: .client("")), .client),
+            (OutgoingEvent("", to: .all, type: "error"), .event), (OutgoingEvent("", to: .all, key: ""), .key),
+            (OutgoingEvent("", to: .all, once: ""), .once), (OutgoingEvent("", to: .all, maxlen: 0), .maxlen),
+            (OutgoingEvent("", to: .all, ttl: .milliseconds(1500)), .ttl),
+            (OutgoingEvent("", to: .all, ttl: .seconds(604_801)), .ttl), (OutgoingEvent("", to: .all), nil),
+        ] as [(OutgoingEvent, OutgoingEvent.Invalid.Part?)])
+    func bounds(event: OutgoingEvent, part: OutgoingEvent.Invalid.Part?) {
+        do {
+            _ = try event.publication()
+            #expect(part == nil)
+        } catch {
+            #expect(error.part == part)
+        }
+    }
+
+    @Test("An answer says whether to try again", .timeLimit(.minutes(1)))
+    func kinds() async throws {
+        let event = OutgoingEvent("x", to: .all)
+        let answers: [(ScriptedServer.Answer, ClientError.Kind)] = [
+            (.whole("429 Too Many Requests", "Retry-After: 7\r\n"), .later(after: .seconds(7))),
+            (.whole("503 Service Unavailable", "", #"{"error":"unknown"}"#), .unknown),
+            (.whole("503 Service Unavailable"), .later(after: nil)), (.whole("502 Bad Gateway"), .unknown),
+            (.whole("403 Forbidden"), .refused), (.whole("200 OK", "", "{}"), .refused),
+            (.init(text: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), .unknown),
+        ]
+        for (answer, kind) in answers {
+            let server = ScriptedServer([answer])
+            let publisher = try Publisher(await server.start(), token: "secret")
+            let error = await #expect(throws: ClientError.self) { try await publisher.publish(event) }
+            #expect(error?.kind == kind, "\(answer.text)")
+            #expect(server.requests[0].contains("Authorization: Bearer secret\r\n"))
+        }
+        let nobody = try Publisher("http://127.0.0.1:\(freePort())")
+        let error = await #expect(throws: ClientError.self) { try await nobody.publish(event) }
+        #expect(error?.kind == .refused, "a server that never was there may have another name")
+    }
+
+    @Test("What is no address is refused")
+    func addresses() {
+        #expect(throws: ClientError.self) { try Publisher("ftp://127.0.0.1") }
+        #expect(throws: ClientError.self) { try Publisher(redis: "http://127.0.0.1") }
+        #expect(throws: ClientError.self) { try Publisher(redis: "redis://127.0.0.1", prefix: "a b") }
+    }
+}
