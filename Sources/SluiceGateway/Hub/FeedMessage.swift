@@ -7,6 +7,8 @@ package enum FeedMessage: Sendable {
     /// Every event with an id up to this one has been delivered; the data set's birth. Nothing that an event says
     /// moves it.
     case clock(EventID, born: UInt64)
+    /// Another data set may have come back: this is its birth.
+    case born(UInt64)
     case listening(Target, TargetNumber, Coverage)
     case confirmed(Target)
     /// A reading of the clock, which came before this, covers these targets.

@@ -181,7 +181,7 @@ package final class Hub {
         flush()
         feed.connectionLost()
         status.feedIsDown(now: eventLoop.now)
-        logReads.forget()
+        logReads.feedIsDown()
     }
 
     /// A message as it came from a channel.
@@ -270,6 +270,9 @@ package final class Hub {
             builder.raise(clock: reading)
             sendToAll(.clock(reading, born: born))
         case .repaired(let reading): builder.raise(clock: reading)
+        case .readable(let born):
+            if born > 0 { sendToAll(.born(born)) }
+            logReads.goOn()
         case .ready: status.feedIsUp()
         case .repairing: counters.repairs.add(1)
         case .readMarkers(let read): perform(read)

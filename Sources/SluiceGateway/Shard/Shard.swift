@@ -162,6 +162,7 @@ package final class Shard {
             feed.read(clock: reading)
             learn(born: born)
             moveCursors()
+        case .born(let born): learn(born: born)
         case .covered(let numbers, let since):
             for number in numbers { _ = byNumber[number]?.feed.coverage.settle(at: since) }
         case .listening(let target, let number, let coverage):

@@ -25,6 +25,7 @@ final class ScriptedBroker: Broker {
     var markers: [Target: LogMarker] = [:]
     private(set) var reconnects = 0
     /// What the node knew at each tick.
+    var born = ScriptedNode.born
     private(set) var ticks: [EventID] = []
     private(set) var reads = 0
     /// What nobody listens to any more.
@@ -57,7 +58,7 @@ final class ScriptedBroker: Broker {
 
     func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
         eventLoop.makeSucceededFuture(
-            ClockReading(clock: clock, born: ScriptedNode.born, markers: targets.map { marker($0) }))
+            ClockReading(clock: clock, born: born, markers: targets.map { marker($0) }))
     }
 
     func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
@@ -131,7 +132,7 @@ final class ScriptedNode {
 
     /// The feed brings a reading of the clock.
     func tick() {
-        hub.receive(.clock(ClockReading(clock: broker.clock, born: ScriptedNode.born)))
+        hub.receive(.clock(ClockReading(clock: broker.clock, born: broker.born)))
         loop.run()
     }
 
