@@ -143,7 +143,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
                 return IncomingRequest(head: head, visit: visit, grant: .failure(.tokenNeeded))
             }
             switch checks.check(token, of: asker(visit), on: context.eventLoop) {
-            case .refused(let problem): return IncomingRequest(head: head, visit: visit, grant: .failure(problem))
+            case .refused(let refusal):
+                return IncomingRequest(head: head, visit: visit, grant: .failure(HTTPProblem(of: refusal)))
             case .pending(let ticket, let future):
                 tokenCheck = ticket
                 let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)

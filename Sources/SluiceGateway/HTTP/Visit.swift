@@ -24,12 +24,16 @@ package struct Visit: Sendable {
     package init(
         head: HTTPRequestHead, sender: Sender, router: Router, peer: NetworkAddress?, node: Node
     ) throws(HTTPProblem) {
-        let authority = try sender.authority.get()
+        let authority: Authority?
+        switch sender.authority {
+        case .success(let found): authority = found
+        case .failure(let refusal): throw HTTPProblem(of: refusal)
+        }
         let target = try RequestTarget(head.uri)
         route = try router.route(head.method, path: target.path)
         if !route.isForEveryHost {
-            guard node.hosts.permits(authority) else { throw HostPolicy.refusal }
-            guard node.origins.verdict(on: sender) != .refused else { throw OriginPolicy.refusal }
+            guard node.hosts.permits(authority) else { throw .hostRefused }
+            guard node.origins.verdict(on: sender) != .refused else { throw .originRefused }
         }
         address = peer.map { node.proxies.client(peer: $0, headers: head.headers) }
         method = head.method
@@ -53,10 +57,9 @@ package struct Visit: Sendable {
         toOpenStream query: Query, _ head: HTTPRequestHead, _ sender: Sender, _ node: Node
     ) throws(HTTPProblem) -> Permission {
         guard let tokens = node.tokens,
-            let credentials = try Credentials.find(
-                headers: head.headers, query: query, cookieName: node.settings.jwtCookie)
+            let credentials = try Visit.credentials(head, cookieName: node.settings.jwtCookie, inURL: query.token)
         else { return .open(node.anonymous) }
-        if credentials.source == .cookie, !node.origins.permitsReadingByCookie(sender) { throw OriginPolicy.refusal }
+        if credentials.source == .cookie, !node.origins.permitsReadingByCookie(sender) { throw .originRefused }
         return permission(of: credentials.token, tokens)
     }
 
@@ -66,14 +69,21 @@ package struct Visit: Sendable {
     ) throws(HTTPProblem) -> Permission {
         let isPost = head.method == .POST
         guard let tokens = node.tokens else {
-            if route.publishes, !isPost, !node.origins.permitsPublishingByGet(sender) { throw OriginPolicy.refusal }
+            if route.publishes, !isPost, !node.origins.permitsPublishingByGet(sender) { throw .originRefused }
             return .open(node.anonymous)
         }
-        let credentials = try Credentials.find(
-            headers: head.headers, query: nil, cookieName: isPost ? node.settings.jwtCookie : nil)
+        let credentials = try Visit.credentials(head, cookieName: isPost ? node.settings.jwtCookie : nil)
         guard let credentials else { throw .headerTokenNeeded }
-        if credentials.source == .cookie, !node.origins.permitsPublishingByCookie(sender) { throw OriginPolicy.refusal }
+        if credentials.source == .cookie, !node.origins.permitsPublishingByCookie(sender) { throw .originRefused }
         return permission(of: credentials.token, tokens)
+    }
+
+    private static func credentials(
+        _ head: HTTPRequestHead, cookieName: String?, inURL: () throws -> String? = { nil }
+    ) throws(HTTPProblem) -> Credentials? {
+        do {
+            return try Credentials.find(headers: head.headers, cookieName: cookieName, inURL: inURL)
+        } catch { throw HTTPProblem(of: error) }
     }
 
     private static func permission(of token: String, _ tokens: TokenVerifier) -> Permission {
