@@ -119,15 +119,11 @@ package final class Gateway: Sendable {
         // Ports first: a second node on the same one must fail before it touches Redis.
         let (listeners, addresses) = try await Listener.bind(
             settings.listen,
-            pipeline: ConnectionPipeline(
-                router: .public, node: node, certificate: certificate, expectsProxyHeader: settings.expectsProxyHeader),
-            shards: shards)
+            pipeline: node.publicPipeline(certificate: certificate), shards: shards)
         var admin: (channels: [any Channel], addresses: [ListenAddress]) = ([], [])
         if let adminListen = settings.adminListen {
             admin = try await Listener.bind(
-                adminListen,
-                pipeline: ConnectionPipeline(router: .admin, node: node, certificate: nil, expectsProxyHeader: false),
-                shards: Array(shards.prefix(1)))
+                adminListen, pipeline: node.adminPipeline, shards: Array(shards.prefix(1)))
         }
         let all = shards
         hub.run { $0.start(shards: all) }

@@ -118,7 +118,7 @@ struct TokenChecksTests {
 
     private func onThisThread(_ verifier: TokenVerifier, _ token: String) throws {
         let node = EmbeddedNode(tokens: verifier)
-        let checks = try #require(node.node.tokenChecks)
+        let checks = try #require(node.node.policy.tokenChecks)
         var channels: [EmbeddedChannel] = []
         for _ in 0..<10 {
             let channel = try node.connect()

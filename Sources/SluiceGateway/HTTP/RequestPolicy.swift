@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+import SluiceCore
+
+/// Who may ask this node for something: for which hosts it answers, pages of which origins it serves, which proxies and
+/// tokens it believes, and what whoever shows no token may do.
+package final class RequestPolicy: Sendable {
+    let hosts: HostPolicy
+    let origins: OriginPolicy
+    let proxies: ForwardedFor
+    /// nil in open mode.
+    let tokens: TokenVerifier?
+    package let tokenChecks: TokenChecks?
+    /// What a request without a token may do.
+    let anonymous: Grant
+    let cookieName: String
+    /// Topics of one stream.
+    let topicsMax: Int
+
+    package init(_ settings: Settings, proxies: ForwardedFor, tokens: TokenVerifier?, tokenChecks: TokenChecks?) {
+        hosts = HostPolicy(hosts: settings.hosts)
+        origins = OriginPolicy(origins: settings.origins, isOpen: tokens == nil)
+        self.proxies = proxies
+        self.tokens = tokens
+        self.tokenChecks = tokenChecks
+        anonymous = tokens == nil ? .everything : .anonymous(settings.anonymous)
+        cookieName = settings.jwtCookie
+        topicsMax = settings.topicsMax
+    }
+
+    /// What an answer tells the page that asked, also if it is an error.
+    func corsHeaders(for sender: Sender) -> [(String, String)] {
+        origins.headers(for: origins.verdict(on: sender))
+    }
+}
