@@ -45,10 +45,11 @@ struct LogReadsTests {
 
     private func read(
         _ target: Target, after id: EventID, through mark: EventID = LogReadsTests.mark, bytes: Int = 1 << 20,
-        conflates: Bool = false
+        isUrgent: Bool = false, conflates: Bool = false
     ) -> Result {
         let result = Result()
-        reads.read(target, after: id, through: mark, bytes: bytes, conflates: conflates) { outcome in
+        reads.read(target, after: id, through: mark, bytes: bytes, isUrgent: isUrgent, conflates: conflates) {
+            outcome in
             switch outcome {
             case .slice(let slice):
                 result.ids = slice.segment.entries[slice.start...].map(\.id)
@@ -83,10 +84,29 @@ struct LogReadsTests {
         let beyond = read(topic, after: ids[19], through: EventID(ScriptedNode.now + 1, 0))
         loop.run()
         #expect(beyond.isLast && broker.reads == 2, "a later mark needs another look at the end of the log")
-        reads.forget()
+        reads.feedIsDown()
+        reads.goOn()
         _ = read(topic, after: ids[9])
         loop.run()
         #expect(broker.reads == 3, "another data set may have other events")
+    }
+
+    @Test(
+        "While nobody knows which data set comes back, only the node's repair reads; what was asked of the old one is no answer"
+    )
+    func heldBack() {
+        let ids = fill(topic, 3, bytes: 1)
+        let asked = read(topic, after: .zero)
+        reads.feedIsDown()
+        loop.run()
+        let meanwhile = read(topic, after: .zero)
+        let repair = read(topic, after: .zero, isUrgent: true)
+        loop.run()
+        #expect(asked.isFailed && meanwhile.isFailed && repair.ids == ids && broker.reads == 1)
+        reads.goOn()
+        let after = read(topic, after: .zero)
+        loop.run()
+        #expect(after.ids == ids)
     }
 
     @Test("What was read of one log stays for who comes later, although another was read since")
@@ -273,7 +293,7 @@ private final class RecordingBroker: Broker {
         self.eventLoop = eventLoop
     }
 
-    func start(feeding hub: Hub) {}
+    func start(tell: @escaping (BrokerNotice) -> Void) {}
     func stop() {}
     func reconnect() {}
     func want(_ target: Target, as number: TargetNumber) -> Bool { true }

@@ -13,6 +13,8 @@ package enum FeedAction {
     case ended(Target, EventID)
     /// A reading of the clock: every event with an id up to this one has been delivered.
     case reading(EventID, born: UInt64)
+    /// The broker is back, and which data set came back is known, if any is: streams may read its logs.
+    case readable(born: UInt64)
     /// Everything of these targets with a later id comes.
     case covered([TargetNumber], since: EventID)
     /// Everything up to this reading has been repaired.

@@ -23,6 +23,7 @@ extension FeedMachine {
     mutating func beginRepair(now: NIODeadline) {
         // Without a reading no stream has begun, or with a reading of its own.
         guard reading > .zero || firstMark != nil else {
+            actions.append(.readable(born: born))
             repair?.isReleasing = true
             return release(now: now)
         }
@@ -42,6 +43,8 @@ extension FeedMachine {
         guard repair?.attempt == attempt, let markers = repair?.received(answer, of: targets), let repair
         else { return }
         born = repair.born
+        // Before a stream reads a log: of what was published before the birth it is told that anything may be missing.
+        actions.append(.readable(born: born))
         let arrived = reading > .zero ? reading : firstMark ?? repair.mark
         // Markers outlive an outage of less than a day; what has none had no event.
         let isSuspicious = born > arrived.milliseconds || Replay.isDayLater(repair.mark, than: arrived)

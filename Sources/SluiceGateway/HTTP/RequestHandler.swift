@@ -264,7 +264,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     // MARK: Streams
 
     private func openStream(
-        _ request: StreamRequest, from address: NetworkAddress?, context: ChannelHandlerContext
+        _ request: Subscription, from address: NetworkAddress?, context: ChannelHandlerContext
     ) {
         guard context.channel.isActive, case .answering(let head) = state else { return }
         let now = context.eventLoop.now
@@ -287,7 +287,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
             wire = .plain
         }
         let stream = Stream(
-            shard: shard, socket: socket, wire: wire, request: request, extraHeaders: corsHeaders,
+            host: shard.host, socket: socket, wire: wire, request: request, extraHeaders: corsHeaders,
             address: address, now: now, expiry: shard.expiry(now: now, token: request.timeLeft))
         takeOver(context, by: stream)
         shard.open(stream, targets: request.targets)
@@ -301,12 +301,12 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         } catch {
             return context.close(promise: nil)
         }
-        // All buffers of the connection are let go of but the first: a stream reads nothing more.
-        try? context.channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
         // Which lets go of its companions.
         let transport = transport
         pipeline.removeHandler(self, promise: nil)
         guard case .http1(_, let companions) = transport else { return }
+        // All buffers of the connection are let go of but the first: a stream reads nothing more.
+        try? context.channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
         for companion in companions { pipeline.removeHandler(companion, promise: nil) }
         watch.leave()
         pipeline.removeHandler(watch, promise: nil)

@@ -19,7 +19,7 @@ package struct Route: Sendable {
     package enum Outcome {
         case answer(Answer)
         case later(EventLoopFuture<Answer>)
-        case stream(StreamRequest)
+        case stream(Subscription)
     }
 
     /// In one spelling each, as they are compared.

@@ -32,7 +32,7 @@ package final class StreamAdmission: Sendable {
 
     /// Whether there is room for one more stream, of this address and of this client; then it has its place.
     package func admits(
-        _ request: StreamRequest, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
+        _ request: Subscription, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
     ) -> Bool {
         if !status.isDraining {
             if let address, proxies.isTrusted(address) { log.reportUnnamed(address, now: now) }
@@ -47,7 +47,7 @@ package final class StreamAdmission: Sendable {
     package var retryMilliseconds: Int64 { retry.afterShed(streams: counters.streamsOpen.value) }
 
     private func limitReached(
-        by request: StreamRequest, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
+        by request: Subscription, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
     ) -> Limit? {
         if counters.streamsOpen.value >= streamsMax { return .streams }
         // The quotas first: whoever has all it may have must not use up what all may open in a second.
@@ -67,7 +67,7 @@ package final class StreamAdmission: Sendable {
     }
 
     private func rateReached(
-        by request: StreamRequest, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
+        by request: Subscription, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
     ) -> Limit? {
         let refusal = topicRates.admit(
             address: address, holder: request.holder, topics: request.targets.count,

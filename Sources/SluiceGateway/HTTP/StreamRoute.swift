@@ -11,7 +11,7 @@ struct StreamRoute: Sendable {
 
     @Sendable func open(_ request: AuthorizedRequest) throws(HTTPProblem) -> Route.Outcome {
         let (head, grant) = (request.head, request.grant)
-        var stream = try StreamRequest(query: head.query, headers: head.message.headers, topicsMax: topicsMax)
+        var stream = try Subscription(query: head.query, headers: head.message.headers, topicsMax: topicsMax)
         // A token never takes away what everybody may have. The same for a topic that has events and for one that never
         // had any.
         let uncovered = stream.targets.first { !grant.maySubscribe(to: $0) && !anonymous.maySubscribe(to: $0) }

@@ -16,6 +16,7 @@ package final class LogReads {
         let mark: EventID
         let bytes: Int
         let conflates: Bool
+        let isUrgent: Bool
         let deliver: (Outcome) -> Void
         /// A piece was read that has nothing for it.
         var wasPassedOver = false
@@ -39,6 +40,10 @@ package final class LogReads {
     private var answered: [(Waiting, Outcome)] = []
     private var isReading = false
     private var isTurnScheduled = false
+    /// The feed is away, and which data set comes back is not known: only the node's repair reads.
+    private var isHeldBack = false
+    /// Answers to what was asked before the feed was lost are of the data set that was.
+    private var epoch = 0
     /// A reading of the clock: what is read from now on has everything up to it.
     private var clock = EventID.zero
     private var keys: [Target: LogKeys] = [:]
@@ -64,8 +69,13 @@ package final class LogReads {
         _ target: Target, after id: EventID, through mark: EventID, bytes: Int, isUrgent: Bool = false,
         conflates: Bool = false, deliver: @escaping (Outcome) -> Void
     ) {
+        let one = Waiting(
+            after: id, mark: mark, bytes: bytes, conflates: conflates, isUrgent: isUrgent, deliver: deliver)
+        if isHeldBack, !isUrgent {
+            answered.append((one, .failed))
+            return scheduleTurn()
+        }
         clock = max(clock, mark)
-        let one = Waiting(after: id, mark: mark, bytes: bytes, conflates: conflates, deliver: deliver)
         if waiting[target]?.append(one) == nil {
             waiting[target] = [one]
             enqueue(target, isFirst: isUrgent)
@@ -78,16 +88,26 @@ package final class LogReads {
         if isFirst { queue.prepend(target) } else { queue.append(target) }
     }
 
-    /// The feed was lost: the data set that comes back may be another one.
-    package func forget() {
+    /// The feed was lost, and the data set that comes back may be another one: streams are answered that nothing could be
+    /// read until ``goOn()``.
+    package func feedIsDown() {
+        isHeldBack = true
+        epoch += 1
+        for target in Array(waiting.keys) { answer(target) { $0.isUrgent ? nil : .failed } }
+        scheduleTurn()
         cache.removeAll()
         keys.removeAll()
         keyBytes = 0
     }
 
+    /// The data set that came back is known, to shards as well.
+    package func goOn() {
+        isHeldBack = false
+    }
+
     /// Not at once: others of this turn of the loop may want the same.
     private func scheduleTurn() {
-        guard !isTurnScheduled, !isReading else { return }
+        guard !isTurnScheduled else { return }
         isTurnScheduled = true
         eventLoop.assumeIsolated().execute { [self] in
             isTurnScheduled = false
@@ -96,7 +116,7 @@ package final class LogReads {
     }
 
     private func turn() {
-        guard !isReading else { return }
+        guard !isReading else { return deliver() }
         var reads: [LogRead] = []
         while reads.count < LogReads.logsPerRead, let target = queue.popFirst() {
             queued.remove(target)
@@ -111,11 +131,12 @@ package final class LogReads {
         isReading = true
         counters.logReads.add(reads.count)
         let clock = clock
+        let epoch = epoch
         broker.read(reads, bytes: LogReads.bytesPerRead).assumeIsolated().whenComplete { [self] result in
             isReading = false
             switch result {
-            case .success(let outcomes): received(outcomes, of: reads, clock: clock)
-            case .failure: for read in reads { answer(read.target) { _ in .failed } }
+            case .success(let outcomes) where epoch == self.epoch: received(outcomes, of: reads, clock: clock)
+            case .success, .failure: for read in reads { answer(read.target) { _ in .failed } }
             }
             scheduleTurn()
             deliver()

@@ -66,7 +66,7 @@ extension Shard {
     }
 
     /// Ends the streams for which nothing can come any more.
-    private func endFinished(_ listeners: Subscribers) {
+    private func endFinished(_ listeners: Subscribers<Stream>) {
         let now = eventLoop.now
         for stream in listeners.streams { finishIfOver(stream, now: now) }
     }

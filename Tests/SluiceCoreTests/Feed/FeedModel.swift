@@ -373,7 +373,7 @@ struct FeedModel: ~Copyable {
             for target in targets where target.target == name { target.isHeldBack = true }
         case .complain: note("complaint")
         case .ended: note("ended")
-        case .repaired, .ready, .repairing: break
+        case .repaired, .ready, .repairing, .readable: break
         }
     }
 

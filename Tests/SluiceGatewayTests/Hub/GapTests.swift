@@ -62,6 +62,26 @@ struct GapTests {
         #expect(try node.output(later.channel).isEmpty)
     }
 
+    @Test("is told before anything of a data set that came back younger, to a stream that came back before it was known")
+    func youngerDataSet() throws {
+        node.hub.receive(.down)
+        let (stream, channel) = try node.open("topic=a&last_event_id=\(EventID(ScriptedNode.now - 1000, 0))")
+        node.broker.born = ScriptedNode.now
+        node.broker.logs[a] = [ScriptedNode.entry(GapTests.id(1), "younger")]
+        node.broker.clock = GapTests.id(2)
+        node.loop.advanceTime(by: .seconds(1))
+        let early = try node.output(channel)
+        for target in [Target.all, a] { node.hub.receive(.confirmed(target)) }
+        node.hub.receive(.up)
+        node.loop.advanceTime(by: .seconds(1))
+        node.tick()
+        node.loop.advanceTime(by: .seconds(1))
+        let text = try early + node.output(channel)
+        let gap = try #require(text.firstRange(of: "event: gap"))
+        let event = try #require(text.firstRange(of: "data: younger"))
+        #expect(gap.lowerBound < event.lowerBound && stream.machine.isLive)
+    }
+
     @Test("tells that a log can't be read; the other topics' events come, from their logs and live")
     func unreadable() throws {
         node.broker.logs[a] = [ScriptedNode.entry(GapTests.id(0), "logged")]

@@ -27,7 +27,7 @@ struct RedisBrokerTests {
                 counters: counters,
                 status: status, wallClock: { ScriptedNode.now }, logger: logger)
             box.value = (broker, hub)
-            broker.start(feeding: hub)
+            broker.start { [unowned hub] in hub.receive($0) }
         }.get()
         return box
     }

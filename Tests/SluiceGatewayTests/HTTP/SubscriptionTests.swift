@@ -5,9 +5,9 @@ import SluiceGateway
 import Testing
 
 @Suite("What a stream's request asks for")
-struct StreamRequestTests {
-    private func request(_ query: String, _ headers: [(String, String)] = []) throws -> StreamRequest {
-        try StreamRequest(query: Query(query, fieldsMax: 300), headers: HTTPHeaders(headers), topicsMax: 3)
+struct SubscriptionTests {
+    private func request(_ query: String, _ headers: [(String, String)] = []) throws -> Subscription {
+        try Subscription(query: Query(query, fieldsMax: 300), headers: HTTPHeaders(headers), topicsMax: 3)
     }
 
     @Test(

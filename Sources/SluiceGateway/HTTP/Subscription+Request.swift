@@ -3,26 +3,11 @@ import NIOCore
 import NIOHTTP1
 import SluiceCore
 
-/// What a `GET /events` asks for, checked; `/sse` and `/stream`, which pages of the web have it as, are the same.
-package struct StreamRequest: Equatable, Sendable {
-    /// Without `all`, which every stream listens to; empty: to nothing else.
-    package var targets: [Target] = []
-    package var hasCheckpoints = true
-    package var conflates = false
-    package var resume = Resume.fresh
-    /// How long its token is still good; nil: for ever.
-    package var timeLeft: TimeAmount?
-    /// The client that its token is of, if it does not listen to that one anyway.
-    package var owner: Target?
-    /// Whose right it is, the token's client or else the token itself; nil: everybody's.
-    package var holder: String?
-
-    /// The client that it listens to.
-    package var client: Target? { targets.first { $0.kind == .client } }
-
+extension Subscription {
     /// `topic` or `channel` (repeatable), `client`, `client_id` or `user_id`, `checkpoints`, `conflate`, `last_event_id`.
     /// Other names are ignored: pages add their own against caches.
     package init(query: Query, headers: HTTPHeaders, topicsMax: Int) throws(HTTPProblem) {
+        self.init()
         var seen: Set<Target> = []
         for name in try query.all("topic") + query.all("channel") {
             do {
@@ -40,7 +25,7 @@ package struct StreamRequest: Equatable, Sendable {
         }
         hasCheckpoints = try query.flag("checkpoints", default: true)
         conflates = try query.flag("conflate", default: false)
-        resume = StreamRequest.resume(query: query, headers: headers)
+        resume = Subscription.resume(query: query, headers: headers)
     }
 
     /// The newest cursor of all: a browser repeats the URL and adds the header, and a widespread polyfill repeats the URL
