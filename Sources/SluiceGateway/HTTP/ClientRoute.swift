@@ -6,7 +6,7 @@ import SluiceCore
 struct ClientRoute: Sendable {
     let hub: Confined<Hub>
 
-    @Sendable func disconnect(_ request: AuthorizedRequest) throws(HTTPProblem) -> Route.Outcome {
+    @Sendable func disconnect(_ request: AuthorizedRequest) throws(HTTPProblem) -> AuthorizedRequest.Outcome {
         let (head, id) = (request.head, request.head.name)
         guard request.grant.isAdmin else { throw head.refused("this needs a token with sluice.admin") }
         _ = try ClientRoute.client(id)

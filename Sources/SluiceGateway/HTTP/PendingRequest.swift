@@ -6,8 +6,9 @@ import SluiceCore
 /// The second stage of a request: its end has not come, or its token is being checked.
 struct PendingRequest {
     let message: HTTPRequestHead
-    /// nil: it can't be carried out, for the reason in `grant`.
-    let head: RequestHead?
+    /// Both nil: it can't be carried out, for the reason in `grant`.
+    var route: Route?
+    var head: RequestHead?
     /// What it may do, or why not; nil: not known yet.
     var grant: Result<Grant, HTTPProblem>?
     var body = ByteBuffer()
@@ -19,5 +20,5 @@ struct PendingRequest {
         if case .failure(let problem) = grant { problem } else { nil }
     }
 
-    var wantsBody: Bool { message.method == .POST && head?.route.takesBody == true }
+    var wantsBody: Bool { message.method == .POST && route?.terms.takesBody == true }
 }

@@ -7,7 +7,7 @@ import SluiceCore
 struct PublishRoute: Sendable {
     let publishing: Publishing
 
-    @Sendable func publish(_ request: AuthorizedRequest) throws(HTTPProblem) -> Route.Outcome {
+    @Sendable func publish(_ request: AuthorizedRequest) throws(HTTPProblem) -> AuthorizedRequest.Outcome {
         let mediaType = request.head.message.headers.first(name: "content-type")?.split(separator: ";").first.map {
             $0.filter { !$0.isWhitespace }.lowercased()
         }
@@ -21,7 +21,7 @@ struct PublishRoute: Sendable {
     }
 
     /// A POST may have its fields in a form as well.
-    @Sendable func push(_ request: AuthorizedRequest) throws(HTTPProblem) -> Route.Outcome {
+    @Sendable func push(_ request: AuthorizedRequest) throws(HTTPProblem) -> AuthorizedRequest.Outcome {
         var query = request.head.query
         let (body, limits, publisher) = (request.body, publishing.limits, publisher(request))
         if request.head.method == .POST {

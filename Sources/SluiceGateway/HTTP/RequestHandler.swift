@@ -113,21 +113,20 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     private func admit(
         _ message: HTTPRequestHead, from sender: Sender, context: ChannelHandlerContext
     ) -> PendingRequest {
-        func refused(_ problem: HTTPProblem, _ head: RequestHead? = nil) -> PendingRequest {
-            PendingRequest(message: message, head: head, grant: .failure(problem))
-        }
-        let head: RequestHead
+        let (route, head): (Route, RequestHead)
         do throws(HTTPProblem) {
-            head = try RequestHead(
-                message, sender: sender, routes: rules.routes, peer: watch.peer, policy: rules.policy)
-        } catch { return refused(error) }
+            (route, head) = try rules.read(message, from: sender, peer: watch.peer)
+        } catch { return PendingRequest(message: message, grant: .failure(error)) }
+        func pending(_ grant: Result<Grant, HTTPProblem>?) -> PendingRequest {
+            PendingRequest(message: message, route: route, head: head, grant: grant)
+        }
         switch head.permission {
         case .open(let grant), .verified(let grant):
-            return PendingRequest(message: message, head: head, grant: head.admitted(grant))
+            return pending(head.admitted(grant))
         case .unchecked(let token):
-            guard let checks = rules.policy.tokenChecks else { return refused(.tokenNeeded, head) }
+            guard let checks = rules.policy.tokenChecks else { return pending(.failure(.tokenNeeded)) }
             switch checks.check(token, of: asker(head), on: context.eventLoop) {
-            case .refused(let refusal): return refused(HTTPProblem(of: refusal), head)
+            case .refused(let refusal): return pending(.failure(HTTPProblem(of: refusal)))
             case .pending(let ticket, let future):
                 tokenCheck = ticket
                 let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
@@ -136,7 +135,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
                     handler.tokenCheck = nil
                     handler.checked(result.mapError { HTTPProblem(of: $0) }, context: context)
                 }
-                return PendingRequest(message: message, head: head)
+                return pending(nil)
             }
         }
     }
@@ -207,14 +206,14 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     private func carryOut(_ incoming: PendingRequest, context: ChannelHandlerContext) {
         state = .answering(incoming.message)
-        guard let head = incoming.head, case .success(let grant) = incoming.grant else {
+        guard let route = incoming.route, let head = incoming.head, case .success(let grant) = incoming.grant else {
             return turnDown(incoming, context: context)
         }
         let request = AuthorizedRequest(head: head, grant: grant, body: incoming.body, eventLoop: context.eventLoop)
         let bound = NIOLoopBound(
             (handler: self, context: context, address: head.address), eventLoop: context.eventLoop)
         do throws(HTTPProblem) {
-            switch try request.carryOut() {
+            switch try route.carryOut(request) {
             case .answer(let answer): send(answer, context: context)
             case .later(let future):
                 future.hop(to: context.eventLoop).whenComplete { result in

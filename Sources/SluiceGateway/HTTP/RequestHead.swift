@@ -14,7 +14,7 @@ package struct RequestHead: Sendable {
     }
 
     let message: HTTPRequestHead
-    let route: Route
+    let terms: RouteTerms
     /// What stands behind the route's path, where it has that.
     let name: String
     /// Of routes that look at it.
@@ -25,34 +25,30 @@ package struct RequestHead: Sendable {
 
     var method: HTTPMethod { message.method }
 
+    /// - Parameters:
+    ///   - query: of its target, not read yet.
+    ///   - terms: of its route.
+    ///   - peer: the connection's.
     init(
-        _ message: HTTPRequestHead, sender: Sender, routes: RouteTable, peer: NetworkAddress?, policy: RequestPolicy
+        _ message: HTTPRequestHead, name: String, query text: Substring, terms: RouteTerms, sender: Sender,
+        peer: NetworkAddress?, policy: RequestPolicy
     ) throws(HTTPProblem) {
-        let authority: Authority?
-        switch sender.authority {
-        case .success(let found): authority = found
-        case .failure(let refusal): throw HTTPProblem(of: refusal)
-        }
-        let target = try RequestTarget(message.uri)
-        (route, name) = try routes.route(message.method, path: target.path)
-        if !route.isForEveryHost {
-            guard policy.hosts.permits(authority) else { throw .hostRefused }
-            guard policy.origins.verdict(on: sender) != .refused else { throw .originRefused }
-        }
-        address = peer.map { policy.proxies.client(peer: $0, headers: message.headers) }
         self.message = message
-        let access: Route.Access = message.method == .OPTIONS ? .everybody : route.access
+        self.name = name
+        self.terms = terms
+        address = peer.map { policy.proxies.client(peer: $0, headers: message.headers) }
+        let access: RouteTerms.Access = message.method == .OPTIONS ? .everybody : terms.access
         let fieldsMax = policy.topicsMax + Query.fieldsMax
         switch access {
         case .everybody:
             query = Query()
             permission = .open(policy.anonymous)
         case .readers:
-            query = try Query(target.query, fieldsMax: fieldsMax)
+            query = try Query(text, fieldsMax: fieldsMax)
             permission = try RequestHead.permission(toRead: query, message, sender, policy)
         case .publishers, .administrators:
             permission = try RequestHead.permission(toAct: access, message, sender, policy)
-            query = try Query(target.query, fieldsMax: fieldsMax)
+            query = try Query(text, fieldsMax: fieldsMax)
         }
     }
 
@@ -67,7 +63,7 @@ package struct RequestHead: Sendable {
     }
 
     private static func permission(
-        toAct access: Route.Access, _ message: HTTPRequestHead, _ sender: Sender, _ policy: RequestPolicy
+        toAct access: RouteTerms.Access, _ message: HTTPRequestHead, _ sender: Sender, _ policy: RequestPolicy
     ) throws(HTTPProblem) -> Permission {
         let isPost = message.method == .POST
         guard let tokens = policy.tokens else {
@@ -94,11 +90,11 @@ package struct RequestHead: Sendable {
     }
 
     /// Its answer is read by an `EventSource`.
-    var opensStream: Bool { route.access == .readers && method == .GET }
+    var opensStream: Bool { terms.access == .readers && method == .GET }
 
     /// Whether there is any body with which this grant could carry the request out: no other is read.
     func admitted(_ grant: Grant) -> Result<Grant, HTTPProblem> {
-        guard route.access == .publishers, method != .OPTIONS, !grant.isAdmin, grant.publish.isEmpty else {
+        guard terms.access == .publishers, method != .OPTIONS, !grant.isAdmin, grant.publish.isEmpty else {
             return .success(grant)
         }
         return .failure(refused("the token does not publish"))

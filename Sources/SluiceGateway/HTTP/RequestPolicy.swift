@@ -4,7 +4,7 @@ import SluiceCore
 /// Who may ask this node for something: for which hosts it answers, pages of which origins it serves, which proxies and
 /// tokens it believes, and what whoever shows no token may do.
 package final class RequestPolicy: Sendable {
-    let hosts: HostPolicy
+    private let hosts: HostPolicy
     let origins: OriginPolicy
     let proxies: ForwardedFor
     /// nil in open mode.
@@ -25,6 +25,12 @@ package final class RequestPolicy: Sendable {
         anonymous = tokens == nil ? .everything : .anonymous(settings.anonymous)
         cookieName = settings.jwtCookie
         topicsMax = settings.topicsMax
+    }
+
+    /// - Throws: 403 if the node is not served under this name, or may not be used by the page that asks.
+    func check(_ authority: Authority?, _ sender: Sender) throws(HTTPProblem) {
+        guard hosts.permits(authority) else { throw .hostRefused }
+        guard origins.verdict(on: sender) != .refused else { throw .originRefused }
     }
 
     /// What an answer tells the page that asked, also if it is an error.

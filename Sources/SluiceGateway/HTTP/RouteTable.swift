@@ -66,8 +66,8 @@ package struct RouteTable: Sendable {
     ) throws(HTTPProblem) -> (route: Route, name: String) {
         guard let route = routes.first(where: { $0.matches(path) }) else { throw .notFound }
         let name = route.hasName ? try RouteTable.name(in: path, behind: route.paths[0]) : ""
-        guard route.methods.contains(method) else {
-            throw .methodNotAllowed(route.methods.map(\.rawValue).joined(separator: ", "))
+        guard route.terms.methods.contains(method) else {
+            throw .methodNotAllowed(route.terms.methods.map(\.rawValue).joined(separator: ", "))
         }
         return (route, name)
     }

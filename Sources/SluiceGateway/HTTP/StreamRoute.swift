@@ -9,7 +9,7 @@ struct StreamRoute: Sendable {
     let anonymous: Grant
     let topicsMax: Int
 
-    @Sendable func open(_ request: AuthorizedRequest) throws(HTTPProblem) -> Route.Outcome {
+    @Sendable func open(_ request: AuthorizedRequest) throws(HTTPProblem) -> AuthorizedRequest.Outcome {
         let (head, grant) = (request.head, request.grant)
         var stream = try Subscription(query: head.query, headers: head.message.headers, topicsMax: topicsMax)
         // A token never takes away what everybody may have. The same for a topic that has events and for one that never
