@@ -49,8 +49,7 @@ package final class EmbeddedNode {
 
     package func connect() throws -> EmbeddedChannel {
         let channel = EmbeddedChannel(loop: loop)
-        let pipeline = ConnectionPipeline(router: .public, node: node, certificate: nil, expectsProxyHeader: false)
-        try pipeline.add(to: channel, shard: shard.value)
+        try node.publicPipeline().add(to: channel, shard: shard.value)
         try channel.connect(to: SocketAddress(ipAddress: "192.0.2.1", port: 1)).wait()
         return channel
     }

@@ -3,6 +3,16 @@ import NIOHTTP1
 
 /// `host[:port]` of a request, or of an origin: lower case, without a dot at its end.
 package struct Authority: Hashable, Sendable {
+    /// Why it can't be said whom a request is for.
+    package enum Refusal: Error, Equatable {
+        case hostRepeated(Int)
+        case hostMissing
+        case hostMalformed
+        case targetMalformed
+        /// The target and the header name different hosts: a proxy in front may have gone by the one that this node ignores.
+        case contradiction
+    }
+
     /// A name or an address; one of IPv6 in brackets.
     package let host: String
     package let port: Int?
@@ -58,30 +68,37 @@ package struct Authority: Hashable, Sendable {
     /// Whom a request is for (RFC 9112 §3.2): the authority of an absolute target, or else the header `Host`, into
     /// which NIO puts HTTP/2's `:authority`. nil where HTTP/1.0 does not say.
     ///
-    /// - Throws: 400 if HTTP/1.1 has no `Host`, if there are two, if it is malformed, or if the target names another:
-    ///   a proxy in front may have gone by the one that is not looked at here.
     package static func of(
         uri: String, headers: HTTPHeaders, version: HTTPVersion
-    ) throws(HTTPProblem) -> Authority? {
+    ) throws(Refusal) -> Authority? {
         let given = headers["host"]
-        guard given.count <= 1 else { throw .badRequest("the header Host is there \(given.count) times") }
+        guard given.count <= 1 else { throw .hostRepeated(given.count) }
         guard let text = given.first else {
-            if version == .http1_1 { throw .badRequest("the header Host is missing") }
+            if version == .http1_1 { throw .hostMissing }
             return try inTarget(uri)
         }
-        guard let host = Authority(text) else { throw .badRequest("the header Host is not a host and a port") }
+        guard let host = Authority(text) else { throw .hostMalformed }
         if let target = try inTarget(uri), target != host {
-            throw .badRequest("the request's target and the header Host name different hosts")
+            throw .contradiction
         }
         return host
     }
 
-    private static func inTarget(_ uri: String) throws(HTTPProblem) -> Authority? {
-        guard let rest = RequestTarget.afterScheme(of: uri) else { return nil }
+    private static func inTarget(_ uri: String) throws(Refusal) -> Authority? {
+        guard let rest = afterScheme(of: uri) else { return nil }
         let text = rest.utf8.prefix { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
-        guard let authority = Authority(Substring(text)) else {
-            throw .badRequest("the request's target names no host")
-        }
+        guard let authority = Authority(Substring(text)) else { throw .targetMalformed }
         return authority
+    }
+
+    /// What follows `http://` or `https://`, in any case; nil: it is no absolute form.
+    package static func afterScheme(of uri: String) -> Substring? {
+        for scheme in ["http://", "https://"] where uri.utf8.count >= scheme.utf8.count {
+            let isScheme = zip(uri.utf8, scheme.utf8).allSatisfy { byte, expected in
+                byte == expected || (0x41...0x5A).contains(byte) && byte | 0x20 == expected
+            }
+            if isScheme { return Substring(uri.utf8.dropFirst(scheme.utf8.count)) }
+        }
+        return nil
     }
 }

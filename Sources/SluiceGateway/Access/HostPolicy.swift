@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import NIOHTTP1
 
 /// Which hosts a request may be for. A page of a stranger whose name points to this node's address of a sudden (DNS
 /// rebinding) is of the same origin to its browser; only the name in `Host` gives it away.
 package struct HostPolicy: Sendable {
     private let hosts: [HostPattern]
-
-    package static let refusal = HTTPProblem(
-        status: .forbidden, code: "host_not_allowed",
-        message: "this host is not served here; --host names those that are")
 
     /// - Parameter hosts: an entry without a port stands for all ports; empty: every host is served.
     package init(hosts: [HostPattern]) {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import NIOHTTP1
 
 /// Which web pages may use this node, and with whose cookies: CORS by an allow-list.
 package struct OriginPolicy: Sendable {
@@ -16,10 +15,6 @@ package struct OriginPolicy: Sendable {
 
     private let origins: [OriginPattern]
     private let hasAny: Bool
-
-    package static let refusal = HTTPProblem(
-        status: .forbidden, code: "origin_not_allowed",
-        message: "pages of this origin may not use this gateway; --origin names those that may")
 
     /// - Parameters:
     ///   - origins: what `--origin` names.

@@ -18,7 +18,7 @@ package struct Sender: Sendable {
     }
 
     /// Whom the request is for; nil where HTTP/1.0 does not say.
-    package let authority: Result<Authority?, HTTPProblem>
+    package let authority: Result<Authority?, Authority.Refusal>
     package let site: Site?
     /// `Origin` as it was given; two of them are nobody's origin.
     package let originText: String?
@@ -28,7 +28,7 @@ package struct Sender: Sendable {
 
     package init(_ head: HTTPRequestHead) {
         let headers = head.headers
-        do throws(HTTPProblem) {
+        do throws(Authority.Refusal) {
             authority = .success(try Authority.of(uri: head.uri, headers: headers, version: head.version))
         } catch {
             authority = .failure(error)

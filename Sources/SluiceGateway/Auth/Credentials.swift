@@ -11,6 +11,13 @@ package struct Credentials: Equatable, Sendable {
         case cookie
     }
 
+    package enum Refusal: Error, Equatable {
+        /// It isn't clear which token is meant.
+        case headerRepeated(Int)
+        /// There are too many cookies to look through.
+        case cookiesTooLarge
+    }
+
     /// A browser keeps some hundreds of bytes for a site; no proxy passes on much more than this.
     package static let cookieBytesMax = 8 << 10
 
@@ -22,25 +29,19 @@ package struct Credentials: Equatable, Sendable {
     /// what a browser sends by itself: an old cookie, which no script may see or remove, hides no good token.
     ///
     /// - Parameters:
-    ///   - query: nil where a token in a URL does not count.
     ///   - cookieName: nil where a cookie does not count.
+    ///   - inURL: reads the URL's token, where one in a URL counts; called only if the header has none.
     /// - Returns: nil: the request has no token.
-    /// - Throws: 400 if it isn't clear which token is meant, 431 if there are too many cookies to look through.
+    /// - Throws: ``Refusal``, or what `inURL` throws.
     package static func find(
-        headers: HTTPHeaders, query: Query?, cookieName: String?
-    ) throws(HTTPProblem) -> Credentials? {
+        headers: HTTPHeaders, cookieName: String?, inURL: () throws -> String? = { nil }
+    ) throws -> Credentials? {
         let authorizations = headers["authorization"]
-        guard authorizations.count < 2 else {
-            throw .badRequest("Authorization is there \(authorizations.count) times")
-        }
+        guard authorizations.count < 2 else { throw Refusal.headerRepeated(authorizations.count) }
         if let token = authorizations.first.flatMap({ bearer($0) }) {
             return Credentials(token: token, source: .header)
         }
-        if let query {
-            for name: Query.Name in ["access_token", "token"] {
-                if let token = try query.one(name) { return Credentials(token: token, source: .query) }
-            }
-        }
+        if let token = try inURL() { return Credentials(token: token, source: .query) }
         if let cookieName, let token = try cookie(cookieName, headers: headers) {
             return Credentials(token: token, source: .cookie)
         }
@@ -58,13 +59,10 @@ package struct Credentials: Equatable, Sendable {
     }
 
     /// The first of that name, which has the longest path (RFC 6265 §5.4); an empty one is what a logout left.
-    private static func cookie(_ name: String, headers: HTTPHeaders) throws(HTTPProblem) -> String? {
+    private static func cookie(_ name: String, headers: HTTPHeaders) throws(Refusal) -> String? {
         let fields = headers["cookie"]
         guard fields.reduce(0, { $0 + $1.utf8.count }) <= cookieBytesMax else {
-            throw HTTPProblem(
-                status: .requestHeaderFieldsTooLarge, code: "headers_too_large",
-                message: "the request's cookies have more than \(cookieBytesMax) bytes; a token may also be in a header"
-            )
+            throw .cookiesTooLarge
         }
         let name = Array(name.utf8)
         for field in fields {

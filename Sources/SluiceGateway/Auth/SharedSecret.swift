@@ -19,12 +19,12 @@ package struct SharedSecret: Equatable, Sendable {
     private static let differentMin = 8
 
     /// - Parameter content: of a file; one newline at its end is no part of the secret.
-    package init(content: [UInt8]) throws(TokenKey.Unusable) {
-        if let problem = SharedSecret.foreignBytes(content) { throw TokenKey.Unusable(description: problem) }
+    package init(content: [UInt8]) throws(UnusableKey) {
+        if let problem = SharedSecret.foreignBytes(content) { throw UnusableKey(description: problem) }
         var line = content[...]
         if line.last == UInt8(ascii: "\n") { line.removeLast() }
         if line.last == UInt8(ascii: "\r"), line.count < content.count { line.removeLast() }
-        if let problem = SharedSecret.problem(line) { throw TokenKey.Unusable(description: problem) }
+        if let problem = SharedSecret.problem(line) { throw UnusableKey(description: problem) }
         bytes = Array(line)
     }
 

@@ -18,8 +18,8 @@ package final class TokenChecks: Sendable {
     }
 
     package enum Outcome {
-        case refused(HTTPProblem)
-        /// The future fails with ``HTTPProblem``, or with a `CancellationError` after ``abandon(_:)``.
+        case refused(TokenRefusal)
+        /// The future fails with ``TokenRefusal``, or with a `CancellationError` after ``abandon(_:)``.
         case pending(Queue.Ticket, EventLoopFuture<Grant>)
     }
 
@@ -44,7 +44,7 @@ package final class TokenChecks: Sendable {
         var needsKey = false
         if token.utf8.count <= TokenChecks.readAtOnceBytes {
             do throws(TokenRefusal) { _ = try verifier.examine(token) } catch {
-                guard error == .keyUnknown else { return .refused(error.problem) }
+                guard error == .keyUnknown else { return .refused(error) }
                 needsKey = true
             }
         }
@@ -52,13 +52,13 @@ package final class TokenChecks: Sendable {
         let check = Check(token: token, promise: promise)
         switch queue.withLock({ $0.admit(check, of: asker) }) {
         case .refused:
-            promise.fail(TokenChecks.busy)
+            promise.fail(TokenRefusal.busy)
             counters.tokenChecksShed.add(1)
-            return .refused(TokenChecks.busy)
+            return .refused(.busy)
         case .admitted(let ticket, let evicted):
             if let evicted {
                 counters.tokenChecksShed.add(1)
-                TokenChecks.fail(evicted, with: TokenChecks.busy)
+                TokenChecks.fail(evicted, with: TokenRefusal.busy)
             }
             if needsKey { lookUp(for: ticket, token) } else { line(up: ticket) }
             return .pending(ticket, promise.futureResult)
@@ -70,8 +70,6 @@ package final class TokenChecks: Sendable {
         guard let check = queue.withLock({ $0.remove(ticket) }) else { return }
         TokenChecks.fail(check, with: CancellationError())
     }
-
-    private static let busy = HTTPProblem.unavailable("too many tokens wait to be checked; come back")
 
     /// In a turn of its own: this may be another connection's call.
     private static func fail(_ check: Check, with error: any Error) {
@@ -101,8 +99,8 @@ package final class TokenChecks: Sendable {
                 if error == .keyUnknown, check.isLookUpSettled == nil {
                     if queue.withLock({ $0.park(ticket) }) { lookUp(for: ticket, check.token) }
                 } else {
-                    let problem = TokenChecks.problem(error, check.isLookUpSettled)
-                    queue.withLock { $0.end(ticket) }?.promise.fail(problem)
+                    let refusal = TokenChecks.refusal(error, check.isLookUpSettled)
+                    queue.withLock { $0.end(ticket) }?.promise.fail(refusal)
                 }
             }
             next = queue.withLock { $0.begin() }
@@ -116,14 +114,14 @@ package final class TokenChecks: Sendable {
                 _ = try verifier.examine(token)
                 line(up: ticket, isLookUpSettled: isSettled)
             } catch {
-                let problem = TokenChecks.problem(error, isSettled)
-                queue.withLock { $0.remove(ticket) }?.promise.fail(problem)
+                let refusal = TokenChecks.refusal(error, isSettled)
+                queue.withLock { $0.remove(ticket) }?.promise.fail(refusal)
             }
         }
     }
 
     /// An unknown key is nobody's if all keys of now are known. Else nothing can be said of the token yet.
-    private static func problem(_ refusal: TokenRefusal, _ isLookUpSettled: Bool?) -> HTTPProblem {
-        refusal == .keyUnknown && isLookUpSettled == true ? TokenRefusal.notValidHere.problem : refusal.problem
+    private static func refusal(_ refusal: TokenRefusal, _ isLookUpSettled: Bool?) -> TokenRefusal {
+        refusal == .keyUnknown && isLookUpSettled == true ? .notValidHere : refusal
     }
 }

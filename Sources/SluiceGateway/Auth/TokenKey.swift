@@ -14,16 +14,13 @@ package struct TokenKey: Sendable {
     /// Of RSA, whose signatures are as long as the key; 0: the algorithm says how long they are.
     private let modulusBytes: Int
 
-    package struct Unusable: Error, Equatable, CustomStringConvertible {
-        package let description: String
-    }
-
     /// - Parameter only: the one algorithm that the key is for; nil: each that fits.
-    init(name: String?, algorithms: [any JWTAlgorithm], modulusBytes: Int = 0, only: String? = nil) throws(Unusable) {
+    init(name: String?, algorithms: [any JWTAlgorithm], modulusBytes: Int = 0, only: String? = nil) throws(UnusableKey)
+    {
         self.name = name
         self.modulusBytes = modulusBytes
         self.algorithms = only.map { only in algorithms.filter { $0.name == only } } ?? algorithms
-        if self.algorithms.isEmpty { throw Unusable(description: "has no algorithm that fits it") }
+        if self.algorithms.isEmpty { throw UnusableKey(description: "has no algorithm that fits it") }
     }
 
     package var algorithmNames: [String] { algorithms.map(\.name) }
@@ -55,16 +52,16 @@ package struct TokenKey: Sendable {
     /// Makes a token.
     ///
     /// - Parameter claims: a JSON object.
-    /// - Throws: ``Unusable`` if the algorithm doesn't fit the key, or if only its public half is there.
-    package func token(claims: String, algorithm name: String? = nil) throws(Unusable) -> String {
+    /// - Throws: ``UnusableKey`` if the algorithm doesn't fit the key, or if only its public half is there.
+    package func token(claims: String, algorithm name: String? = nil) throws(UnusableKey) -> String {
         guard let algorithm = algorithms.first(where: { name == nil || $0.name == name }) else {
-            throw Unusable(description: "signs with \(algorithmNames.joined(separator: ", ")) only")
+            throw UnusableKey(description: "signs with \(algorithmNames.joined(separator: ", ")) only")
         }
         var header = "{\"alg\":\(JSONText.quoted(algorithm.name)),\"typ\":\"JWT\""
         if let kid = self.name { header += ",\"kid\":\(JSONText.quoted(kid))" }
         let text = Base64URL.encode((header + "}").utf8) + "." + Base64URL.encode(claims.utf8)
         guard let signature = try? algorithm.sign(Array(text.utf8)) else {
-            throw Unusable(description: "is a public key; the private one signs")
+            throw UnusableKey(description: "is a public key; the private one signs")
         }
         return text + "." + Base64URL.encode(signature)
     }
@@ -72,7 +69,7 @@ package struct TokenKey: Sendable {
     // MARK: From bytes
 
     /// Of a file's content: PEM, or else a ``SharedSecret``.
-    package init(name: String?, content: [UInt8]) async throws(Unusable) {
+    package init(name: String?, content: [UInt8]) async throws(UnusableKey) {
         let text = String(decoding: content, as: UTF8.self)
         if text.contains("-----BEGIN ") {
             try await self.init(name: name, pem: text)
@@ -82,9 +79,9 @@ package struct TokenKey: Sendable {
     }
 
     /// HMAC: a secret must be as long as the hash (RFC 7518 §3.2), so a longer one has more algorithms.
-    package init(name: String?, secret: [UInt8], only: String? = nil) async throws(Unusable) {
+    package init(name: String?, secret: [UInt8], only: String? = nil) async throws(UnusableKey) {
         guard secret.count >= 32 else {
-            throw Unusable(description: "has a secret of \(secret.count) bytes; at least 32 are needed")
+            throw UnusableKey(description: "has a secret of \(secret.count) bytes; at least 32 are needed")
         }
         var algorithms: [any JWTAlgorithm] = []
         for (bytes, digest) in [(32, DigestAlgorithm.sha256), (48, .sha384), (64, .sha512)] where secret.count >= bytes
@@ -95,7 +92,7 @@ package struct TokenKey: Sendable {
     }
 
     /// A public key, a private key or a certificate, whose dates and issuer nobody looks at.
-    package init(name: String?, pem text: String) async throws(Unusable) {
+    package init(name: String?, pem text: String) async throws(UnusableKey) {
         let pem = TokenKey.firstBlock(of: text)
         if pem.contains("-----BEGIN CERTIFICATE-----") {
             if let key = try? Insecure.RSA.PublicKey(certificatePEM: pem) {
@@ -145,13 +142,13 @@ package struct TokenKey: Sendable {
         return block.joined(separator: "\n") + "\n"
     }
 
-    private static let unknownKind = Unusable(
+    private static let unknownKind = UnusableKey(
         description: "has no key that is taken: RSA of 2048 bits or more, EC (P-256, P-384, P-521) or Ed25519")
 
     /// - Parameter size: the public half, which knows how long the signatures are.
     init(
         name: String?, rsa key: some RSAKey, size: JWTKit.Insecure.RSA.PublicKey, only: String? = nil
-    ) async throws(Unusable) {
+    ) async throws(UnusableKey) {
         guard let modulus = try? size.getKeyPrimitives().modulus else { throw TokenKey.unknownKind }
         var algorithms: [any JWTAlgorithm] = []
         for digest in [DigestAlgorithm.sha256, .sha384, .sha512] {
@@ -163,11 +160,11 @@ package struct TokenKey: Sendable {
         try self.init(name: name, algorithms: algorithms, modulusBytes: bytes, only: only)
     }
 
-    init(name: String?, ecdsa key: some ECDSAKey, only: String? = nil) async throws(Unusable) {
+    init(name: String?, ecdsa key: some ECDSAKey, only: String? = nil) async throws(UnusableKey) {
         try self.init(name: name, algorithms: await TokenKey.algorithm { $0.add(ecdsa: key) }, only: only)
     }
 
-    init(name: String?, eddsa key: some EdDSAKey, only: String? = nil) async throws(Unusable) {
+    init(name: String?, eddsa key: some EdDSAKey, only: String? = nil) async throws(UnusableKey) {
         try self.init(name: name, algorithms: await TokenKey.algorithm { $0.add(eddsa: key) }, only: only)
     }
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import NIOHTTP1
 
 /// Why a token is not taken.
 ///
@@ -17,13 +16,14 @@ package enum TokenRefusal: Error, Equatable {
     case otherPurpose
     /// Said only of a token whose signature is right.
     case badClaim(String)
+    /// Too many tokens wait for their check.
+    case busy
 
-    /// 401, or 503 for what may be good soon.
-    package var problem: HTTPProblem {
-        self == .keyUnknown ? .unavailable(message) : .unauthorized(message)
-    }
+    /// Nothing was found wrong with the token: the same request may succeed later.
+    package var isPassing: Bool { self == .keyUnknown || self == .busy }
 
-    private var message: String {
+    /// What the client is told.
+    package var message: String {
         switch self {
         case .tooLong: "the token is longer than \(SignedToken.bytesMax) bytes"
         case .malformed: "the token is not a signed JWT: three parts of base64url with dots between them"
@@ -32,6 +32,7 @@ package enum TokenRefusal: Error, Equatable {
         case .notYetValid: "the token is not valid yet"
         case .keyUnknown: "the key that the token is signed with could not be fetched yet"
         case .otherPurpose: "the token is no access token; its typ may be JWT or at+jwt, or missing"
+        case .busy: "too many tokens wait to be checked; come back"
         case .badClaim(let problem): "the token's claim \(problem)"
         }
     }

@@ -38,7 +38,9 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
 
     /// The other end: the socket's, or what a proxy's header says.
     package private(set) var peer: NetworkAddress?
-    private let node: Node
+    private let limits: ConnectionLimits
+    private let admission: ConnectionAdmission
+    private let counters: Counters
     private let eventLoop: any EventLoop
     private weak var channel: (any Channel)?
     private var context: ChannelHandlerContext?
@@ -63,37 +65,31 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     private var lingerBytes = 0
     /// Requests that were begun and not answered, which a drain waits for: one on HTTP/1, from its first byte on.
     private var requests = 0 {
-        didSet { node.counters.requestsOpen.add(requests - oldValue) }
+        didSet { counters.requestsOpen.add(requests - oldValue) }
     }
 
     package init(
-        node: Node, channel: any Channel, peer: NetworkAddress?, turns: Turns, isPublic: Bool, isTLS: Bool
+        limits: ConnectionLimits, admission: ConnectionAdmission, counters: Counters, channel: any Channel,
+        peer: NetworkAddress?, turns: Turns, isPublic: Bool, isTLS: Bool
     ) {
-        self.node = node
+        self.limits = limits
+        self.admission = admission
+        self.counters = counters
         self.channel = channel
         eventLoop = channel.eventLoop
         self.peer = peer
         self.turns = turns
         self.isPublic = isPublic
         phase = isTLS ? .handshake : .head
-        deadline = eventLoop.now + (isTLS ? node.settings.tlsTimeout : node.settings.headTimeout)
+        deadline = eventLoop.now + (isTLS ? limits.tlsTimeout : limits.headTimeout)
     }
 
     /// Whether the connection may stay: its address has room for one more, and not too many of its connections come at once.
     package func admit() -> Bool {
-        // A trusted proxy brings everybody's connections.
-        guard isPublic, let peer, !node.proxies.isTrusted(peer) else { return true }
-        guard node.admitsConnection(from: peer, now: eventLoop.now) else {
-            return refuse(.connectionRate, peer)
-        }
-        isCounted = node.connectionQuotas.admit(address: peer, client: nil) == nil
-        return isCounted || refuse(.streamsPerAddress, peer)
-    }
-
-    private func refuse(_ limit: Limit, _ peer: NetworkAddress) -> Bool {
-        node.counters.connectionsRefused.add(1)
-        node.report(limit, address: peer, now: eventLoop.now)
-        return false
+        guard isPublic else { return true }
+        let verdict = admission.admit(peer, now: eventLoop.now)
+        isCounted = verdict == .counted
+        return verdict != .refused
     }
 
     // MARK: What the connection's requests say
@@ -146,7 +142,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
 
     private func rest() {
         phase = .idle
-        deadline = eventLoop.now + node.settings.idleTimeout
+        deadline = eventLoop.now + limits.idleTimeout
     }
 
     /// It speaks HTTP/2: a stream has to come in time, as the next request on others.
@@ -174,7 +170,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     }
 
     private func giveBack() {
-        if isCounted { node.connectionQuotas.release(address: peer, client: nil) }
+        if isCounted { admission.release(peer) }
         isCounted = false
     }
 
@@ -194,7 +190,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
             channel?.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
             return true
         }
-        if phase != .idle { node.counters.connectionsTimedOut.add(1) }
+        if phase != .idle { counters.connectionsTimedOut.add(1) }
         channel?.close(promise: nil)
         return false
     }
@@ -205,8 +201,8 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         guard isPublic else { return }
-        node.counters.connectionsOpen.add(1)
-        node.counters.connectionsOpened.add(1)
+        counters.connectionsOpen.add(1)
+        counters.connectionsOpened.add(1)
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -214,7 +210,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
         if !isHTTP2 {
             if phase == .idle {
                 phase = .head
-                deadline = eventLoop.now + node.settings.headTimeout
+                deadline = eventLoop.now + limits.headTimeout
             }
             if phase == .head { requests = 1 }
         }
@@ -278,7 +274,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
         switch event {
         case TLSUserEvent.handshakeCompleted where phase == .handshake:
             phase = .head
-            deadline = eventLoop.now + node.settings.headTimeout
+            deadline = eventLoop.now + limits.headTimeout
         case let source as ProxyHeader.Source:
             giveBack()
             peer = source.address
@@ -309,13 +305,13 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
         }
         isOpen = false
         requests = 0
-        if isPublic { node.counters.connectionsOpen.add(-1) }
+        if isPublic { counters.connectionsOpen.add(-1) }
         giveBack()
     }
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Garbage instead of a handshake, or none of our versions and ciphers.
-        if phase == .handshake { node.counters.handshakesFailed.add(1) }
+        if phase == .handshake { counters.handshakesFailed.add(1) }
         context.fireErrorCaught(error)
         if phase == .handshake { context.close(promise: nil) }
     }

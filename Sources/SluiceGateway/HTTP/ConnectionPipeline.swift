@@ -20,25 +20,23 @@ package struct ConnectionPipeline: Sendable {
     /// Empty DATA frames in a row that end nothing: some proxies send a few.
     private static let emptyDataFramesMax = 100
 
-    let router: Router
-    let node: Node
+    /// Everybody's connections, which are counted and limited; not the operator's.
+    let isPublic: Bool
+    /// nil: plaintext.
     let certificate: TLSFiles?
     let expectsProxyHeader: Bool
-
-    /// - Parameter certificate: nil: plaintext.
-    package init(router: Router, node: Node, certificate: TLSFiles?, expectsProxyHeader: Bool) {
-        self.router = router
-        self.node = node
-        self.certificate = certificate
-        self.expectsProxyHeader = expectsProxyHeader
-    }
+    let limits: ConnectionLimits
+    let admission: ConnectionAdmission
+    let requests: RequestRules
+    let counters: Counters
+    let logger: Logger
 
     /// To be called on the shard's loop.
     package func add(to channel: any Channel, shard: Shard) throws {
         let peer = channel.remoteAddress.flatMap { NetworkAddress($0) }
         let watch = ConnectionGuard(
-            node: node, channel: channel, peer: peer, turns: shard.turns, isPublic: router == .public,
-            isTLS: certificate != nil)
+            limits: limits, admission: admission, counters: counters, channel: channel, peer: peer, turns: shard.turns,
+            isPublic: isPublic, isTLS: certificate != nil)
         // Before anything is made for it: many that are refused at once must not hold up the streams. Behind a proxy it is
         // the proxy's header that says whose connection it is.
         if !expectsProxyHeader, !watch.admit() { return channel.close(promise: nil) }
@@ -58,7 +56,7 @@ package struct ConnectionPipeline: Sendable {
         let pipeline = channel.pipeline.syncOperations
         if expectsProxyHeader {
             // Whoever writes the header says whose connection it is: a list of proxies is a list of those who may.
-            guard node.proxies.isEmpty || peer.map(node.proxies.isTrusted) == true else {
+            guard admission.proxies.isEmpty || peer.map(admission.proxies.isTrusted) == true else {
                 refused(peer, reason: "it is no --trusted-proxy", shard: shard)
                 return channel.close(promise: nil)
             }
@@ -74,39 +72,34 @@ package struct ConnectionPipeline: Sendable {
         }
         try pipeline.addHandlers([watch, negotiator])
         shard.watch(watch)
-        let total = node.counters.connectionsOpen.value
-        guard router == .admin || total <= node.connectionsMax else {
-            node.counters.connectionsRefused.add(1)
-            node.report(.connections, address: peer, now: shard.eventLoop.now)
-            return channel.close(promise: nil)
-        }
+        if isPublic, !admission.hasRoom(for: peer, now: shard.eventLoop.now) { channel.close(promise: nil) }
     }
 
     /// A load balancer that isn't set up as the node expects would otherwise be hard to find.
     private func refused(_ peer: NetworkAddress?, reason: String, shard: Shard) {
-        node.counters.connectionsRefused.add(1)
+        counters.connectionsRefused.add(1)
         guard shard.complaints.isDue("proxy", now: shard.eventLoop.now) else { return }
-        node.logger.warning(
+        logger.warning(
             "a connection without the header of a proxy is refused",
             metadata: ["peer": "\(peer.map(\.description) ?? "unknown")", "reason": "\(reason)"])
     }
 
     /// HTTP/1 as NIO has it, with limits that suit strangers.
     private func addHTTP1(to channel: any Channel, watch: ConnectionGuard, shard: Shard) throws {
-        var limits = NIOHTTPDecoderLimitConfiguration()
+        var decoding = NIOHTTPDecoderLimitConfiguration()
         // To the decoder the target is a field, too; the request handler tells which of them is too long.
-        limits.maxHeaderFieldSize = node.settings.headerListBytesMax
-        limits.maxHeaderListSize = node.settings.headerListBytesMax
-        limits.maxHeaderFieldCount = node.settings.headerCountMax
+        decoding.maxHeaderFieldSize = limits.headerListBytesMax
+        decoding.maxHeaderListSize = limits.headerListBytesMax
+        decoding.maxHeaderFieldCount = limits.headerCountMax
         // Every answer says its length itself, and the answer to HEAD for a stream has none.
         var encoding = HTTPResponseEncoder.Configuration()
         encoding.automaticallySetFramingHeaders = false
         let encoder = HTTPResponseEncoder(configuration: encoding)
         let decoder = ByteToMessageHandler(
-            HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits))
+            HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: decoding))
         let pipelining = HTTPServerPipelineHandler()
         let handler = RequestHandler(
-            node: node, shard: shard, router: router,
+            rules: requests, shard: shard,
             transport: .http1(isPlain: certificate == nil, companions: [pipelining, decoder, encoder]), watch: watch)
         try channel.pipeline.syncOperations.addHandlers([encoder, decoder, pipelining, handler])
     }
@@ -117,16 +110,16 @@ package struct ConnectionPipeline: Sendable {
         let manager = NIOHTTP2ServerConnectionManagementHandler(
             eventLoop: channel.eventLoop,
             configuration: .init(
-                maxIdleTime: nil, maxAge: nil, maxGraceTime: node.settings.drain + ConnectionGuard.farewell,
+                maxIdleTime: nil, maxAge: nil, maxGraceTime: limits.drain + ConnectionGuard.farewell,
                 keepalive: .init(
                     pingInterval: ConnectionPipeline.pingInterval, ackTimeout: ConnectionPipeline.pingTimeout)))
         let errors = ConnectionErrorHandler(
-            allowance: HTTP2Allowance(streamsMax: node.settings.http2StreamsMax, now: channel.eventLoop.now))
+            allowance: HTTP2Allowance(streamsMax: limits.http2StreamsMax, now: channel.eventLoop.now))
         let bound = NIOLoopBound((shard: shard, watch: watch, errors: errors), eventLoop: channel.eventLoop)
         let handler = NIOHTTP2Handler(
             mode: .server, eventLoop: channel.eventLoop, connectionConfiguration: connectionConfiguration,
             streamConfiguration: streamConfiguration, streamDelegate: OrderedStreamDelegate(manager.http2StreamDelegate)
-        ) { [router, node] child in
+        ) { [requests] child in
             child.eventLoop.makeCompletedFuture {
                 let (shard, watch, errors) = bound.value
                 watch.streamOpened()
@@ -134,8 +127,7 @@ package struct ConnectionPipeline: Sendable {
                     errors.streamOpened(id)
                 }
                 child.closeFuture.whenComplete { _ in bound.value.watch.streamClosed() }
-                let handler = RequestHandler(
-                    node: node, shard: shard, router: router, transport: .http2, watch: watch)
+                let handler = RequestHandler(rules: requests, shard: shard, transport: .http2, watch: watch)
                 try child.pipeline.syncOperations.addHandlers([
                     FieldUnifier(), HTTP2FramePayloadToHTTP1ServerCodec(), handler,
                 ])
@@ -150,14 +142,14 @@ package struct ConnectionPipeline: Sendable {
     private var connectionConfiguration: NIOHTTP2Handler.ConnectionConfiguration {
         var connection = NIOHTTP2Handler.ConnectionConfiguration()
         connection.initialSettings = [
-            HTTP2Setting(parameter: .maxConcurrentStreams, value: node.settings.http2StreamsMax),
-            HTTP2Setting(parameter: .maxHeaderListSize, value: node.settings.headerListBytesMax),
+            HTTP2Setting(parameter: .maxConcurrentStreams, value: limits.http2StreamsMax),
+            HTTP2Setting(parameter: .maxHeaderListSize, value: limits.headerListBytesMax),
         ]
         connection.targetWindowSize = ConnectionPipeline.bodyWindowBytes
         connection.maximumSequentialEmptyDataFrames = ConnectionPipeline.emptyDataFramesMax
         // What is still under way for a stream that was reset and forgotten breaks the whole connection: all that a client
         // may have open can be refused while their bodies are on the way.
-        connection.maximumRecentlyResetStreams = max(256, node.settings.http2StreamsMax * 2)
+        connection.maximumRecentlyResetStreams = max(256, limits.http2StreamsMax * 2)
         // Empty windows: HTTP2Allowance counts what NIO would, and tells the peer what was taken, which NIO does not.
         connection.controlFrameRateLimit.maximumCount = 1
         connection.controlFrameRateLimit.windowLength = .nanoseconds(-1)

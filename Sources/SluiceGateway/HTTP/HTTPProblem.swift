@@ -81,24 +81,6 @@ package struct HTTPProblem: Error, Equatable {
             status: .serviceUnavailable, code: "unavailable", message: reason, headers: [("Retry-After", "1")])
     }
 
-    /// What a client is told of an error that came up while its request was carried out.
-    package init(of error: any Error) {
-        switch error {
-        case let problem as HTTPProblem: self = problem
-        case PublishFailure.refused(let message): self = .badRequest(message)
-        case PublishFailure.conflict(let message):
-            self = HTTPProblem(status: .conflict, code: "conflict", message: message)
-        case PublishFailure.unknown:
-            // No Retry-After: a second try might do it twice.
-            self = HTTPProblem(
-                status: .serviceUnavailable, code: "unknown",
-                message: "the connection to Redis was lost meanwhile; it may have been done all the same")
-        // In words of ours: Redis' own name its users and keys. They are in the log.
-        case PublishFailure.unavailable: self = .unavailable("Redis is away, or can't do this now")
-        default: self = .unavailable("this can't be done now")
-        }
-    }
-
     /// The body: `{"error":"<code>","message":"…"}`.
     package var body: String { "{\(members)}" }
 

@@ -71,7 +71,7 @@ package enum Listener {
                     try await probe.close()
                 } catch let error as IOError where [EADDRNOTAVAIL, EAFNOSUPPORT].contains(error.errnoCode) {
                     missing = error
-                    pipeline.node.logger.notice(
+                    pipeline.logger.notice(
                         "this machine has not every address of the listener's host",
                         metadata: ["missing": "\(ListenAddress(address))"])
                     continue
@@ -87,12 +87,6 @@ package enum Listener {
             throw error
         }
         return (channels, bound)
-    }
-
-    /// In milliseconds. A client that reads nothing acknowledges all the same, but the kernel gives it up after this
-    /// time, too (tcp(7)); that it is slow is for the stall check to say.
-    private static func patience(_ settings: Settings) -> Int {
-        Int(clamping: max(settings.userTimeout, settings.stall + .seconds(5)).nanoseconds / 1_000_000)
     }
 
     /// The options of an accepted connection that are NIO's own; by a future each (`childChannelOption`) they would be a
@@ -111,8 +105,7 @@ package enum Listener {
     ) async throws -> any Channel {
         let reusePort = ChannelOptions.Types.SocketOption(
             level: .socket, name: NIOBSDSocket.Option(rawValue: SO_REUSEPORT))
-        let failures = AcceptFailures(counters: pipeline.node.counters, logger: pipeline.node.logger)
-        let patience = patience(pipeline.node.settings)
+        let failures = AcceptFailures(counters: pipeline.counters, logger: pipeline.logger)
         do {
             var bootstrap = ServerBootstrap(group: shard.eventLoop, childGroup: shard.eventLoop)
             // [::] takes IPv4 as well, also where the system's default is another.
@@ -140,7 +133,7 @@ package enum Listener {
                 .serverChannelOption(.socketOption(.so_keepalive), value: 1)
                 .serverChannelOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: keepaliveIdle)
                 .serverChannelOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: keepaliveInterval)
-                .serverChannelOption(.tcpOption(.init(rawValue: TCP_USER_TIMEOUT)), value: patience)
+                .serverChannelOption(.tcpOption(.init(rawValue: TCP_USER_TIMEOUT)), value: pipeline.limits.userTimeout)
                 .serverChannelOption(.socketOption(.so_sndbuf), value: sendBuffer)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {

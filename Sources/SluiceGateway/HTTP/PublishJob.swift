@@ -20,16 +20,16 @@ final class PublishJob {
     /// Whose it is, and what it may.
     struct Publisher {
         let grant: Grant
-        let visit: Visit
-        let node: Node
+        let head: RequestHead
+        let publishing: Publishing
         let eventLoop: any EventLoop
 
         /// Whether a request may be published now; then it has been counted.
         func admit(_ request: PublishRequest) throws(HTTPProblem) {
             for target in request.targets where !grant.mayPublish(to: target) {
-                throw visit.refused("the token does not publish to \(JSONText.quoted("\(target)".prefix(80)))")
+                throw head.refused("the token does not publish to \(JSONText.quoted("\(target)".prefix(80)))")
             }
-            let bytesMax = node.publishLimits.bytesMax
+            let bytesMax = publishing.limits.bytesMax
             guard request.dataBytes * request.targets.count <= bytesMax else {
                 throw HTTPProblem(
                     status: .payloadTooLarge, code: "payload_too_large",
@@ -40,7 +40,7 @@ final class PublishJob {
         }
 
         func admit(events: Int, bytes: Int) throws(HTTPProblem) {
-            try node.admit(publishing: events, bytes: bytes, by: grant, from: visit.address, now: eventLoop.now)
+            try publishing.admit(events: events, bytes: bytes, by: grant, from: head.address, now: eventLoop.now)
         }
     }
 
@@ -99,7 +99,7 @@ final class PublishJob {
         let job = PublishJob(body, form, of: publisher, on: eventLoop)
         switch form {
         case .object:
-            job.current = (0..<body.readableBytes, PublishReader(limits: publisher.node.publishLimits))
+            job.current = (0..<body.readableBytes, PublishReader(limits: publisher.publishing.limits))
             job.step()
         case .lines: job.count(LineCutter(), lines: 0)
         }
@@ -128,7 +128,7 @@ final class PublishJob {
     private func count(_ cutter: LineCutter, lines: Int) {
         var cutter = cutter
         var lines = lines
-        let linesMax = publisher.node.settings.linesMax
+        let linesMax = publisher.publishing.linesMax
         body.withUnsafeReadableBytes { bytes in
             while lines <= linesMax, cutter.next(bytes, budget: &budget) != nil { lines += 1 }
         }
@@ -159,7 +159,7 @@ final class PublishJob {
         guard form == .lines,
             let range = body.withUnsafeReadableBytes({ cutter.next($0, budget: &budget) })
         else { return false }
-        current = (range, PublishReader(limits: publisher.node.publishLimits))
+        current = (range, PublishReader(limits: publisher.publishing.limits))
         return true
     }
 
@@ -212,7 +212,7 @@ final class PublishJob {
             if case .request(let request) = line { request.publications } else { [] }
         }
         guard !publications.isEmpty else { return published([], isLast: isLast) }
-        publisher.node.publish(publications, on: eventLoop).assumeIsolated().whenSuccess { [self] results in
+        publisher.publishing.publish(publications, on: eventLoop).assumeIsolated().whenSuccess { [self] results in
             published(results, isLast: isLast)
         }
     }

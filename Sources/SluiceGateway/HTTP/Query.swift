@@ -105,6 +105,12 @@ package struct Query: Sendable {
         try one("client", "client_id", "user_id")
     }
 
+    /// A token, for an `EventSource`, which sends no header of its own.
+    package func token() throws(HTTPProblem) -> String? {
+        if let token = try one("access_token") { return token }
+        return try one("token")
+    }
+
     /// A switch: `1`, `true`, `0` or `false`.
     package func flag(_ name: Name, default standard: Bool) throws(HTTPProblem) -> Bool {
         switch try one(name) {

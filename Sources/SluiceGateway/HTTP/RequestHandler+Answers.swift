@@ -19,9 +19,9 @@ extension RequestHandler {
         let closes =
             !isHTTP2
             && (closing || hasInputEnded || !request.isKeepAlive || request.version != .http1_1
-                || request.asksForAnotherProtocol || node.status.isDraining)
+                || request.asksForAnotherProtocol || rules.status.isDraining)
         let head = answer.head(
-            isHTTP2 ? .http2 : .http1_1, common: node.headers + corsHeaders, closes: closes)
+            isHTTP2 ? .http2 : .http1_1, common: rules.headers + corsHeaders, closes: closes)
         var parts: [HTTPServerResponsePart] = [.head(head)]
         if request.method != .HEAD, answer.body.readableBytes > 0 { parts.append(.body(.byteBuffer(answer.body))) }
         // NIO's pipelining hands the next request over when it sees the end of an answer, so that comes later.
@@ -36,7 +36,7 @@ extension RequestHandler {
         for part in parts { context.write(wrapOutboundOut(part), promise: nil) }
         context.writeAndFlush(wrapOutboundOut(last), promise: written)
         if case .flushing = state {
-            deadline = context.eventLoop.now + node.settings.stall
+            deadline = context.eventLoop.now + rules.limits.answerTimeout
             beginWatch()
         }
     }
@@ -69,28 +69,27 @@ extension RequestHandler {
 
     private func count(_ answer: Answer) {
         guard answer.isProblem else { return }
-        node.counters.requestsRefused.add(1)
+        rules.counters.requestsRefused.add(1)
         switch answer.status {
-        case .unauthorized: node.counters.requestsUnauthorized.add(1)
-        case .forbidden: node.counters.requestsForbidden.add(1)
+        case .unauthorized: rules.counters.requestsUnauthorized.add(1)
+        case .forbidden: rules.counters.requestsForbidden.add(1)
         default: break
         }
     }
 
     /// Answers a request that was read and may not be carried out. A stream is never answered with a passing fault: an
     /// `EventSource` would take it for the end.
-    func turnDown(_ incoming: IncomingRequest, context: ChannelHandlerContext) {
+    func turnDown(_ incoming: PendingRequest, context: ChannelHandlerContext) {
         let problem = incoming.problem ?? .notFound
-        guard incoming.visit?.opensStream == true, problem.status == .serviceUnavailable else {
+        guard incoming.head?.opensStream == true, problem.status == .serviceUnavailable else {
             return send(Answer(problem: problem), context: context)
         }
-        node.counters.streamsShed.add(1)
+        rules.counters.streamsShed.add(1)
         shed(context: context)
     }
 
     func shed(context: ChannelHandlerContext) {
-        let retry = node.retry.afterShed(streams: node.counters.streamsOpen.value)
-        let answer = Answer(stream: ControlBlock.prelude(retryMilliseconds: retry))
+        let answer = Answer(stream: ControlBlock.prelude(retryMilliseconds: rules.streams.retryMilliseconds))
         send(answer, context: context, closing: !isHTTP2)
     }
 }

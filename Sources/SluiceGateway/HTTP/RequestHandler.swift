@@ -21,7 +21,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     enum State {
         case idle
-        case reading(IncomingRequest)
+        case reading(PendingRequest)
         case answering(HTTPRequestHead)
         /// The answer is on its way to the socket.
         case flushing
@@ -29,9 +29,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         case closed
     }
 
-    let node: Node
+    let rules: RequestRules
     let shard: Shard
-    private let router: Router
     private var transport: Transport
     let watch: ConnectionGuard
     var state = State.idle
@@ -51,10 +50,9 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     private var tokenCheck: TokenChecks.Queue.Ticket?
     private weak var channel: (any Channel)?
 
-    package init(node: Node, shard: Shard, router: Router, transport: Transport, watch: ConnectionGuard) {
-        self.node = node
+    package init(rules: RequestRules, shard: Shard, transport: Transport, watch: ConnectionGuard) {
+        self.rules = rules
         self.shard = shard
-        self.router = router
         self.transport = transport
         self.watch = watch
     }
@@ -80,31 +78,15 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         guard case .idle = state, context.channel.isActive else { return }
         begin()
         let sender = Sender(head)
-        corsHeaders = node.origins.headers(for: node.origins.verdict(on: sender))
-        if head.uri.utf8.count > node.settings.targetBytesMax {
-            return refuse(.targetTooLong(node.settings.targetBytesMax), head: head, context: context)
-        }
-        // NIO's decoders see to it where they can: HTTP/2's limits the sum of their bytes, HTTP/1's takes the target for one.
-        let fieldBytesMax = node.settings.headerBytesMax
-        if head.headers.count > node.settings.headerCountMax
-            || head.headers.contains(where: { $0.name.utf8.count + $0.value.utf8.count > fieldBytesMax })
-        {
-            return refuse(.headersTooLarge, head: head, context: context)
-        }
-        if !isHTTP2, let problem = MessageFraming.problem(head) {
+        corsHeaders = rules.policy.corsHeaders(for: sender)
+        if let problem = rules.limits.problem(of: head, isHTTP2: isHTTP2) {
             return refuse(problem, head: head, context: context)
-        }
-        // Digits, as the parser has seen to: what is no number is a very large one.
-        if let length = head.headers[canonicalForm: "content-length"].first,
-            Int(length).map({ $0 > node.settings.bodyBytesMax }) ?? true
-        {
-            return refuse(.bodyTooLarge(node.settings.bodyBytesMax), head: head, context: context)
         }
         var incoming = admit(head, from: sender, context: context)
         incoming.awaitsContinue =
             head.version != .http1_0 && head.headers.first(name: "expect")?.lowercased() == "100-continue"
         state = .reading(incoming)
-        deadline = context.eventLoop.now + node.settings.bodyTimeout
+        deadline = context.eventLoop.now + rules.limits.bodyTimeout
         if incoming.awaitsContinue, incoming.grant != nil { answerExpectation(of: incoming, context: context) }
     }
 
@@ -120,30 +102,31 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         watch.requestEnded()
     }
 
-    private func answerExpectation(of incoming: IncomingRequest, context: ChannelHandlerContext) {
-        if let problem = incoming.problem { return refuse(problem, head: incoming.head, context: context) }
+    private func answerExpectation(of incoming: PendingRequest, context: ChannelHandlerContext) {
+        if let problem = incoming.problem { return refuse(problem, head: incoming.message, context: context) }
         context.writeAndFlush(
-            wrapOutboundOut(.head(HTTPResponseHead(version: incoming.head.version, status: .continue))), promise: nil)
+            wrapOutboundOut(.head(HTTPResponseHead(version: incoming.message.version, status: .continue))), promise: nil
+        )
     }
 
     /// Decides by its head what a request may do. A body is not read for whoever may not send one.
-    private func admit(_ head: HTTPRequestHead, from sender: Sender, context: ChannelHandlerContext) -> IncomingRequest
-    {
-        let visit: Visit
+    private func admit(
+        _ message: HTTPRequestHead, from sender: Sender, context: ChannelHandlerContext
+    ) -> PendingRequest {
+        let (route, head): (Route, RequestHead)
         do throws(HTTPProblem) {
-            visit = try Visit(head: head, sender: sender, router: router, peer: watch.peer, node: node)
-        } catch {
-            return IncomingRequest(head: head, visit: nil, grant: .failure(error))
+            (route, head) = try rules.read(message, from: sender, peer: watch.peer)
+        } catch { return PendingRequest(message: message, grant: .failure(error)) }
+        func pending(_ grant: Result<Grant, HTTPProblem>?) -> PendingRequest {
+            PendingRequest(message: message, route: route, head: head, grant: grant)
         }
-        switch visit.permission {
+        switch head.permission {
         case .open(let grant), .verified(let grant):
-            return IncomingRequest(head: head, visit: visit, grant: visit.admitted(grant))
+            return pending(head.admitted(grant))
         case .unchecked(let token):
-            guard let checks = node.tokenChecks else {
-                return IncomingRequest(head: head, visit: visit, grant: .failure(.tokenNeeded))
-            }
-            switch checks.check(token, of: asker(visit), on: context.eventLoop) {
-            case .refused(let problem): return IncomingRequest(head: head, visit: visit, grant: .failure(problem))
+            guard let checks = rules.policy.tokenChecks else { return pending(.failure(.tokenNeeded)) }
+            switch checks.check(token, of: asker(head), on: context.eventLoop) {
+            case .refused(let refusal): return pending(.failure(HTTPProblem(of: refusal)))
             case .pending(let ticket, let future):
                 tokenCheck = ticket
                 let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
@@ -152,16 +135,16 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
                     handler.tokenCheck = nil
                     handler.checked(result.mapError { HTTPProblem(of: $0) }, context: context)
                 }
-                return IncomingRequest(head: head, visit: visit)
+                return pending(nil)
             }
         }
     }
 
     /// Whose turn it takes to have a token checked. A proxy's connection is everybody's.
-    private func asker(_ visit: Visit) -> TokenChecks.Queue.Asker {
-        let isProxy = watch.peer.map(node.proxies.isTrusted) ?? false
+    private func asker(_ head: RequestHead) -> TokenChecks.Queue.Asker {
+        let isProxy = watch.peer.map(rules.policy.proxies.isTrusted) ?? false
         return TokenChecks.Queue.Asker(
-            address: visit.address?.party, connection: isProxy ? nil : ObjectIdentifier(watch))
+            address: head.address?.party, connection: isProxy ? nil : ObjectIdentifier(watch))
     }
 
     /// The token was checked. There is no other request yet: this one has not been answered.
@@ -169,14 +152,14 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         guard case .reading(var incoming) = state else { return }
         let hasBegun = isPaused
         resume(context: context)
-        incoming.grant = incoming.visit.map { visit in grant.flatMap { visit.admitted($0) } } ?? grant
+        incoming.grant = incoming.head.map { head in grant.flatMap { head.admitted($0) } } ?? grant
         state = .reading(incoming)
         if incoming.isWhole {
             carryOut(incoming, context: context)
         } else if incoming.awaitsContinue, !hasBegun {
             answerExpectation(of: incoming, context: context)
         } else if let problem = incoming.problem, incoming.body.readableBytes > 0 {
-            refuse(problem, head: incoming.head, context: context)
+            refuse(problem, head: incoming.message, context: context)
         }
     }
 
@@ -201,10 +184,10 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     private func received(_ bytes: ByteBuffer, context: ChannelHandlerContext) {
         guard case .reading(var incoming) = state else { return }
-        if let problem = incoming.problem { return refuse(problem, head: incoming.head, context: context) }
+        if let problem = incoming.problem { return refuse(problem, head: incoming.message, context: context) }
         guard incoming.wantsBody else { return }
-        guard incoming.body.readableBytes + bytes.readableBytes <= node.settings.bodyBytesMax else {
-            return refuse(.bodyTooLarge(node.settings.bodyBytesMax), head: incoming.head, context: context)
+        guard incoming.body.readableBytes + bytes.readableBytes <= rules.limits.bodyBytesMax else {
+            return refuse(.bodyTooLarge(rules.limits.bodyBytesMax), head: incoming.message, context: context)
         }
         state = .closed  // lets go of the body, so that appending does not copy it
         incoming.body.writeImmutableBuffer(bytes)
@@ -221,18 +204,16 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         if incoming.grant != nil { carryOut(incoming, context: context) }
     }
 
-    private func carryOut(_ incoming: IncomingRequest, context: ChannelHandlerContext) {
-        state = .answering(incoming.head)
-        guard let visit = incoming.visit, case .success(let grant) = incoming.grant else {
+    private func carryOut(_ incoming: PendingRequest, context: ChannelHandlerContext) {
+        state = .answering(incoming.message)
+        guard let route = incoming.route, let head = incoming.head, case .success(let grant) = incoming.grant else {
             return turnDown(incoming, context: context)
         }
-        let request = Request(
-            head: incoming.head, visit: visit, grant: grant, body: incoming.body, node: node,
-            eventLoop: context.eventLoop)
+        let request = AuthorizedRequest(head: head, grant: grant, body: incoming.body, eventLoop: context.eventLoop)
         let bound = NIOLoopBound(
-            (handler: self, context: context, address: visit.address), eventLoop: context.eventLoop)
+            (handler: self, context: context, address: head.address), eventLoop: context.eventLoop)
         do throws(HTTPProblem) {
-            switch try request.carryOut() {
+            switch try route.carryOut(request) {
             case .answer(let answer): send(answer, context: context)
             case .later(let future):
                 future.hop(to: context.eventLoop).whenComplete { result in
@@ -271,7 +252,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         switch state {
         case .reading, .flushing:
             guard now >= deadline else { return true }
-            node.counters.connectionsTimedOut.add(1)
+            rules.counters.connectionsTimedOut.add(1)
             channel?.close(promise: nil)
         case .idle, .answering, .closed: break
         }
@@ -289,7 +270,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         if [request.client, request.owner].contains(where: { shard.isExiled($0, now: now) }) {
             return send(Answer(status: .noContent), context: context, closing: !isHTTP2)
         }
-        guard node.admits(request, from: address, on: shard, now: now) else {
+        guard rules.streams.admits(request, from: address, on: shard, now: now) else {
             return shed(context: context)
         }
         state = .closed
@@ -368,7 +349,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         if case .http1(let isPlain, _) = transport { transport = .http1(isPlain: isPlain, companions: []) }
         end()
         // Nobody waits for its result any more.
-        if let tokenCheck { node.tokenChecks?.abandon(tokenCheck) }
+        if let tokenCheck { rules.policy.tokenChecks?.abandon(tokenCheck) }
     }
 
     // MARK: Errors
@@ -388,7 +369,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
                 }
             begin()
             let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/")
-            corsHeaders = node.origins.headers(for: node.origins.verdict(on: Sender(head)))
+            corsHeaders = rules.policy.corsHeaders(for: Sender(head))
             refuse(problem, head: head, context: context)
         case .answering: context.close(promise: nil)
         // Of what came behind, or of a body that was refused: the answer ends the connection.

@@ -9,7 +9,7 @@ package struct RequestTarget: Equatable {
     package init(_ uri: String) throws(HTTPProblem) {
         var rest = uri[...]
         if rest.utf8.first != UInt8(ascii: "/"), uri != "*" {
-            guard let afterScheme = RequestTarget.afterScheme(of: uri) else {
+            guard let afterScheme = Authority.afterScheme(of: uri) else {
                 throw .badRequest("the request's target must be a path")
             }
             // By bytes: to Swift, a slash that a combining character follows is no slash.
@@ -22,16 +22,5 @@ package struct RequestTarget: Equatable {
         guard !query.contains(UInt8(ascii: "#")) else { throw .badRequest("the request's target has a fragment") }
         path = end == rest.startIndex ? "/" : rest[..<end]
         self.query = Substring(query.dropFirst())
-    }
-
-    /// What follows `http://` or `https://`, in any case; nil: it is no absolute form.
-    package static func afterScheme(of uri: String) -> Substring? {
-        for scheme in ["http://", "https://"] where uri.utf8.count >= scheme.utf8.count {
-            let isScheme = zip(uri.utf8, scheme.utf8).allSatisfy { byte, expected in
-                byte == expected || (0x41...0x5A).contains(byte) && byte | 0x20 == expected
-            }
-            if isScheme { return Substring(uri.utf8.dropFirst(scheme.utf8.count)) }
-        }
-        return nil
     }
 }

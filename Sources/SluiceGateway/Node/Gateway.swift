@@ -86,29 +86,12 @@ package final class Gateway: Sendable {
                 certificate: settings.redisCertificate, key: settings.redisKey,
                 clientName: "sluice-\(settings.nodeID)")
         }
-        let (hub, brokerName) = try await loops[0].submit {
-            let broker = broker(settings, endpoint: endpoint, eventLoop: loops[0], logger: logger)
-            var limits = FeedMachine.Limits(event: settings.eventBytesMax)
-            limits.heardOfTarget = settings.topicBytes
-            let hub = Hub(
-                eventLoop: loops[0], broker: broker, limits: limits,
-                replayCacheBytes: settings.replayCacheBytes, counters: counters, status: status,
-                wallClock: WallClock.milliseconds, logger: logger)
-            return (Confined(hub, on: loops[0]), broker.name)
-        }.get()
-        let head = StreamHead(nodeID: settings.nodeID)
+        let (hub, brokerName) = try await hub(
+            settings, endpoint: endpoint, eventLoop: loops[0], counters: counters, status: status, logger: logger)
         let quotas = StreamQuotas(perAddress: settings.streamsPerAddressMax, perClient: settings.streamsPerClientMax)
         let limits = Shard.Limits(settings, shardCount: loops.count)
-        var shards: [Confined<Shard>] = []
-        for (index, loop) in loops.enumerated() {
-            shards.append(
-                try await loop.submit {
-                    Confined(
-                        Shard(
-                            index: index, eventLoop: loop, limits: limits, head: head, counters: counters,
-                            quotas: quotas), on: loop)
-                }.get())
-        }
+        let shards = try await shards(
+            on: loops, limits: limits, head: StreamHead(nodeID: settings.nodeID), counters: counters, quotas: quotas)
         let node = Node(
             settings: settings, counters: counters, status: status, hub: hub,
             streamsMax: settings.streamsMax > 0 ? settings.streamsMax : max(1, descriptors - descriptorReserve),
@@ -118,16 +101,11 @@ package final class Gateway: Sendable {
 
         // Ports first: a second node on the same one must fail before it touches Redis.
         let (listeners, addresses) = try await Listener.bind(
-            settings.listen,
-            pipeline: ConnectionPipeline(
-                router: .public, node: node, certificate: certificate, expectsProxyHeader: settings.expectsProxyHeader),
-            shards: shards)
+            settings.listen, pipeline: node.publicPipeline(certificate: certificate), shards: shards)
         var admin: (channels: [any Channel], addresses: [ListenAddress]) = ([], [])
         if let adminListen = settings.adminListen {
             admin = try await Listener.bind(
-                adminListen,
-                pipeline: ConnectionPipeline(router: .admin, node: node, certificate: nil, expectsProxyHeader: false),
-                shards: Array(shards.prefix(1)))
+                adminListen, pipeline: node.adminPipeline, shards: Array(shards.prefix(1)))
         }
         let receivers = shards.map(\.receiver)
         hub.run { $0.start(shards: receivers) }
@@ -142,6 +120,38 @@ package final class Gateway: Sendable {
                 files.map { (setting: name, files: $0) }
             },
             addresses: addresses, adminAddresses: admin.addresses)
+    }
+
+    private static func hub(
+        _ settings: Settings, endpoint: RedisEndpoint?, eventLoop: any EventLoop, counters: Counters,
+        status: NodeStatus, logger: Logger
+    ) async throws -> (hub: Confined<Hub>, brokerName: String) {
+        try await eventLoop.submit {
+            let broker = broker(settings, endpoint: endpoint, eventLoop: eventLoop, logger: logger)
+            var limits = FeedMachine.Limits(event: settings.eventBytesMax)
+            limits.heardOfTarget = settings.topicBytes
+            let hub = Hub(
+                eventLoop: eventLoop, broker: broker, limits: limits, replayCacheBytes: settings.replayCacheBytes,
+                counters: counters, status: status, wallClock: WallClock.milliseconds, logger: logger)
+            return (Confined(hub, on: eventLoop), broker.name)
+        }.get()
+    }
+
+    /// One for each loop.
+    private static func shards(
+        on loops: [any EventLoop], limits: Shard.Limits, head: StreamHead, counters: Counters, quotas: StreamQuotas
+    ) async throws -> [Confined<Shard>] {
+        var shards: [Confined<Shard>] = []
+        for (index, loop) in loops.enumerated() {
+            shards.append(
+                try await loop.submit {
+                    Confined(
+                        Shard(
+                            index: index, eventLoop: loop, limits: limits, head: head, counters: counters,
+                            quotas: quotas), on: loop)
+                }.get())
+        }
+        return shards
     }
 
     private static func broker(

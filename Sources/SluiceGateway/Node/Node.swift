@@ -2,39 +2,22 @@
 import Logging
 import NIOCore
 import SluiceCore
-import Synchronization
+import SluiceRedis
 
-/// What every connection's handler needs to know of the node.
+/// What all connections of one node share, made from its settings, and the connections' handlers made with it: each gets
+/// the policies that it goes by, and none gets the settings.
 package final class Node: Sendable {
     package let settings: Settings
     package let counters: Counters
     package let status: NodeStatus
     package let hub: Confined<Hub>
-    package let streamsMax: Int
-    package let connectionsMax: Int
-    package let retry: RetryPolicy
-    package let headers: [(String, String)]
     package let logger: Logger
     /// nil in open mode.
     package let tokens: TokenVerifier?
-    package let tokenChecks: TokenChecks?
-    /// What a request without a token may do.
-    package let anonymous: Grant
-    package let origins: OriginPolicy
-    package let hosts: HostPolicy
-    package let proxies: ForwardedFor
-    package let streamQuotas: StreamQuotas
-    /// Connections that are no streams, for each address.
-    package let connectionQuotas: StreamQuotas
-    let topicRates: TopicRates
-    /// New connections of each address; nil: no limit.
-    let connectionRate: Mutex<AddressRate?>
-    let countsConnectionsOfLoopback: Bool
-    private let publishRate: Mutex<PublishRate>
-    package let publishLimits: PublishRequest.Limits
-    /// See ``report(_:address:)``.
-    let limitComplaints = Mutex(Complaints(interval: .minutes(1)))
-    let unnamedComplaints = Mutex(Complaints(interval: .hours(1)))
+    package let policy: RequestPolicy
+    package let streams: StreamAdmission
+    private let connections: ConnectionAdmission
+    private let publishing: Publishing
 
     package init(
         settings: Settings, counters: Counters, status: NodeStatus, hub: Confined<Hub>, streamsMax: Int,
@@ -44,60 +27,55 @@ package final class Node: Sendable {
         self.counters = counters
         self.status = status
         self.hub = hub
-        self.streamsMax = streamsMax
-        self.connectionsMax = connectionsMax
-        self.retry = retry
-        self.headers = ResponseHeaders.common(nodeID: settings.nodeID)
         self.logger = logger
         self.tokens = tokens
-        tokenChecks = tokens.map {
-            TokenChecks($0, limits: .init(running: max(1, System.coreCount / 2)), counters: counters)
-        }
-        self.streamQuotas = streamQuotas
-        anonymous = tokens == nil ? .everything : .anonymous(settings.anonymous)
-        origins = OriginPolicy(origins: settings.origins, isOpen: tokens == nil)
-        hosts = HostPolicy(hosts: settings.hosts)
-        proxies = ForwardedFor(trusted: settings.trustedProxies)
-        connectionQuotas = StreamQuotas(perAddress: settings.streamsPerAddressMax, perClient: 0)
-        topicRates = TopicRates(
-            perSecond: settings.topicRate, newPerSecond: settings.newTopicRate,
-            countsLoopback: settings.streamsPerAddressMax != nil)
-        let perSecond = settings.connectionRate ?? Settings.standardConnectionRate
-        connectionRate = Mutex(perSecond > 0 ? AddressRate(rate: perSecond) : nil)
-        countsConnectionsOfLoopback = settings.connectionRate != nil
-        publishRate = Mutex(PublishRate(events: settings.publishRate, bytes: settings.publishBytes))
-        publishLimits = PublishRequest.Limits(settings)
+        let proxies = ForwardedFor(trusted: settings.trustedProxies)
+        let log = LimitLog(logger: logger, suggestsProxy: proxies.isEmpty && !settings.expectsProxyHeader)
+        policy = RequestPolicy(
+            settings, proxies: proxies, tokens: tokens,
+            tokenChecks: tokens.map {
+                TokenChecks($0, limits: .init(running: max(1, System.coreCount / 2)), counters: counters)
+            })
+        streams = StreamAdmission(
+            settings, streamsMax: streamsMax, quotas: streamQuotas, proxies: proxies, retry: retry, status: status,
+            counters: counters, log: log)
+        connections = ConnectionAdmission(
+            settings, connectionsMax: connectionsMax, proxies: proxies, counters: counters, log: log)
+        publishing = Publishing(settings, hub: hub, counters: counters)
     }
 
-    /// Why this node should not be given new streams; nil: it is ready.
-    package func problem(now: NIODeadline) -> String? {
-        status.problem(now: now) ?? (tokens?.hasNoKey == true ? "the keys of --jwks could not be fetched yet" : nil)
+    /// What everybody may ask.
+    package var publicRoutes: RouteTable {
+        .public(
+            readiness: Readiness(status: status, tokens: tokens),
+            stream: StreamRoute(anonymous: policy.anonymous, topicsMax: policy.topicsMax),
+            publish: PublishRoute(publishing: publishing), client: ClientRoute(hub: hub))
     }
 
-    /// Publishes to all of them or, if the broker can't take so much now, to none.
+    /// The handlers of connections of the public listener.
     ///
-    /// - Returns: what became of each; never fails.
-    package func publish(
-        _ publications: [Publication], on eventLoop: any EventLoop
-    ) -> EventLoopFuture<[Result<Receipt, PublishFailure>]> {
-        let hub = hub
-        return hub.eventLoop.flatSubmit { hub.value.publish(publications) }.hop(to: eventLoop)
+    /// - Parameter certificate: nil: plaintext.
+    package func publicPipeline(certificate: TLSFiles? = nil) -> ConnectionPipeline {
+        pipeline(
+            publicRoutes, isPublic: true, certificate: certificate, expectsProxyHeader: settings.expectsProxyHeader)
     }
 
-    /// Takes events and bytes off what a publisher may publish now: the holder of a token or, where there is none, an
-    /// address.
-    ///
-    /// - Throws: 429 with the time to come back.
-    package func admit(
-        publishing events: Int, bytes: Int, by grant: Grant, from address: NetworkAddress?, now: NIODeadline
-    ) throws(HTTPProblem) {
-        let id = grant.id.isEmpty ? "address \(address.map { "\($0.limitKey)" } ?? "unknown")" : grant.id
-        let wait = publishRate.withLock { $0.take(id, events: events, bytes: bytes, now: now) }
-        guard let wait else { return }
-        counters.requestsLimited.add(1)
-        throw .tooManyRequests(
-            "more than \(settings.publishRate) events or \(settings.publishBytes) bytes a second (the node's "
-                + "--publish-rate and --publish-bytes)",
-            seconds: max(1, Int((wait.nanoseconds + 999_999_999) / 1_000_000_000)))
+    /// The handlers of connections of the operator's listener.
+    package var adminPipeline: ConnectionPipeline {
+        pipeline(
+            .admin(readiness: Readiness(status: status, tokens: tokens), counters: counters), isPublic: false,
+            certificate: nil, expectsProxyHeader: false)
+    }
+
+    private func pipeline(
+        _ routes: RouteTable, isPublic: Bool, certificate: TLSFiles?, expectsProxyHeader: Bool
+    ) -> ConnectionPipeline {
+        ConnectionPipeline(
+            isPublic: isPublic, certificate: certificate, expectsProxyHeader: expectsProxyHeader,
+            limits: ConnectionLimits(settings), admission: connections,
+            requests: RequestRules(
+                routes: routes, limits: RequestLimits(settings), policy: policy, streams: streams, status: status,
+                headers: ResponseHeaders.common(nodeID: settings.nodeID), counters: counters),
+            counters: counters, logger: logger)
     }
 }

@@ -33,7 +33,7 @@ struct HostPolicyTests {
 
     private func host(
         _ uri: String, _ hosts: [String], _ version: HTTPVersion = .http1_1
-    ) throws(HTTPProblem) -> Authority? {
+    ) throws(Authority.Refusal) -> Authority? {
         try Authority.of(uri: uri, headers: HTTPHeaders(hosts.map { ("hOST", $0) }), version: version)
     }
 
@@ -43,11 +43,11 @@ struct HostPolicyTests {
         #expect(try host("/", [], .http1_0) == nil)
         #expect(try host("/", ["a"], .http1_0) == Authority("a"))
         #expect(try host("/", ["a"], .http2) == Authority("a"))
-        #expect(throws: HTTPProblem.self) { try host("/", []) }
+        #expect(throws: Authority.Refusal.self) { try host("/", []) }
         for version in [HTTPVersion.http1_0, .http1_1, .http2] {
-            #expect(throws: HTTPProblem.self) { try host("/", ["a", "a"], version) }
+            #expect(throws: Authority.Refusal.self) { try host("/", ["a", "a"], version) }
             for text in Self.malformed {
-                #expect(throws: HTTPProblem.self, "\(text)") { try host("/", [text], version) }
+                #expect(throws: Authority.Refusal.self, "\(text)") { try host("/", [text], version) }
             }
         }
     }
@@ -63,7 +63,7 @@ struct HostPolicyTests {
             "http://b?a.example",
             "http://x:y@a.example/",
         ] {
-            #expect(throws: HTTPProblem.self, "\(uri)") { try host(uri, ["a.example"]) }
+            #expect(throws: Authority.Refusal.self, "\(uri)") { try host(uri, ["a.example"]) }
         }
     }
 

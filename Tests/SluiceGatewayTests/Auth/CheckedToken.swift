@@ -10,7 +10,7 @@ extension TokenVerifier {
         let checks = TokenChecks(self, limits: .init(running: 1), counters: Counters())
         let asker = TokenChecks.Queue.Asker(address: nil, connection: nil)
         switch checks.check(token, of: asker, on: MultiThreadedEventLoopGroup.singleton.next()) {
-        case .refused(let problem): throw problem
+        case .refused(let refusal): throw HTTPProblem(of: refusal)
         case .pending(_, let grant):
             do { return try await grant.get() } catch { throw HTTPProblem(of: error) }
         }

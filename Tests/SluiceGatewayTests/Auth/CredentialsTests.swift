@@ -53,7 +53,7 @@ struct CredentialsTests {
     @Test("A token is found in the header, then the query, then the cookie", arguments: rows)
     func finds(_ row: Row) throws {
         let found = try Credentials.find(
-            headers: HTTPHeaders(row.headers), query: try Query(row.query), cookieName: "t")
+            headers: HTTPHeaders(row.headers), cookieName: "t", inURL: Query(row.query).token)
         #expect(found?.token == row.expected?.token)
         #expect(found?.source == row.expected?.source)
     }
@@ -61,37 +61,38 @@ struct CredentialsTests {
     @Test("What does not count is not looked at")
     func notAsked() throws {
         let headers: HTTPHeaders = ["Cookie": "t=c"]
-        #expect(try Credentials.find(headers: headers, query: nil, cookieName: nil) == nil)
-        #expect(try Credentials.find(headers: headers, query: nil, cookieName: "t")?.source == .cookie)
-        #expect(try Credentials.find(headers: headers, query: Query("token=q"), cookieName: nil)?.source == .query)
+        #expect(try Credentials.find(headers: headers, cookieName: nil) == nil)
+        #expect(try Credentials.find(headers: headers, cookieName: "t")?.source == .cookie)
+        #expect(
+            try Credentials.find(headers: headers, cookieName: nil, inURL: Query("token=q").token)?.source == .query)
     }
 
     @Test("More cookies than a site has are refused, but only where one could be the token")
     func cookieLimit() throws {
         func cookies(_ bytes: Int) -> String { "t=c; other=" + String(repeating: "x", count: bytes - 11) }
         let most: HTTPHeaders = ["Cookie": cookies(8192)]
-        #expect(try Credentials.find(headers: most, query: nil, cookieName: "t")?.token == "c")
+        #expect(try Credentials.find(headers: most, cookieName: "t")?.token == "c")
         for fields in [[cookies(8193)], [cookies(4100), cookies(4100)]] {
             var headers = HTTPHeaders(fields.map { ("Cookie", $0) })
-            let error = #expect(throws: HTTPProblem.self) {
-                try Credentials.find(headers: headers, query: nil, cookieName: "t")
+            let error = #expect(throws: Credentials.Refusal.cookiesTooLarge) {
+                try Credentials.find(headers: headers, cookieName: "t")
             }
-            #expect(error?.status == .requestHeaderFieldsTooLarge)
+            #expect(error.map { HTTPProblem(of: $0).status } == .requestHeaderFieldsTooLarge)
             headers.add(name: "Authorization", value: "Bearer h")
-            #expect(try Credentials.find(headers: headers, query: nil, cookieName: "t")?.token == "h")
+            #expect(try Credentials.find(headers: headers, cookieName: "t")?.token == "h")
         }
     }
 
     @Test("Two headers, or two in the query, are a bad request: it isn't clear which is meant")
     func ambiguous() throws {
         let twice = HTTPHeaders([("Authorization", "Bearer a"), ("authorization", "Bearer a")])
-        let error = #expect(throws: HTTPProblem.self) {
-            try Credentials.find(headers: twice, query: try Query(""), cookieName: "t")
+        let error = #expect(throws: Credentials.Refusal.headerRepeated(2)) {
+            try Credentials.find(headers: twice, cookieName: "t")
         }
-        #expect(error?.status == .badRequest)
+        #expect(error.map { HTTPProblem(of: $0).status } == .badRequest)
         for query in ["token=a&token=a", "access_token=a&access_token=b"] {
             #expect(throws: HTTPProblem.self) {
-                try Credentials.find(headers: HTTPHeaders(), query: try Query(query), cookieName: "t")
+                try Credentials.find(headers: HTTPHeaders(), cookieName: "t", inURL: Query(query).token)
             }
         }
     }

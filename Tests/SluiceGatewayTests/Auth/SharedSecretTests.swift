@@ -11,7 +11,7 @@ import Testing
 @Suite("A shared secret")
 struct SharedSecretTests {
     private static func problem(_ content: [UInt8]) -> String? {
-        do throws(TokenKey.Unusable) {
+        do throws(UnusableKey) {
             _ = try SharedSecret(content: content)
             return nil
         } catch { return error.description }
@@ -150,6 +150,6 @@ struct SharedSecretTests {
         let problem = try #require(SharedSecretTests.problem(content))
         #expect(problem.contains(form.says) && !problem.contains("\n"), "\(problem)")
         // The same by the way that a file takes.
-        await #expect(throws: TokenKey.Unusable.self) { try await TokenKey(name: nil, content: content) }
+        await #expect(throws: UnusableKey.self) { try await TokenKey(name: nil, content: content) }
     }
 }

@@ -48,7 +48,7 @@ struct TokenChecksTests {
         let checked = future.map { _ in counters.tokensChecked.value }
         #expect(try await checked.get() - before < 20, "a turn for each address, and what was done meanwhile")
         #expect(forged.count == 300)
-        for future in forged { await #expect(throws: HTTPProblem.self) { try await future.get() } }
+        for future in forged { await #expect(throws: TokenRefusal.self) { try await future.get() } }
         #expect(checks.count == 0)
     }
 
@@ -86,7 +86,7 @@ struct TokenChecksTests {
         for number in 0..<40 {
             let token = try await TokenMaker.token(TokenMaker.p256.privatePEM, kid: "\(number)")
             switch checks.check(token, of: asker, on: loop) {
-            case .refused(let problem): problems.append(problem)
+            case .refused(let refusal): problems.append(HTTPProblem(of: refusal))
             case .pending(let ticket, _): tickets.append(ticket)
             }
         }
@@ -118,7 +118,7 @@ struct TokenChecksTests {
 
     private func onThisThread(_ verifier: TokenVerifier, _ token: String) throws {
         let node = EmbeddedNode(tokens: verifier)
-        let checks = try #require(node.node.tokenChecks)
+        let checks = try #require(node.node.policy.tokenChecks)
         var channels: [EmbeddedChannel] = []
         for _ in 0..<10 {
             let channel = try node.connect()

@@ -125,9 +125,9 @@ struct TokenKeyTests {
     @Test("A public key signs nothing, and no key signs with an algorithm that doesn't fit")
     func signing() async throws {
         let publicKey = try await TokenMaker.key(TokenMaker.p256.publicPEM)
-        #expect(throws: TokenKey.Unusable.self) { try publicKey.token(claims: "{}") }
+        #expect(throws: UnusableKey.self) { try publicKey.token(claims: "{}") }
         let privateKey = try await TokenMaker.key(TokenMaker.p256.privatePEM)
-        #expect(throws: TokenKey.Unusable.self) { try privateKey.token(claims: "{}", algorithm: "ES384") }
+        #expect(throws: UnusableKey.self) { try privateKey.token(claims: "{}", algorithm: "ES384") }
     }
 
     /// 1024 bits.

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOHTTP1
 import SluiceGateway
+import TestSupport
 import Testing
 
 @Suite("Routes")
 struct RouterTests {
-    private func route(_ method: HTTPMethod, _ uri: String) throws -> Route {
-        try Router.public.route(method, path: RequestTarget(uri).path)
+    private let routes = EmbeddedNode().node.publicRoutes
+
+    private func route(_ method: HTTPMethod, _ uri: String) throws -> (route: Route, name: String) {
+        try routes.route(method, path: RequestTarget(uri).path)
     }
 
     @Test(
         "of streams have three names, with a slash behind them or without",
         arguments: ["/events", "/events/", "/sse", "/sse/", "/stream", "/stream/", "http://h/stream/?topic=a"])
     func streams(uri: String) throws {
-        #expect(try route(.GET, uri) == .stream)
+        #expect(try route(.GET, uri).route.paths.first == "/events")
     }
 
     @Test(
@@ -36,7 +39,7 @@ struct RouterTests {
             ("/clients/a+b", "a+b"), ("/clients/%2e%2e", ".."), ("/clients/", ""),
         ])
     func clients(_ uri: String, _ id: String) throws {
-        #expect(try route(.DELETE, uri) == .client(id))
+        #expect(try route(.DELETE, uri).name == id)
     }
 
     @Test(

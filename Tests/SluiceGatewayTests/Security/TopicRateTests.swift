@@ -10,6 +10,7 @@ import Testing
 /// What one address can make a node ask its broker for, by counts.
 @Suite("Topics by the ten thousand")
 struct TopicRateTests {
+    private let quotas = StreamQuotas(perAddress: 100_000, perClient: 0)
     private let start = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
 
     private func node(_ scripted: ScriptedNode, rate: Int, new: Int) -> Node {
@@ -21,7 +22,7 @@ struct TopicRateTests {
             settings: settings, counters: scripted.counters, status: NodeStatus(),
             hub: Confined(scripted.hub, on: scripted.loop), streamsMax: 100_000, connectionsMax: 100_000,
             retry: RetryPolicy(base: .seconds(1), spread: .zero),
-            streamQuotas: StreamQuotas(perAddress: 100_000, perClient: 0), tokens: nil,
+            streamQuotas: quotas, tokens: nil,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
@@ -36,7 +37,8 @@ struct TopicRateTests {
         at time: NIODeadline
     ) throws -> Bool {
         let request = try request(topics, extra)
-        guard node.admits(request, from: NetworkAddress(ipv4: UInt32(address)), on: scripted.shard, now: time) else {
+        guard node.streams.admits(request, from: NetworkAddress(ipv4: UInt32(address)), on: scripted.shard, now: time)
+        else {
             return false
         }
         _ = try scripted.open(topics.map { "topic=\($0)" }.joined(separator: "&") + extra)
@@ -98,9 +100,8 @@ struct TopicRateTests {
         let scripted = ScriptedNode()
         let node = node(scripted, rate: 10, new: 0)
         for _ in 0..<20 {
-            _ = node.admits(try request(["a"]), from: NetworkAddress(ipv4: 1), on: scripted.shard, now: start)
+            _ = node.streams.admits(try request(["a"]), from: NetworkAddress(ipv4: 1), on: scripted.shard, now: start)
         }
-        let quotas = node.streamQuotas
         let places = (0..<100_000).count { _ in quotas.admit(address: NetworkAddress(ipv4: 1), client: nil) == nil }
         #expect(places == 99_990)
     }

@@ -3,11 +3,12 @@ import NIOCore
 import NIOHTTP1
 import SluiceCore
 
-/// A request whose end has not come, or whose token is being checked.
-struct IncomingRequest {
-    let head: HTTPRequestHead
-    /// nil: it can't be carried out, for the reason in `grant`.
-    let visit: Visit?
+/// The second stage of a request: its end has not come, or its token is being checked.
+struct PendingRequest {
+    let message: HTTPRequestHead
+    /// Both nil: it can't be carried out, for the reason in `grant`.
+    var route: Route?
+    var head: RequestHead?
     /// What it may do, or why not; nil: not known yet.
     var grant: Result<Grant, HTTPProblem>?
     var body = ByteBuffer()
@@ -19,6 +20,5 @@ struct IncomingRequest {
         if case .failure(let problem) = grant { problem } else { nil }
     }
 
-    /// Only what is published has a body that matters.
-    var wantsBody: Bool { head.method == .POST }
+    var wantsBody: Bool { message.method == .POST && route?.terms.takesBody == true }
 }

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOHTTP1
+
+/// What a request has to meet before its route carries it out.
+package struct RouteTerms: Sendable {
+    package enum Access: Sendable {
+        /// It says the same to everybody.
+        case everybody
+        /// Whoever opens a stream may be an `EventSource`, which sends no header of its own: a token in the URL counts.
+        case readers
+        /// Whoever acts shows a token in the header, or as a cookie with the POST of a page that is known. Without a right
+        /// to publish, no body is read.
+        case publishers
+        /// The same, but the right is for the route to look for.
+        case administrators
+    }
+
+    package let methods: [HTTPMethod]
+    let access: Access
+    /// A POST has a body that matters.
+    let takesBody: Bool
+    /// Load balancers ask for it by address, and no page has a use for it.
+    let isForEveryHost: Bool
+}
