@@ -121,7 +121,7 @@ import Testing
             taken += 1
             if taken == 1 {
                 // Until the network is full.
-                while server.flooded != before {
+                while server.flooded != before, server.flooded < 64 << 20 {
                     before = server.flooded
                     try await Task.sleep(for: .milliseconds(500))
                 }
