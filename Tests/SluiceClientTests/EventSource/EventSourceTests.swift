@@ -133,6 +133,20 @@ import Testing
         #expect(await eventually { server.closed == 1 }, "the end of the iteration is that of the connection")
     }
 
+    @Test("Nothing is left of a subscription that is given up while it connects", .timeLimit(.minutes(1)))
+    func cancellation() async throws {
+        var answer = Answer.stream(":\n\n")
+        answer.closes = false
+        let server = ScriptedServer([answer])
+        let source = try EventSource(await server.start())
+        for _ in 0..<20 {
+            let subscriber = Task { for try await _ in source { break } }
+            subscriber.cancel()
+            _ = await subscriber.result
+        }
+        #expect(await eventually { server.opened == server.closed && server.opened > 0 })
+    }
+
     @Test("What is no address or no header is refused")
     func refusesNonsense() {
         #expect(throws: ClientError.self) { try EventSource("ftp://127.0.0.1") }
