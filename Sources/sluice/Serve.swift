@@ -21,7 +21,7 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         if settings.contains("--help") || settings.contains("-h") {
-            return print(Help.text(PackageResources.serve_txt) + "\n" + SettingsSource.help)
+            return print(Help.text(PackageResources.serve_txt) + "\n" + SettingTable.help)
         }
         let loaded: Settings
         do {

@@ -273,7 +273,7 @@ private final class RecordingBroker: Broker {
         self.eventLoop = eventLoop
     }
 
-    func start(feeding hub: Hub) {}
+    func start(tell: @escaping (BrokerNotice) -> Void) {}
     func stop() {}
     func reconnect() {}
     func want(_ target: Target, as number: TargetNumber) -> Bool { true }

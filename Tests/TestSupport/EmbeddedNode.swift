@@ -39,7 +39,7 @@ package final class EmbeddedNode {
         node = Node(
             settings: settings, counters: counters, status: status, hub: hub, streamsMax: 10, connectionsMax: 10,
             retry: limits.retry, streamQuotas: quotas, tokens: tokens, logger: logger)
-        hub.value.start(shards: [shard])
+        hub.value.start(shards: [shard.receiver])
         shard.value.start(hub: hub)
         loop.run()
     }

@@ -71,8 +71,8 @@ package struct TargetFeed {
         if group.hasLiveOnly { liveOnlyDropped = batch.end }
         guard group.hasLate else { return }
         lateDropped = batch.end
-        for index in group.entries where batch.entries[Int(index)].isLate {
-            lateLowest = min(lateLowest, batch.entries[Int(index)].id)
+        batch.visit(group) { index in
+            if batch.entries[Int(index)].isLate { lateLowest = min(lateLowest, batch.entries[Int(index)].id) }
         }
     }
 

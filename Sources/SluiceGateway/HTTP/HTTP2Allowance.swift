@@ -50,10 +50,3 @@ package struct HTTP2Allowance {
         .uptimeNanoseconds(now.uptimeNanoseconds / recovery)
     }
 }
-
-/// Told to an HTTP/2 connection by the channel of a stream that ended before its answer began.
-package struct AbandonedRequest {
-    package static func report(on stream: any Channel) {
-        stream.parent?.pipeline.fireUserInboundEventTriggered(AbandonedRequest())
-    }
-}

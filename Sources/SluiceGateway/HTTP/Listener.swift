@@ -21,7 +21,9 @@ package enum Listener {
     /// What a connection may have waiting in NIO, in bytes, before its streams are slow readers.
     private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 16 << 10, high: 32 << 10)
     /// At most 4 KiB are read of a connection before others have their turn: there is room for a hundred requests in that.
-    private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 4096)
+    private static let readsPerTurn: UInt = 4
+    /// The first buffer stays with a connection for its life, and a stream reads nothing more.
+    private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 128, initial: 128, maximum: 1024)
 
     /// For a port that several addresses have free.
     private static let portAttempts = 10
@@ -100,8 +102,7 @@ package enum Listener {
         // Who shuts its sending side behind its request, as `nc -N` does, waits for the answer.
         try options.setOption(.allowRemoteHalfClosure, value: true)
         try options.setOption(.writeBufferWaterMark, value: waterMark)
-        // One small buffer: it stays with the connection for its life, and a stream reads nothing more.
-        try options.setOption(.maxMessagesPerRead, value: 1)
+        try options.setOption(.maxMessagesPerRead, value: readsPerTurn)
         try options.setOption(.recvAllocator, value: receiveAllocator)
     }
 

@@ -128,14 +128,15 @@ final class PublishJob {
     private func count(_ cutter: LineCutter, lines: Int) {
         var cutter = cutter
         var lines = lines
+        let linesMax = publisher.node.settings.linesMax
         body.withUnsafeReadableBytes { bytes in
-            while lines <= publisher.node.settings.linesMax, cutter.next(bytes, budget: &budget) != nil { lines += 1 }
+            while lines <= linesMax, cutter.next(bytes, budget: &budget) != nil { lines += 1 }
         }
-        guard lines <= publisher.node.settings.linesMax else {
+        guard lines <= linesMax else {
             return promise.fail(
                 HTTPProblem(
                     status: .payloadTooLarge, code: "payload_too_large",
-                    message: "more than \(publisher.node.settings.linesMax) lines (the node's --max-lines)"))
+                    message: "more than \(linesMax) lines (the node's --max-lines)"))
         }
         if cutter.position == body.readableBytes { return step() }
         later { [self] in count(cutter, lines: lines) }

@@ -81,7 +81,7 @@ package struct PublishReader {
         do { return try scanner.next(bytes, upTo: limit) } catch { throw PublishReader.malformed(error) }
     }
 
-    private static func malformed(_ error: JSONText.Malformed) -> HTTPProblem {
+    private static func malformed(_ error: MalformedJSON) -> HTTPProblem {
         .badRequest("the JSON is malformed: \(error)")
     }
 

@@ -8,7 +8,7 @@ package struct Request {
     package enum Outcome {
         case answer(Answer)
         case later(EventLoopFuture<Answer>)
-        case stream(StreamRequest)
+        case stream(Subscription)
     }
 
     package let head: HTTPRequestHead
@@ -27,7 +27,7 @@ package struct Request {
         case .metrics: .answer(metrics)
         case .page: .answer(Page.answer)
         case .stream:
-            try stream(StreamRequest(query: visit.query, headers: head.headers, topicsMax: node.settings.topicsMax))
+            try stream(Subscription(query: visit.query, headers: head.headers, topicsMax: node.settings.topicsMax))
         case .publish: .later(try publish())
         case .push: .later(try push())
         case .client(let id): .later(try disconnect(id))
@@ -36,7 +36,7 @@ package struct Request {
 
     // MARK: Streams
 
-    private func stream(_ request: StreamRequest) throws(HTTPProblem) -> Outcome {
+    private func stream(_ request: Subscription) throws(HTTPProblem) -> Outcome {
         // A token never takes away what everybody may have. The same for a topic that has events and for one that never
         // had any.
         let anonymous = node.anonymous
@@ -138,17 +138,6 @@ package struct Request {
 
     /// Prometheus' text format.
     private var metrics: Answer {
-        var text = ""
-        var family: Substring = ""
-        for counter in node.counters.all {
-            // Said once for all labels of a name.
-            let name = counter.name.prefix { $0 != "{" }
-            if name != family {
-                text += "# HELP sluice_\(name) \(counter.help)\n# TYPE sluice_\(name) \(counter.kind)\n"
-                family = name
-            }
-            text += "sluice_\(counter.name) \(counter.value)\n"
-        }
-        return Answer(status: .ok, contentType: "text/plain; version=0.0.4", body: text)
+        Answer(status: .ok, contentType: "text/plain; version=0.0.4", body: node.counters.text)
     }
 }

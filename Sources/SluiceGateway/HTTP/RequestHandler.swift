@@ -282,7 +282,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     // MARK: Streams
 
     private func openStream(
-        _ request: StreamRequest, from address: NetworkAddress?, context: ChannelHandlerContext
+        _ request: Subscription, from address: NetworkAddress?, context: ChannelHandlerContext
     ) {
         guard context.channel.isActive, case .answering(let head) = state else { return }
         let now = context.eventLoop.now
@@ -295,17 +295,17 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         state = .closed
         end()
         let socket: StreamSocket
-        let framing: Stream.Framing
+        let wire: StreamWire
         switch transport {
         case .http1(let isPlain, _):
             socket = StreamSocket(channel: context.channel, isPlain: isPlain)
-            framing = head.version == .http1_1 ? .chunked : .plain
+            wire = head.version == .http1_1 ? .chunked : .plain
         case .http2:
             socket = StreamSocket(http2: context.channel)
-            framing = .plain
+            wire = .plain
         }
         let stream = Stream(
-            shard: shard, socket: socket, framing: framing, request: request, extraHeaders: corsHeaders,
+            host: shard.host, socket: socket, wire: wire, request: request, extraHeaders: corsHeaders,
             address: address, now: now, expiry: shard.expiry(now: now, token: request.timeLeft))
         takeOver(context, by: stream)
         shard.open(stream, targets: request.targets)
@@ -323,6 +323,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         let transport = transport
         pipeline.removeHandler(self, promise: nil)
         guard case .http1(_, let companions) = transport else { return }
+        // All buffers of the connection are let go of but the first: a stream reads nothing more.
+        try? context.channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
         for companion in companions { pipeline.removeHandler(companion, promise: nil) }
         watch.leave()
         pipeline.removeHandler(watch, promise: nil)

@@ -9,7 +9,7 @@ package protocol Broker: AnyObject {
     /// `redis` or `memory`, for the ready line.
     var name: String { get }
 
-    func start(feeding hub: Hub)
+    func start(tell: @escaping (BrokerNotice) -> Void)
     func stop()
     /// The feed is connected and yet brings nothing, or more than can be held: begin it anew.
     func reconnect()
@@ -40,16 +40,4 @@ package protocol Broker: AnyObject {
     ///
     /// - Parameter known: the highest id that this node knows; the clock is raised to it.
     func tick(known: EventID)
-}
-
-/// Why an event was not published.
-package enum PublishFailure: Error, Equatable {
-    /// The broker is away or can't take it now, and has not published it.
-    case unavailable(String)
-    /// The connection was lost while the event was under way: it may have been published.
-    case unknown(String)
-    /// The broker refused it for good.
-    case refused(String)
-    /// The target's log can't be one, for good: something else has its name in Redis.
-    case conflict(String)
 }

@@ -8,23 +8,6 @@ import SluiceCore
 /// The ``FeedMachine`` decides what to deliver, and when; the hub performs what it says. Lives on one event loop with the
 /// broker.
 package final class Hub {
-    /// What a shard is told, in the order of the feed.
-    package enum Message: Sendable {
-        case batch(Batch)
-        /// Every event with an id up to this one has been delivered; the data set's birth. Nothing that an event says
-        /// moves it.
-        case clock(EventID, born: UInt64)
-        case listening(Target, TargetNumber, Coverage)
-        case confirmed(Target)
-        /// A reading of the clock, which came before this, covers these targets.
-        case covered([TargetNumber], since: EventID)
-        /// Lost for good, for everyone who listens to it.
-        case gap(Gap, id: EventID?)
-        /// The topic was closed by an event with this id, which can't be delivered any more.
-        case ended(Target, EventID)
-        case disconnect(Disconnect)
-    }
-
     private static let tickInterval = TimeAmount.seconds(2)
     private static let orderBytesMax = 4096
     /// What repairs bring goes out in batches of this size.
@@ -38,7 +21,7 @@ package final class Hub {
     private let status: NodeStatus
     private let wallClock: @Sendable () -> UInt64
     private var complaints = Complaints(interval: .minutes(1))
-    private var shards: [Confined<Shard>] = []
+    private var shards: [@Sendable (FeedMessage) -> Void] = []
     private var nextNumber: UInt64 = 1
     private var feed: FeedMachine
     private var isPerforming = false
@@ -71,7 +54,8 @@ package final class Hub {
         self.logger = logger
     }
 
-    package func start(shards: [Confined<Shard>]) {
+    /// - Parameter shards: take messages from this loop, each in their order.
+    package func start(shards: [@Sendable (FeedMessage) -> Void]) {
         self.shards = shards
         logReads.onUnreadable = { [unowned self] target, reason in
             guard complaints.isDue("log", now: eventLoop.now) else { return }
@@ -79,7 +63,7 @@ package final class Hub {
                 "a log can't be read: its streams are told of a gap",
                 metadata: ["log": "\(target)", "reason": "\(reason)"])
         }
-        broker.start(feeding: self)
+        broker.start { [unowned self] in receive($0) }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         ticker = eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(100), delay: Hub.tickInterval) { _ in
             bound.value.tick()
@@ -98,19 +82,10 @@ package final class Hub {
 
     // MARK: Shards
 
-    /// On the shard's own loop at once, so that with one loop an event is written in the turn in which it came.
-    private func send(_ message: Message, to shard: Confined<Shard>) {
-        if shard.eventLoop.inEventLoop {
-            shard.value.receive(message)
-        } else {
-            shard.run { $0.receive(message) }
-        }
-    }
-
     /// After everything that has come before.
-    private func sendToAll(_ message: Message) {
+    private func sendToAll(_ message: FeedMessage) {
         flush()
-        for shard in shards { send(message, to: shard) }
+        for shard in shards { shard(message) }
     }
 
     package func listen(to targets: [Target], shard index: Int) {
@@ -119,7 +94,7 @@ package final class Hub {
             if feed.listen(to: target, as: number, shard: index) {
                 feed.wanted(target, isConfirmed: broker.want(target, as: number))
             }
-            send(.listening(target, number, feed.coverage(of: target)), to: shards[index])
+            shards[index](.listening(target, number, feed.coverage(of: target)))
         }
     }
 
@@ -172,37 +147,45 @@ package final class Hub {
 
     // MARK: Broker
 
-    package func confirmed(_ target: Target) {
+    package func receive(_ notice: BrokerNotice) {
+        switch notice {
+        case .message(let payload, let number): receive(payload, for: number)
+        case .event(let envelope, let data, let number): receive(envelope, data: data, for: number)
+        case .readComplete: flush()
+        case .confirmed(let target): confirmed(target)
+        case .gone(let target): feed.gone(target)
+        case .up: feedIsUp()
+        case .down: feedIsDown()
+        case .alive: feed.isAlive()
+        case .clock(let reading): receive(clock: reading)
+        case .serverTime(let time, let asked): feed.received(serverTime: time, asked: asked)
+        case .order(let payload): receive(order: payload)
+        case .disconnect(let order): sendToAll(.disconnect(order))
+        case .refused(let refusal): counters.count(refusal)
+        }
+    }
+
+    private func confirmed(_ target: Target) {
         // What came before the confirmation is no part of what a stream that waits for it gets.
         flush()
-        for index in feed.confirmed(target) { send(.confirmed(target), to: shards[index]) }
+        for index in feed.confirmed(target) { shards[index](.confirmed(target)) }
         perform()
     }
 
-    /// Nothing of this target arrives any more.
-    package func gone(_ target: Target) {
-        feed.gone(target)
-    }
-
-    package func feedIsUp() {
+    private func feedIsUp() {
         feed.connectionUp(now: eventLoop.now)
         perform()
     }
 
-    package func feedIsDown() {
+    private func feedIsDown() {
         flush()
         feed.connectionLost()
         status.feedIsDown(now: eventLoop.now)
         logReads.forget()
     }
 
-    /// The feed brings something, or the broker says why it can't be asked to.
-    package func isAlive() {
-        feed.isAlive()
-    }
-
     /// A message as it came from a channel.
-    package func receive(_ payload: UnsafeRawBufferPointer, for number: TargetNumber) {
+    private func receive(_ payload: UnsafeRawBufferPointer, for number: TargetNumber) {
         let now = readTime ?? eventLoop.now
         readTime = now
         if let envelope = feed.received(payload, for: number, now: now) {
@@ -212,7 +195,7 @@ package final class Hub {
     }
 
     /// An event of a broker that loses nothing.
-    package func receive(_ envelope: Envelope, data: UnsafeRawBufferPointer, for number: TargetNumber) {
+    private func receive(_ envelope: Envelope, data: UnsafeRawBufferPointer, for number: TargetNumber) {
         if feed.received(envelope, bytes: data.count, for: number) { append(envelope, data: data, for: number) }
         if !feed.isIdle { perform() }
     }
@@ -222,25 +205,21 @@ package final class Hub {
         if builder.append(envelope, data: data, target: number) { counters.eventsRepaired.add(1) }
     }
 
-    /// What the broker's own clock says.
-    package func receive(serverTime time: UInt64, asked: NIODeadline) {
-        feed.received(serverTime: time, asked: asked)
-    }
-
-    /// A reading of the clock that came through the feed: every earlier event has come before it.
-    package func receive(clock: EventID, born: UInt64) {
-        counters.feedLatency.set(Int((eventLoop.now - tickSent).nanoseconds / 1000))
-        feed.received(clock: clock, born: born)
+    private func receive(clock reading: ClockReading) {
+        let latency = eventLoop.now - tickSent
+        counters.feedLatency.set(Int(latency.nanoseconds / 1000))
+        counters.feedTimes.observe(latency)
+        feed.received(clock: reading.clock, born: reading.born)
         perform()
     }
 
     /// An order as it came from its channel.
-    package func receive(order payload: UnsafeRawBufferPointer) {
+    private func receive(order payload: UnsafeRawBufferPointer) {
         do {
             guard payload.count <= Hub.orderBytesMax, let text = String(validating: payload, as: UTF8.self) else {
                 throw Disconnect.Malformed(description: "it is no text, or too long")
             }
-            receive(order: try Disconnect(json: text))
+            sendToAll(.disconnect(try Disconnect(json: text)))
         } catch {
             counters.ordersMalformed.add(1)
             if complaints.isDue("order", now: eventLoop.now) {
@@ -249,20 +228,16 @@ package final class Hub {
         }
     }
 
-    package func receive(order: Disconnect) {
-        sendToAll(.disconnect(order))
-    }
-
     package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
         broker.order(disconnect)
     }
 
     /// Hands what has come to the shards.
-    package func flush() {
+    private func flush() {
         readTime = nil
         isFlushDue = false
         guard let batch = builder.finish() else { return }
-        for shard in shards { send(.batch(batch), to: shard) }
+        for shard in shards { shard(.batch(batch)) }
     }
 
     // MARK: The feed's machine

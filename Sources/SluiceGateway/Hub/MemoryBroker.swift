@@ -12,7 +12,7 @@ package final class MemoryBroker: Broker {
     private var logs: MemoryLogs
     private var numbers: [Target: TargetNumber] = [:]
     private var unwanted: Set<Target> = []
-    private weak var hub: Hub?
+    private var tell: (BrokerNotice) -> Void = { _ in }
     private var expiry: RepeatedTask?
     private var isFlushScheduled = false
 
@@ -25,14 +25,14 @@ package final class MemoryBroker: Broker {
         self.logs = MemoryLogs(now: wallClock())
     }
 
-    package func start(feeding hub: Hub) {
-        self.hub = hub
+    package func start(tell: @escaping (BrokerNotice) -> Void) {
+        self.tell = tell
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         expiry = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(10), delay: .seconds(10)) { _ in
             let broker = bound.value
             broker.logs.expire(now: broker.wallClock())
         }
-        hub.feedIsUp()
+        tell(.up)
     }
 
     package func stop() {
@@ -52,7 +52,7 @@ package final class MemoryBroker: Broker {
         eventLoop.assumeIsolated().scheduleTask(in: MemoryBroker.linger) { [self] in
             guard unwanted.remove(target) != nil else { return }
             numbers[target] = nil
-            hub?.gone(target)
+            tell(.gone(target))
         }
     }
 
@@ -89,7 +89,7 @@ package final class MemoryBroker: Broker {
             return eventLoop.makeSucceededFuture(receipt)
         case .publish(let envelope, let receipt):
             if let number {
-                publication.event.data.withUnsafeReadableBytes { hub?.receive(envelope, data: $0, for: number) }
+                publication.event.data.withUnsafeReadableBytes { tell(.event(envelope, data: $0, for: number)) }
                 scheduleFlush()
             }
             return eventLoop.makeSucceededFuture(receipt)
@@ -97,12 +97,12 @@ package final class MemoryBroker: Broker {
     }
 
     package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
-        hub?.receive(order: disconnect)
+        tell(.disconnect(disconnect))
         return eventLoop.makeSucceededFuture(1)
     }
 
     package func tick(known: EventID) {
-        hub?.receive(clock: logs.tick(now: wallClock()), born: logs.born)
+        tell(.clock(ClockReading(clock: logs.tick(now: wallClock()), born: logs.born)))
     }
 
     /// What is published in one turn of the loop goes out as one batch.
@@ -111,7 +111,7 @@ package final class MemoryBroker: Broker {
         isFlushScheduled = true
         eventLoop.assumeIsolated().execute { [self] in
             isFlushScheduled = false
-            hub?.flush()
+            tell(.readComplete)
         }
     }
 }

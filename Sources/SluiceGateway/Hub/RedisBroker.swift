@@ -15,11 +15,13 @@ package final class RedisBroker: Broker {
     private let nodeID: String
     private let eventLoop: any EventLoop
     private let logger: Logger
-    private weak var hub: Hub?
+    private var tell: (BrokerNotice) -> Void = { _ in }
     private var feed: RedisFeed?
     private let commands: RedisLink
     private var channels: [ExactText: (target: Target, number: TargetNumber)] = [:]
-    private var lastChannel: (name: [UInt8], number: TargetNumber)?
+    /// The channel of the last event, and its number.
+    private var lastName: [UInt8] = []
+    private var lastNumber: TargetNumber?
     private var complaints = Complaints(interval: .minutes(1))
 
     package let name = "redis"
@@ -35,8 +37,8 @@ package final class RedisBroker: Broker {
         self.logger = logger
     }
 
-    package func start(feeding hub: Hub) {
-        self.hub = hub
+    package func start(tell: @escaping (BrokerNotice) -> Void) {
+        self.tell = tell
         let feed = RedisFeed(
             from: locator, on: eventLoop, logger: logger, linger: RedisBroker.linger,
             permitted: { [unowned self] in permitted($0) }, tell: { [unowned self] in take($0) })
@@ -50,16 +52,16 @@ package final class RedisBroker: Broker {
     private func take(_ notice: RedisFeed.Notice) {
         switch notice {
         case .message(let channel, let payload): received(payload, on: channel)
-        case .readComplete: hub?.flush()
+        case .readComplete: tell(.readComplete)
         case .confirmed(let channel):
             guard let target = channels[ExactText(channel)]?.target else { return }
-            hub?.confirmed(target)
+            tell(.confirmed(target))
         case .gone(let channel):
             guard let target = channels.removeValue(forKey: ExactText(channel))?.target else { return }
-            lastChannel = nil
-            hub?.gone(target)
-        case .up: hub?.feedIsUp()
-        case .down: hub?.feedIsDown()
+            lastNumber = nil
+            tell(.gone(target))
+        case .up: tell(.up)
+        case .down: tell(.down)
         }
     }
 
@@ -69,7 +71,7 @@ package final class RedisBroker: Broker {
         SluiceFunction.install(on: connection, timeout: RedisBroker.timeout).assumeIsolated().flatMapErrorThrowing {
             [self] error in
             guard case RedisError.refused(let reason) = error else { throw error }
-            hub?.counters.count(RedisRefusal(reason))
+            tell(.refused(RedisRefusal(reason)))
             guard complaints.isDue("function", now: eventLoop.now) else { return }
             logger.error(
                 "Redis does not take the function that publishing and coming back need",
@@ -98,22 +100,24 @@ package final class RedisBroker: Broker {
 
     private func received(_ payload: UnsafeRawBufferPointer, on channel: UnsafeRawBufferPointer) {
         // A burst is mostly of one channel: its bytes are compared before its name is made.
-        if let lastChannel, lastChannel.name.elementsEqual(channel) {
-            hub?.receive(payload, for: lastChannel.number)
+        if let lastNumber, lastName.elementsEqual(channel) {
+            tell(.message(payload, for: lastNumber))
             return
         }
         let name = String(decoding: channel, as: UTF8.self)
         if let number = channels[ExactText(name)]?.number {
-            lastChannel = (Array(channel), number)
-            hub?.receive(payload, for: number)
+            lastName.removeAll(keepingCapacity: true)
+            lastName.append(contentsOf: channel)
+            lastNumber = number
+            tell(.message(payload, for: number))
         } else if name == names.node(nodeID) {
             switch NodeMessage(payload) {
-            case .tick(let reading): hub?.receive(clock: reading.clock, born: reading.born)
-            case .alive: hub?.isAlive()
+            case .tick(let reading): tell(.clock(reading))
+            case .alive: tell(.alive)
             case nil: break
             }
         } else if name == names.control {
-            hub?.receive(order: payload)
+            tell(.order(payload))
         }
     }
 
@@ -132,7 +136,7 @@ package final class RedisBroker: Broker {
     private func note(_ error: any Error) {
         guard case RedisError.refused(let reason) = error else { return }
         let refusal = RedisRefusal(reason)
-        hub?.counters.count(refusal)
+        tell(.refused(refusal))
         // What our function refuses is the client's fault, and the client is told.
         guard refusal != .function, complaints.isDue("\(refusal)", now: eventLoop.now) else { return }
         logger.error(
@@ -171,7 +175,7 @@ package final class RedisBroker: Broker {
             switch result {
             case .success(let reply):
                 guard let time = SluiceFunction.serverTime(tick: reply) else { return }
-                self?.hub?.receive(serverTime: time, asked: asked)
+                self?.tell(.serverTime(time, asked: asked))
             case .failure(let error):
                 if let error = error as? RedisError { self?.tickFailed(error) }
             }
@@ -197,7 +201,7 @@ package final class RedisBroker: Broker {
     /// In place of a tick: a feed that is deaf has to be noticed all the same, and one that works must not be taken for deaf.
     private func signOfLife(then done: @escaping () -> Void) {
         send(NodeMessage.signOfLife(node: names.node(nodeID))).assumeIsolated().whenComplete { [weak self] result in
-            if case .failure(RedisError.refused) = result { self?.hub?.isAlive() }
+            if case .failure(RedisError.refused) = result { self?.tell(.alive) }
             done()
         }
     }

@@ -129,8 +129,8 @@ package final class Gateway: Sendable {
                 pipeline: ConnectionPipeline(router: .admin, node: node, certificate: nil, expectsProxyHeader: false),
                 shards: Array(shards.prefix(1)))
         }
-        let all = shards
-        hub.run { $0.start(shards: all) }
+        let receivers = shards.map(\.receiver)
+        hub.run { $0.start(shards: receivers) }
         for shard in shards { shard.run { $0.start(hub: hub) } }
         // Who comes before the keys are there would be refused for good.
         await tokens?.start()

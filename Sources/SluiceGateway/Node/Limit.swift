@@ -19,7 +19,7 @@ package enum Limit: String, Sendable {
 extension Node {
     /// Whether there is room for one more stream, of this address and of this client; then it has its place.
     package func admits(
-        _ request: StreamRequest, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
+        _ request: Subscription, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
     )
         -> Bool
     {
@@ -33,7 +33,7 @@ extension Node {
     }
 
     private func limitReached(
-        by request: StreamRequest, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
+        by request: Subscription, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
     ) -> Limit? {
         if counters.streamsOpen.value >= streamsMax { return .streams }
         // The quotas first: whoever has all it may have must not use up what all may open in a second.
@@ -53,7 +53,7 @@ extension Node {
     }
 
     private func rateReached(
-        by request: StreamRequest, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
+        by request: Subscription, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
     ) -> Limit? {
         let refusal = topicRates.admit(
             address: address, holder: request.holder, topics: request.targets.count,

@@ -20,7 +20,7 @@ package struct LogLine {
     }
 
     /// The line with its time, which is now, and its end.
-    package func text(_ format: Settings.LogFormat) -> String {
+    package func text(_ format: LogFormat) -> String {
         let values = fields.map { (name: $0.name, value: String($0.value.prefix(LogLine.charactersMax))) }
         switch format {
         case .text:

@@ -19,12 +19,12 @@ package final class LogOutput: Sendable {
     }
 
     private let descriptor: CInt
-    private let format: Settings.LogFormat
+    private let format: LogFormat
     private let counters: Counters
     private let state = Mutex(State())
     private let thread = NIOThreadPool(numberOfThreads: 1)
 
-    package init(descriptor: CInt, format: Settings.LogFormat, counters: Counters) {
+    package init(descriptor: CInt, format: LogFormat, counters: Counters) {
         self.descriptor = descriptor
         self.format = format
         self.counters = counters

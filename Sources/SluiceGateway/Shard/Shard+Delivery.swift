@@ -23,10 +23,10 @@ extension Shard {
         for index in dirty.indices {
             let stream = dirty[index]
             if stream.isDirtyTwice {
-                writer.select(stream.numbers, for: stream.machine.wanted, framing: stream.framing)
+                writer.select(stream.numbers, for: stream.machine.wanted, wire: stream.wire)
             } else {
                 writer.select(
-                    group: Int(stream.dirtyGroup), beyond: stream.machine.floor, framing: stream.framing,
+                    group: Int(stream.dirtyGroup), beyond: stream.machine.floor, wire: stream.wire,
                     for: stream.machine.wanted)
             }
             delivered += write(to: stream, now: now)
@@ -66,7 +66,7 @@ extension Shard {
     }
 
     /// Ends the streams for which nothing can come any more.
-    private func endFinished(_ listeners: Subscribers) {
+    private func endFinished(_ listeners: Subscribers<Stream>) {
         let now = eventLoop.now
         for stream in listeners.streams { finishIfOver(stream, now: now) }
     }
@@ -86,7 +86,9 @@ extension Shard {
     /// A batch has left the ring.
     private func dropped(_ batch: Batch) {
         newestOfKey.forget(batch)
-        for group in batch.groups { byNumber[group.target]?.feed.drop(group, of: batch) }
+        for group in batch.groups where group.hasLiveOnly || group.hasLate {
+            byNumber[group.target]?.feed.drop(group, of: batch)
+        }
     }
 
     /// Writes what the writer has selected.
@@ -158,7 +160,7 @@ extension Shard {
             return
         }
         guard !text.isEmpty else { return }
-        writer.append(lines: text, to: &bytes, framing: stream.framing)
+        stream.wire.append(lines: text, to: &bytes)
         write(bytes, to: stream, now: now)
     }
 

@@ -21,7 +21,7 @@ extension Shard {
         if let owner = stream.owner { owned[owner, default: [:]][ObjectIdentifier(stream)] = stream }
         for target in targets {
             if subscribers[target] == nil { unknown.append(target) }
-            let listeners = subscribers[target] ?? Subscribers(target: target)
+            let listeners = subscribers[target] ?? Subscribers<Stream>(target: target)
             subscribers[target] = listeners
             join(stream, listeners)
         }
@@ -40,7 +40,7 @@ extension Shard {
 
     /// For how many of its targets a stream would have the broker work: for names that this shard does not have, and for those whose
     /// logs have to be read.
-    package func brokerWork(for request: StreamRequest) -> Int {
+    package func brokerWork(for request: Subscription) -> Int {
         switch request.resume {
         case .fresh, .malformed:
             return request.targets.count { subscribers[$0] == nil }
@@ -54,7 +54,7 @@ extension Shard {
         }
     }
 
-    private func join(_ stream: Stream, _ listeners: Subscribers) {
+    private func join(_ stream: Stream, _ listeners: Subscribers<Stream>) {
         stream.join(listeners)
         guard !listeners.feed.isConfirmed else { return }
         stream.machine.waits()
@@ -209,8 +209,8 @@ extension Shard {
         guard !stream.machine.isEnded else { return }
         var bytes = ByteBuffer()
         if stream.machine.takeHead() { writeHead(of: stream, to: &bytes) }
-        writer.append(lines: ControlBlock.retry(milliseconds: limits.retry.next()), to: &bytes, framing: stream.framing)
-        writer.appendEnd(to: &bytes, framing: stream.framing)
+        stream.wire.append(lines: ControlBlock.retry(milliseconds: limits.retry.next()), to: &bytes)
+        stream.wire.appendEnd(to: &bytes)
         end(stream, with: bytes)
     }
 
@@ -219,7 +219,7 @@ extension Shard {
         if stream.socket.isHTTP2 {
             stream.socket.begin(head.head(.ok, extra: stream.extraHeaders))
         } else {
-            bytes.writeString(head.text(stream.framing, extra: stream.extraHeaders))
+            bytes.writeString(head.text(stream.wire, extra: stream.extraHeaders))
         }
         stream.extraHeaders = []
     }

@@ -20,7 +20,7 @@ extension Shard {
     /// Goes on with a stream until it is live, has to wait, or its socket is full.
     func advance(_ stream: Stream) {
         let now = eventLoop.now
-        var gathered = ReplayWriter(framing: stream.framing)
+        var gathered = ReplayWriter(wire: stream.wire)
         var bytes = 0
         while true {
             switch stream.machine.next(feed, end: stream.targets.end, now: now) {
@@ -30,7 +30,7 @@ extension Shard {
                 gathered.append(entry, of: segment)
             case .gap(let gap, let id):
                 counters.gaps.add(1)
-                gathered.append(lines: Shard.lines(gap, id: id), id: id, with: writer)
+                gathered.append(lines: Shard.lines(gap, id: id), id: id)
             case .flush:
                 guard flush(&gathered, to: stream, now: now) else { return }
             case .read(let requests, let run): read(requests, for: stream, run)
@@ -55,7 +55,7 @@ extension Shard {
         writer.begin(batch)
         defer { writer.end() }
         writer.select(
-            stream.numbers, for: stream.machine.wanted, from: position, framing: stream.framing,
+            stream.numbers, for: stream.machine.wanted, from: position, wire: stream.wire,
             isSuperseded: stream.conflates ? { [newestOfKey] in newestOfKey.isSuperseded($0, at: $1) } : nil)
         stream.machine.read(upTo: batch.end)
         counters.eventsDelivered.add(write(to: stream, now: now))

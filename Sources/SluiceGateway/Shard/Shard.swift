@@ -42,10 +42,10 @@ package final class Shard {
     let quotas: StreamQuotas
     var hub: Confined<Hub>?
 
-    var subscribers: [Target: Subscribers] = [:]
-    var byNumber: [TargetNumber: Subscribers] = [:]
+    var subscribers: [Target: Subscribers<Stream>] = [:]
+    var byNumber: [TargetNumber: Subscribers<Stream>] = [:]
     /// Every stream; they all listen to `all`.
-    let everyone = Subscribers(target: .all)
+    let everyone = Subscribers<Stream>(target: .all)
     /// Streams by the client whose token opened them, where they listen to topics or to another client: what ends a
     /// client's streams means these, too.
     var owned: [Target: [ObjectIdentifier: Stream]] = [:]
@@ -75,6 +75,10 @@ package final class Shard {
     var isReadingAsked = false
     /// Streams that are being written from the logs.
     var replayCount = 0
+
+    /// What its streams tell it.
+    package private(set) lazy var host = Stream.Host(
+        inputEnded: { [unowned self] in inputEnded($0) }, closed: { [unowned self] in closed($0) })
 
     var writer = FrameWriter()
     /// Streams to be written in this batch. Kept, so that a batch costs no allocation.
@@ -151,7 +155,7 @@ package final class Shard {
 
     // MARK: What the hub says
 
-    package func receive(_ message: Hub.Message) {
+    package func receive(_ message: FeedMessage) {
         switch message {
         case .batch(let batch): deliver(batch)
         case .clock(let reading, let born):
@@ -179,7 +183,7 @@ package final class Shard {
         }
     }
 
-    private func confirmed(_ listeners: Subscribers) {
+    private func confirmed(_ listeners: Subscribers<Stream>) {
         listeners.feed.coverage.confirm()
         for stream in waiting.removeValue(forKey: listeners.target) ?? [] where stream.machine.confirmed() {
             begin(stream, stream.targets, now: eventLoop.now)
@@ -286,3 +290,17 @@ package final class Shard {
 
 @available(*, unavailable)
 extension Shard: Sendable {}
+
+extension Confined<Shard> {
+    /// Hands it what the hub says: on the shard's own loop at once, so that with one loop an event is written in the turn
+    /// in which it came.
+    package var receiver: @Sendable (FeedMessage) -> Void {
+        { message in
+            if eventLoop.inEventLoop {
+                value.receive(message)
+            } else {
+                run { $0.receive(message) }
+            }
+        }
+    }
+}

@@ -9,16 +9,19 @@ import SluiceCore
 package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     package typealias InboundIn = ByteBuffer
 
-    package enum Framing {
-        /// HTTP/1.1: each frame is a chunk of its own.
-        case chunked
-        /// The blocks as they are: HTTP/1.0, where the end of the connection is the end of the stream, and HTTP/2, which
-        /// has frames of its own.
-        case plain
+    /// Whoever performs what its machine says.
+    package final class Host {
+        let inputEnded: (Stream) -> Void
+        let closed: (Stream) -> Void
+
+        init(inputEnded: @escaping (Stream) -> Void, closed: @escaping (Stream) -> Void) {
+            self.inputEnded = inputEnded
+            self.closed = closed
+        }
     }
 
     private struct Membership {
-        let subscribers: Subscribers
+        let subscribers: Subscribers<Stream>
         var place: Int32
     }
 
@@ -34,20 +37,20 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     package var dirtyBatch: UInt64 = 0
     package var dirtyGroup: Int32 = 0
     package var isDirtyTwice = false
-    package let framing: Framing
+    package let wire: StreamWire
     /// While it is behind, only the newest event of each key is wanted.
     package let conflates: Bool
 
-    private unowned let shard: Shard
+    private let host: Host
     private var memberships: [Membership] = []
 
     package init(
-        shard: Shard, socket: StreamSocket, framing: Framing, request: StreamRequest,
+        host: Host, socket: StreamSocket, wire: StreamWire, request: Subscription,
         extraHeaders: [(String, String)], address: NetworkAddress?, now: NIODeadline, expiry: NIODeadline?
     ) {
-        self.shard = shard
+        self.host = host
         self.socket = socket
-        self.framing = framing
+        self.wire = wire
         self.machine = StreamMachine(
             now: now, expiry: expiry, resume: request.resume, hasCheckpoints: request.hasCheckpoints)
         self.conflates = request.conflates
@@ -58,21 +61,24 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
 
     // MARK: Subscription
 
-    package func join(_ subscribers: Subscribers) {
+    package func join(_ subscribers: Subscribers<Stream>) {
         memberships.append(Membership(subscribers: subscribers, place: subscribers.add(self)))
     }
 
-    package func moved(in subscribers: Subscribers, to place: Int32) {
+    package func moved(in subscribers: Subscribers<Stream>, to place: Int32) {
         for index in memberships.indices where memberships[index].subscribers === subscribers {
             memberships[index].place = place
         }
     }
 
     /// Leaves every target; what it listened to is returned.
-    package func leaveAll() -> [Subscribers] {
+    package func leaveAll() -> [Subscribers<Stream>] {
         let left = memberships
         memberships = []
-        for membership in left { membership.subscribers.remove(at: membership.place) }
+        for membership in left {
+            let moved = membership.subscribers.remove(at: membership.place)
+            moved?.moved(in: membership.subscribers, to: membership.place)
+        }
         return left.map(\.subscribers)
     }
 
@@ -87,7 +93,7 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
         memberships.first { $0.subscribers.target.kind == .client }?.subscribers.target
     }
 
-    package var subscriptions: [Subscribers] { memberships.map(\.subscribers) }
+    package var subscriptions: [Subscribers<Stream>] { memberships.map(\.subscribers) }
 
     package var numbers: some Sequence<TargetNumber> { memberships.lazy.compactMap(\.subscribers.number) }
 
@@ -98,13 +104,13 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
 
     /// The client has shut its sending side, or is gone: only what is written to it tells.
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case ChannelEvent.inputClosed? = event as? ChannelEvent { shard.inputEnded(self) }
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { host.inputEnded(self) }
         context.fireUserInboundEventTriggered(event)
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
         if socket.isHTTP2, !machine.isHeadSent { AbandonedRequest.report(on: context.channel) }
-        shard.closed(self)
+        host.closed(self)
     }
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -116,3 +122,11 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
 
 @available(*, unavailable)
 extension Stream: Sendable {}
+
+extension Subscribers<Stream> {
+    /// The topic is over now, or has been opened again; nil: that has not changed.
+    func note(isOver: Bool?) {
+        guard let isOver else { return }
+        for stream in streams { stream.machine.topic(isOver: isOver) }
+    }
+}

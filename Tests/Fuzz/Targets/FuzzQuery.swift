@@ -25,12 +25,12 @@ extension FuzzTarget {
         }
         if let appended = try? longer.all("appended") { precondition(appended.last == "1") }
 
-        if let request = try? StreamRequest(query: query, headers: headers, topicsMax: topicsMax) { check(request) }
+        if let request = try? Subscription(query: query, headers: headers, topicsMax: topicsMax) { check(request) }
     }
 
     private static let topicsMax = 3
 
-    private static func check(_ request: StreamRequest) {
+    private static func check(_ request: Subscription) {
         let topics = request.targets.filter { $0.kind == .topic }
         precondition(topics.count <= topicsMax && request.targets.count <= topics.count + 1)
         var fields: [String] = []
@@ -48,7 +48,7 @@ extension FuzzTarget {
         case .available: fields.append("last_event_id=available")
         case .malformed: fields.append("last_event_id=no+cursor")
         }
-        let again = try? StreamRequest(
+        let again = try? Subscription(
             query: Query(fields.joined(separator: "&")), headers: [:], topicsMax: topicsMax)
         precondition(again == request)
     }

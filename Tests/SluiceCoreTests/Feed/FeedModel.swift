@@ -209,6 +209,7 @@ struct FeedModel: ~Copyable {
         else { return }
         target.unlisten()
         if connection == .down {
+            pauses[target.target] = nil
             gone(target)
         } else if pauses[target.target] == nil {
             toUnsubscribe.append(target.target)
@@ -244,7 +245,7 @@ struct FeedModel: ~Copyable {
         toUnsubscribe = []
         machine.connectionLost()
         perform()
-        for target in targets where !target.isListenedTo { gone(target) }
+        for target in targets where !target.isListenedTo && pauses[target.target] == nil { gone(target) }
         if happens(0.15) {
             note("data set goes back")
             broker.goBack(to: old)

@@ -31,7 +31,7 @@ struct FeedClockTests {
         let reading = node.broker.clock
         try node.receive("\(FeedClockTests.id(90))", "-", of: a)
         #expect(try node.output(channel).contains("id: \(FeedClockTests.id(90))\n"))
-        node.hub.feedIsUp()
+        node.hub.receive(.up)
         #expect(node.broker.ticks.last == reading)
         // Where this one begins the broker says.
         let fresh = try node.open("topic=a")
@@ -43,7 +43,7 @@ struct FeedClockTests {
     @Test("An id that the broker's own clock can't show yet is dropped, and read from the log if it was true after all")
     func future() throws {
         let channel = try listen()
-        node.hub.receive(serverTime: ScriptedNode.now, asked: node.loop.now)
+        node.hub.receive(.serverTime(ScriptedNode.now, asked: node.loop.now))
         try node.receive("\(FeedClockTests.id(99))", "-", of: a)
         #expect(try node.output(channel).contains("data: \(FeedClockTests.id(99))"))
         // The clock leaps.
@@ -60,7 +60,7 @@ struct FeedClockTests {
     @Test("Its limit moves with the time that passes, not with the ids that came")
     func limit() throws {
         let channel = try listen()
-        node.hub.receive(serverTime: ScriptedNode.now, asked: node.loop.now)
+        node.hub.receive(.serverTime(ScriptedNode.now, asked: node.loop.now))
         var accepted = 0
         for step: UInt64 in 1...20 {
             try node.receive("\(FeedClockTests.id(step * 90))", "-", of: a)
@@ -97,7 +97,7 @@ struct FeedClockTests {
         #expect(node.broker.reconnects == 1)
         for _ in 0..<20 {
             node.loop.advanceTime(by: .seconds(2))
-            node.hub.isAlive()
+            node.hub.receive(.alive)
         }
         #expect(node.broker.reconnects == 1)
     }
@@ -107,12 +107,12 @@ struct FeedClockTests {
         let (stream, channel) = try node.open("topic=a")
         node.tick()
         _ = try node.output(channel)
-        node.hub.feedIsDown()
+        node.hub.receive(.down)
         node.broker.markers[a] = LogMarker(id: FeedClockTests.id(5), ends: true)
         node.broker.clock = FeedClockTests.id(10)
-        node.hub.confirmed(.all)
-        node.hub.confirmed(a)
-        node.hub.feedIsUp()
+        node.hub.receive(.confirmed(.all))
+        node.hub.receive(.confirmed(a))
+        node.hub.receive(.up)
         let output = try node.output(channel)
         #expect(output.contains("event: gap\nid: \(FeedClockTests.id(5))"))
         #expect(stream.machine.phase == .ended)
@@ -125,11 +125,11 @@ struct FeedClockTests {
     func flood() throws {
         let channel = try listen("topic=b")
         let flooded = try listen("topic=a")
-        node.hub.feedIsDown()
+        node.hub.receive(.down)
         node.broker.failsToRead = true
         node.broker.logs[a] = [ScriptedNode.entry(FeedClockTests.id(1), "logged")]
         node.broker.clock = FeedClockTests.id(10)
-        node.hub.feedIsUp()
+        node.hub.receive(.up)
         node.loop.run()
         let b = try Target.topic("b")
         try node.receive("one".utf8, of: b)

@@ -83,7 +83,7 @@ struct HubTests {
         node.tick()
         node.broker.confirms = false
         let second = try node.open("client=c&last_event_id=\(HubTests.id(10))")
-        node.hub.confirmed(client)
+        node.hub.receive(.confirmed(client))
         #expect(try node.output(second.channel).contains("data: missed"))
     }
 

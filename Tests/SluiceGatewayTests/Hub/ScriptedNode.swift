@@ -39,7 +39,7 @@ final class ScriptedBroker: Broker {
         self.eventLoop = eventLoop
     }
 
-    func start(feeding hub: Hub) {}
+    func start(tell: @escaping (BrokerNotice) -> Void) {}
     func stop() {}
     func reconnect() { reconnects += 1 }
     func pause(_ target: Target, for time: TimeAmount) {}
@@ -109,10 +109,10 @@ final class ScriptedNode {
             index: 0, eventLoop: loop, limits: Shard.Limits(Settings(), shardCount: 1),
             head: StreamHead(nodeID: "scripted"), counters: counters,
             quotas: StreamQuotas(perAddress: 0, perClient: 0))
-        hub.start(shards: [Confined(shard, on: loop)])
+        hub.start(shards: [Confined(shard, on: loop).receiver])
         shard.start(hub: Confined(hub, on: loop))
         loop.run()
-        hub.feedIsUp()
+        hub.receive(.up)
         tick()
     }
 
@@ -131,7 +131,7 @@ final class ScriptedNode {
 
     /// The feed brings a reading of the clock.
     func tick() {
-        hub.receive(clock: broker.clock, born: ScriptedNode.born)
+        hub.receive(.clock(ClockReading(clock: broker.clock, born: ScriptedNode.born)))
         loop.run()
     }
 
@@ -144,8 +144,8 @@ final class ScriptedNode {
     /// The feed brings a message, and the loop has not turned yet.
     func receive(_ payload: some Collection<UInt8>, of target: Target) throws {
         let number = try #require(broker.numbers[target])
-        Array(payload).withUnsafeBytes { hub.receive($0, for: number) }
-        hub.flush()
+        Array(payload).withUnsafeBytes { hub.receive(.message($0, for: number)) }
+        hub.receive(.readComplete)
     }
 
     func receive(_ id: String, _ previous: String, of target: Target) throws {
@@ -153,10 +153,10 @@ final class ScriptedNode {
     }
 
     func open(_ query: String) throws -> (stream: Stream, channel: EmbeddedChannel) {
-        let request = try StreamRequest(query: Query(query, fieldsMax: .max), headers: HTTPHeaders(), topicsMax: 100)
+        let request = try Subscription(query: Query(query, fieldsMax: .max), headers: HTTPHeaders(), topicsMax: 100)
         let channel = EmbeddedChannel(loop: loop)
         let stream = Stream(
-            shard: shard, socket: StreamSocket(channel: channel, isPlain: true), framing: .plain,
+            host: shard.host, socket: StreamSocket(channel: channel, isPlain: true), wire: .plain,
             request: request, extraHeaders: [], address: nil, now: loop.now, expiry: nil)
         try channel.pipeline.syncOperations.addHandler(stream)
         try channel.connect(to: SocketAddress(ipAddress: "192.0.2.1", port: 1)).wait()

@@ -146,7 +146,7 @@ struct TargetRepairTests {
         try forge(0)
         try channel.close().wait()
         node.loop.run()
-        node.hub.gone(a)
+        node.hub.receive(.gone(a))
         node.broker.failsToRead = false
         node.loop.advanceTime(by: .seconds(5))
         #expect(node.counters.gaps.value == 0)

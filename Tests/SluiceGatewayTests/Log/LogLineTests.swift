@@ -11,8 +11,8 @@ struct LogLineTests {
         String(repeating: "x", count: 99_999),
     ]
 
-    @Test("is one line, whatever its message and values hold", arguments: hostile, [Settings.LogFormat.text, .json])
-    func oneLine(value: String, format: Settings.LogFormat) throws {
+    @Test("is one line, whatever its message and values hold", arguments: hostile, [LogFormat.text, .json])
+    func oneLine(value: String, format: LogFormat) throws {
         let text = LogLine(.warning, "message \(value.prefix(100))", [("field", value), ("last", "1")]).text(format)
         #expect(text.hasSuffix("\n") && text.count { $0 == "\n" } == 1 && !text.contains("\r"))
         #expect(text.utf8.count < 2000)

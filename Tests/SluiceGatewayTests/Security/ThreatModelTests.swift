@@ -58,8 +58,8 @@ struct ThreatModelTests {
     func settings() throws {
         let text = try String(contentsOfFile: ThreatModelTests.article, encoding: .utf8)
         let named = Set(text.matches(of: /--([a-z0-9-]*[a-z0-9])/).map { String($0.1) })
-        for name in named { #expect(Setting.named(name) != nil, "--\(name)") }
-        let protecting = Setting.all.map(\.name).filter {
+        for name in named { #expect(SettingTable.named(name) != nil, "--\(name)") }
+        let protecting = SettingTable.all.map(\.name).filter {
             $0.hasPrefix("max-") || $0.hasSuffix("-rate") || $0.hasSuffix("-timeout") || $0.hasPrefix("jwt-")
         }
         let isSaid = protecting.filter { !named.contains($0) }

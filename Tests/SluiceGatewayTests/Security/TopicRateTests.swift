@@ -25,9 +25,9 @@ struct TopicRateTests {
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
-    private func request(_ topics: [String], _ extra: String = "") throws -> StreamRequest {
+    private func request(_ topics: [String], _ extra: String = "") throws -> Subscription {
         let query = topics.map { "topic=\($0)" }.joined(separator: "&") + extra
-        return try StreamRequest(query: Query(query, fieldsMax: .max), headers: HTTPHeaders(), topicsMax: 100)
+        return try Subscription(query: Query(query, fieldsMax: .max), headers: HTTPHeaders(), topicsMax: 100)
     }
 
     /// - Returns: whether the stream was let in; then it is open.

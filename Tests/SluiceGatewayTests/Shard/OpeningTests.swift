@@ -27,7 +27,7 @@ struct OpeningTests {
             ScriptedNode.entry(ScriptedNode.id(10), "after its head"),
         ]
         node.broker.clock = ScriptedNode.id(20)
-        node.hub.confirmed(topic)
+        node.hub.receive(.confirmed(topic))
         let text = try node.output(channel)
         #expect(text.contains("data: after its head\n\n") && !text.contains("before its head"))
         #expect(text.contains("id: \(ScriptedNode.id(20))\n"), "its cursor is where it went live")
@@ -39,7 +39,7 @@ struct OpeningTests {
         let (_, channel) = try node.open("topic=a")
         node.broker.logs[topic] = [ScriptedNode.entry(ScriptedNode.id(10), "before its head")]
         node.broker.clock = ScriptedNode.id(20)
-        node.hub.confirmed(topic)
+        node.hub.receive(.confirmed(topic))
         let text = try node.output(channel)
         #expect(text.hasPrefix("HTTP/1.1 200") && !text.contains("before its head"))
         #expect(node.broker.reads == 0)

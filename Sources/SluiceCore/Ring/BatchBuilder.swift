@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+
+/// Collects events until the read of the feed is over.
+package struct BatchBuilder {
+    private var entries: [Batch.Entry] = []
+    private var groups: [Batch.Group] = []
+    private var groupOf: [TargetNumber: Int] = [:]
+    private var buffer = ByteBuffer()
+    private var position: UInt64 = 0
+    /// The highest id seen so far, of events and of the clock's readings.
+    package private(set) var clock = EventID.zero
+
+    package init() {}
+
+    /// - Returns: whether the data had to be repaired, because it was not UTF-8.
+    package mutating func append(
+        _ envelope: borrowing Envelope, data: UnsafeRawBufferPointer, target: TargetNumber
+    ) -> Bool {
+        let isLate = envelope.id.map { $0 <= clock } ?? false
+        let (frame, repaired) = Frame.append(
+            id: isLate ? nil : envelope.id, type: envelope.type, data: data, to: &buffer)
+        if let id = envelope.id { clock = max(clock, id) }
+        append(
+            Batch.Entry(
+                target: target, id: envelope.id ?? .zero, isLate: isLate, frame: frame, key: envelope.key,
+                ends: envelope.ends))
+        return repaired
+    }
+
+    /// Appends what was read from a log, which is encoded already.
+    package mutating func append(_ entry: LogSegment.Entry, of segment: LogSegment, target: TargetNumber) {
+        let isLate = entry.id <= clock
+        let frame = Frame.append(
+            copyOf: entry.frame, in: segment.buffer, withoutID: isLate ? entry.id : nil, to: &buffer)
+        clock = max(clock, entry.id)
+        append(
+            Batch.Entry(
+                target: target, id: entry.id, isLate: isLate, frame: frame, key: entry.key?.text, ends: entry.ends))
+    }
+
+    private mutating func append(_ entry: Batch.Entry) {
+        let isOrdered = entry.id != .zero && !entry.isLate
+        let lowest = isOrdered ? entry.id : .max
+        let highest = isOrdered ? entry.id : .zero
+        let index = Int32(entries.count)
+        entries.append(entry)
+        // A burst is mostly of one target.
+        let known = groups.last?.target == entry.target ? groups.endIndex - 1 : groupOf[entry.target]
+        if let group = known {
+            entries[Int(groups[group].latest)].next = index
+            groups[group].latest = index
+            groups[group].highest = max(groups[group].highest, highest)
+            groups[group].lowest = min(groups[group].lowest, lowest)
+            if entry.id != .zero {
+                groups[group].ends = entry.ends
+                groups[group].last = entry.id
+            }
+            groups[group].hasLiveOnly = groups[group].hasLiveOnly || entry.id == .zero
+            groups[group].hasLate = groups[group].hasLate || entry.isLate
+        } else {
+            groupOf[entry.target] = groups.count
+            groups.append(
+                Batch.Group(
+                    target: entry.target, first: index, latest: index, highest: highest, lowest: lowest, last: entry.id,
+                    ends: entry.ends, hasLate: entry.isLate, hasLiveOnly: entry.id == .zero))
+        }
+    }
+
+    /// Takes note of a reading of the clock: every earlier event has been received.
+    package mutating func raise(clock reading: EventID) {
+        clock = max(clock, reading)
+    }
+
+    /// The bytes that wait to be given out.
+    package var pendingBytes: Int { buffer.readableBytes }
+
+    /// Gives out what was collected; nil if there is nothing.
+    package mutating func finish() -> Batch? {
+        guard !entries.isEmpty else { return nil }
+        groups.sort { $0.target < $1.target }
+        let batch = Batch(position: position, entries: entries, groups: groups, buffer: buffer, clock: clock)
+        position = batch.end
+        entries = []
+        groups = []
+        groupOf.removeAll(keepingCapacity: true)
+        buffer = ByteBuffer()
+        return batch
+    }
+}

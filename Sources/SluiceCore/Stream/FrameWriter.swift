@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+
+/// Gathers what one stream gets out of one batch into bytes that lie together, so that one `send` carries them.
+///
+/// Where the frames lie side by side already, nothing is copied; what was gathered for one stream serves the next
+/// that gets the same.
+package struct FrameWriter {
+    private enum Source {
+        case batch(Range<Int>)
+        case scratch
+    }
+
+    /// What a cut leaves: the rest of the frame that was begun, and what comes after it.
+    package struct Cut {
+        package let rest: ByteBuffer
+        package let nextPosition: UInt64
+        /// The highest id of the events that are out, the cut one included.
+        package let highest: EventID
+        package let hasLate: Bool
+        package let count: Int
+    }
+
+    /// From this size on the rest of a frame is not copied.
+    private static let sharedMin = 16 << 10
+
+    private var batch: Batch?
+    private var selected: ContiguousArray<Int32> = []
+    private var scratch = ByteBuffer()
+    private var source = Source.scratch
+    private var wire = StreamWire.chunked
+    /// The group whose whole content is selected; -1 for any other selection.
+    private var wholeGroup = -1
+    package private(set) var selectedBytes = 0
+    package private(set) var highest = EventID.zero
+    package private(set) var hasLate = false
+
+    package init() {}
+
+    package mutating func begin(_ batch: Batch) {
+        self.batch = batch
+        wholeGroup = -1
+    }
+
+    /// Lets go of the batch.
+    package mutating func end() {
+        batch = nil
+        if scratch.capacity > 1 << 20 { scratch = ByteBuffer() }
+    }
+
+    package var selectedCount: Int { selected.count }
+
+    /// Selects what one target has in the batch, for a stream that is live. Nearly always that is all of it.
+    package mutating func select(
+        group index: Int, beyond floor: EventID, wire: StreamWire,
+        for wanted: @autoclosure () -> StreamMachine.Wanted
+    ) {
+        guard let batch else { return }
+        let group = batch.groups[index]
+        if floor >= group.lowest || group.hasLate {
+            return select(CollectionOfOne(group.target), for: wanted(), wire: wire)
+        }
+        if wholeGroup == index, self.wire == wire { return }
+        selected.removeAll(keepingCapacity: true)
+        batch.visit(group) { selected.append($0) }
+        highest = group.highest
+        hasLate = false
+        gather(batch, wire: wire)
+        wholeGroup = index
+    }
+
+    /// Selects what these targets have in the batch, in the order of the feed.
+    ///
+    /// - Parameter isSuperseded: whether a later event has made this one superfluous.
+    package mutating func select(
+        _ targets: some Sequence<TargetNumber>, for wanted: StreamMachine.Wanted, from position: UInt64 = 0,
+        wire: StreamWire, isSuperseded: ((Batch.Entry, UInt64) -> Bool)? = nil
+    ) {
+        guard let batch else { return }
+        let first = Int32(position > batch.position ? position - batch.position : 0)
+        selected.removeAll(keepingCapacity: true)
+        highest = .zero
+        hasLate = false
+        var groups = 0
+        for target in targets {
+            guard let group = batch.group(of: target) else { continue }
+            groups += 1
+            batch.visit(group) { index in
+                let entry = batch.entries[Int(index)]
+                let position = batch.position + UInt64(index)
+                guard index >= first, wanted.contains(entry, at: position), isSuperseded?(entry, position) != true
+                else { return }
+                selected.append(index)
+                highest = max(highest, entry.id)
+                hasLate = hasLate || entry.isLate
+            }
+        }
+        if groups > 1 { selected.sort() }
+        wholeGroup = -1
+        gather(batch, wire: wire)
+    }
+
+    private mutating func gather(_ batch: Batch, wire: StreamWire) {
+        self.wire = wire
+        guard let first = selected.first, let last = selected.last else {
+            selectedBytes = 0
+            return
+        }
+        let isWhole = Int(last - first) + 1 == selected.count
+        if selected.count == 1 || (isWhole && wire.keepsNeighbours) {
+            let range = range(batch, first).lowerBound..<range(batch, last).upperBound
+            source = .batch(range)
+            selectedBytes = range.count
+            return
+        }
+        scratch.clear()
+        batch.buffer.withUnsafeReadableBytes { bytes in
+            for index in selected { scratch.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[range(batch, index)])) }
+        }
+        source = .scratch
+        selectedBytes = scratch.readableBytes
+    }
+
+    private func range(_ batch: Batch, _ index: Int32) -> Range<Int> {
+        wire.range(of: batch.entries[Int(index)].frame)
+    }
+
+    package func withSelectedBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        switch source {
+        case .batch(let range):
+            guard let batch else { return body(UnsafeRawBufferPointer(start: nil, count: 0)) }
+            return batch.buffer.withUnsafeReadableBytes { body(UnsafeRawBufferPointer(rebasing: $0[range])) }
+        case .scratch:
+            return scratch.withUnsafeReadableBytes(body)
+        }
+    }
+
+    /// The selected bytes as a buffer, for ways out that keep it.
+    package var selectedBuffer: ByteBuffer {
+        switch source {
+        case .batch(let range): batch?.buffer.getSlice(at: range.lowerBound, length: range.count) ?? ByteBuffer()
+        case .scratch: scratch
+        }
+    }
+
+    /// Cuts the selection where the socket stopped: the frame that was begun, or is next, has to be finished first.
+    package func cut(after sent: Int) -> Cut {
+        var end = 0
+        var highest = EventID.zero
+        var hasLate = false
+        for (count, index) in selected.enumerated() {
+            guard let batch else { break }
+            let range = range(batch, index)
+            end += range.count
+            let entry = batch.entries[Int(index)]
+            highest = max(highest, entry.id)
+            hasLate = hasLate || entry.isLate
+            if end > sent {
+                return Cut(
+                    rest: rest(batch, range.upperBound - (end - sent)..<range.upperBound, of: range),
+                    nextPosition: batch.position + UInt64(index) + 1, highest: highest, hasLate: hasLate,
+                    count: count + 1)
+            }
+        }
+        preconditionFailure("all was sent")
+    }
+
+    /// The rest of a small frame is copied, because sharing it would keep its whole batch in memory for as long as the
+    /// stream is slow. That of a large one is shared: else each slow stream would hold a copy of it.
+    private func rest(_ batch: Batch, _ range: Range<Int>, of frame: Range<Int>) -> ByteBuffer {
+        guard let slice = batch.buffer.getSlice(at: range.lowerBound, length: range.count) else { return ByteBuffer() }
+        return frame.count < FrameWriter.sharedMin ? ByteBuffer(bytes: slice.readableBytesView) : slice
+    }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+import SluiceRedis
+
+/// What a broker tells the node, on the node's loop.
+package enum BrokerNotice {
+    /// A message as it came from a channel; the bytes are valid during the call only.
+    case message(UnsafeRawBufferPointer, for: TargetNumber)
+    /// An event of a broker that loses nothing; the same.
+    case event(Envelope, data: UnsafeRawBufferPointer, for: TargetNumber)
+    /// Everything that came at once was handed over.
+    case readComplete
+    /// What is published to this target from now on arrives.
+    case confirmed(Target)
+    /// Nothing of this target arrives any more.
+    case gone(Target)
+    /// The feed works, and every target is confirmed.
+    case up
+    case down
+    /// The feed brings something, or the broker says why it can't be asked to.
+    case alive
+    /// A reading of the clock that came through the feed: every earlier event has come before it.
+    case clock(ClockReading)
+    /// What the broker's own clock says, in milliseconds since 1970.
+    case serverTime(UInt64, asked: NIODeadline)
+    /// An order as it came from its channel.
+    case order(UnsafeRawBufferPointer)
+    case disconnect(Disconnect)
+    case refused(RedisRefusal)
+}
