@@ -14,12 +14,9 @@ final class Dialer {
     private let eventLoop: any EventLoop
     /// HTTP/2: of each server the connection that has places left.
     private var connections: [Int: HTTP2Connection] = [:]
-    private let scratch: UnsafeMutableRawBufferPointer
 
-    /// - Parameter scratch: for large reads, of all streams of the loop; has to outlive them.
-    init(_ plan: Plan, scratch: UnsafeMutableRawBufferPointer, on eventLoop: any EventLoop) {
+    init(_ plan: Plan, on eventLoop: any EventLoop) {
         self.plan = plan
-        self.scratch = scratch
         self.eventLoop = eventLoop
     }
 
@@ -36,7 +33,7 @@ final class Dialer {
     private func openHTTP1(_ stream: Subscriber, _ server: Server) {
         // Under TLS the bytes on the socket are not the stream's.
         let isPlain = !server.dialer.address.usesTLS
-        let handler = HTTP1Handler(stream, request: server.text(stream), scratch: isPlain ? scratch : nil)
+        let handler = HTTP1Handler(stream, request: server.text(stream), scratch: isPlain ? stream.scratch : nil)
         let bound = NIOLoopBound((stream: stream, handler: handler), eventLoop: eventLoop)
         let readBufferBytes = isPlain ? HTTP1Handler.readBufferBytes : HTTP1Handler.readBufferBytesTLS
         let readsAtATime: UInt = isPlain ? 1 : 4

@@ -6,13 +6,11 @@ import NIOCore
 /// Confined to its event loop.
 final class Fleet {
     private static let openTimeout = TimeAmount.seconds(30)
-    private static let scratchBytes = 256 * 1024
 
     let tally: Tally
     private let topics: Int
     private let eventLoop: any EventLoop
     private let dialer: Dialer
-    private let scratch: UnsafeMutableRawBufferPointer
     /// The numbers of the streams that are still to be opened.
     private var toOpen: StrideTo<Int>.Iterator
     private let window: Int
@@ -27,16 +25,11 @@ final class Fleet {
         self.eventLoop = eventLoop
         toOpen = stride(from: first, to: plan.streams, by: fleets).makeIterator()
         window = max(1, plan.connectWindow / fleets)
-        scratch = .allocate(byteCount: Fleet.scratchBytes, alignment: 16)
-        dialer = Dialer(plan, scratch: scratch, on: eventLoop)
-    }
-
-    deinit {
-        scratch.deallocate()
+        dialer = Dialer(plan, on: eventLoop)
     }
 
     func open() {
-        tally.onSettled = { [unowned self] in settled() }
+        tally.onSettled = { [weak self] in self?.settled() }
         while !isStopped, opening < window, let number = toOpen.next() {
             opening += 1
             let stream = Subscriber(tally, number: number, topic: number % topics)
@@ -53,9 +46,7 @@ final class Fleet {
     }
 
     /// Opens no more.
-    func stop() {
-        isStopped = true
-    }
+    func stop() { isStopped = true }
 
     /// What each topic's streams should have had and did not.
     func lost(published: [Int]) -> Int {

@@ -25,9 +25,7 @@ struct Fleets: Sendable {
         await onEach { $0.tally.latency }.reduce(into: Tally.emptyLatency) { $0.add($1) }
     }
 
-    func lost(published: [Int]) async -> Int {
-        await onEach { $0.lost(published: published) }.reduce(0, +)
-    }
+    func lost(published: [Int]) async -> Int { await onEach { $0.lost(published: published) }.reduce(0, +) }
 
     func openedOfTopic() async -> [Int] {
         let all = await onEach { $0.openedOfTopic() }

@@ -99,9 +99,7 @@ final class HTTP2Connection: ChannelInboundHandler {
         placesLeft = 0
         let before = state
         state = .ended(reason: reason)
-        if case .connecting(let waiting) = before {
-            for one in waiting { one.stream.fail(reason) }
-        }
+        if case .connecting(let waiting) = before { for one in waiting { one.stream.fail(reason) } }
         channel?.close(promise: nil)
         channel = nil
     }

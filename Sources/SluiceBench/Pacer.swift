@@ -24,9 +24,7 @@ struct Pacer {
     var isFinished: Bool { sent == total && inFlight == 0 }
 
     /// No more than has been sent.
-    mutating func stop() {
-        total = sent
-    }
+    mutating func stop() { total = sent }
 
     /// Takes the next message's number if it is due and there is room for it.
     mutating func take(now: NIODeadline) -> Int? {
@@ -41,9 +39,7 @@ struct Pacer {
         return sent - 1
     }
 
-    mutating func acknowledged() {
-        inFlight -= 1
-    }
+    mutating func acknowledged() { inFlight -= 1 }
 
     /// When to look again; nil: not before an acknowledgement.
     var wake: NIODeadline? {

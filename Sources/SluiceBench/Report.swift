@@ -48,15 +48,9 @@ package struct Report: Sendable {
     /// How late a message went out, at worst, in milliseconds.
     var publisherLateness: Double { Double(publisher.lateness.nanoseconds) / 1_000_000 }
 
-    func perDelivery(_ value: Double) -> Double {
-        counts.deliveries > 0 ? value / Double(counts.deliveries) : 0
-    }
+    func perDelivery(_ value: Double) -> Double { counts.deliveries > 0 ? value / Double(counts.deliveries) : 0 }
 
-    func perStream(_ value: Double) -> Double {
-        counts.opened > 0 ? value / Double(counts.opened) : 0
-    }
+    func perStream(_ value: Double) -> Double { counts.opened > 0 ? value / Double(counts.opened) : 0 }
 
-    func memoryPerStream(_ server: Server) -> Double {
-        perStream(Double(server.memoryIdle - server.memoryBefore))
-    }
+    func memoryPerStream(_ server: Server) -> Double { perStream(Double(server.memoryIdle - server.memoryBefore)) }
 }

@@ -30,6 +30,8 @@ final class Subscriber {
         self.topic = topic
     }
 
+    /// For large reads; lives as long as the stream.
+    var scratch: UnsafeMutableRawBufferPointer { tally.scratch }
     var isOpening: Bool { phase == .opening }
     var hasEnded: Bool { phase == .ended }
 
@@ -81,9 +83,7 @@ final class Subscriber {
     }
 
     /// The response is over, which it should never be.
-    func ended() {
-        fail("the server ended the stream")
-    }
+    func ended() { fail("the server ended the stream") }
 
     /// Only the first reason counts.
     func fail(_ reason: String) {

@@ -2,8 +2,10 @@
 import Histogram
 import NIOCore
 
-/// What the streams of one event loop report, added up. Confined to its event loop.
+/// What the streams of one event loop report, added up, and what else they share. Confined to its event loop.
 final class Tally {
+    /// For a read that is too large for a stream's own buffer.
+    let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 * 1024, alignment: 16)
     let marker: Marker
     var counts = Counts()
     /// From the moment before a message goes to the publisher's socket to the read that brings it, in nanoseconds.
@@ -18,6 +20,10 @@ final class Tally {
 
     init(_ marker: Marker) {
         self.marker = marker
+    }
+
+    deinit {
+        scratch.deallocate()
     }
 
     func opened() {

@@ -54,6 +54,8 @@ package final class WebConnection: ChannelInboundHandler {
     private var isFlushScheduled = false
     package private(set) var isOpen = true
     package private(set) var lastReply: NIODeadline
+    /// An answer is waited for.
+    package var isBusy: Bool { !waiting.isEmpty }
 
     private init(eventLoop: any EventLoop, limits: Limits) {
         self.eventLoop = eventLoop

@@ -25,6 +25,7 @@ final class ScriptedServer: Sendable {
         var script: [Answer]
         var requests: [String] = []
         var flooded = 0
+        var opened = 0
         var closed = 0
     }
 
@@ -39,6 +40,8 @@ final class ScriptedServer: Sendable {
     var requests: [String] { state.withLock { $0.requests } }
     /// Bytes of floods that the network has taken.
     var flooded: Int { state.withLock { $0.flooded } }
+    /// Connections that were made.
+    var opened: Int { state.withLock { $0.opened } }
     /// Connections that have ended.
     var closed: Int { state.withLock { $0.closed } }
 
@@ -76,6 +79,10 @@ final class ScriptedServer: Sendable {
 
         init(server: ScriptedServer) {
             self.server = server
+        }
+
+        func channelActive(context: ChannelHandlerContext) {
+            server.state.withLock { $0.opened += 1 }
         }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {

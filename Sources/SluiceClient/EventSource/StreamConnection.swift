@@ -61,6 +61,8 @@ final class StreamConnection: ChannelInboundHandler {
     }
 
     func channelActive(context: ChannelHandlerContext) {
+        // It may have been closed before it was there.
+        guard onEnd != nil else { return context.close(promise: nil) }
         channel = context.channel
         context.write(wrapOutboundOut(.head(request)), promise: nil)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)

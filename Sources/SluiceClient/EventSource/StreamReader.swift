@@ -63,6 +63,8 @@ final class StreamReader {
     private var phase = Phase.waiting
     private var connection: StreamConnection?
     private var isPaused = false
+    /// Until the next connection.
+    private var pause: Scheduled<Void>?
 
     /// Begins to connect. The sequence ends after 204, and fails with ``ClientError`` on an answer that ends an `EventSource`.
     static func updates(_ plan: Plan, on eventLoop: any EventLoop) -> Producer {
@@ -172,7 +174,7 @@ final class StreamReader {
         let (wait, isNews) = state.disconnected(isFailure: failure != nil)
         phase = .waiting
         handOn(.disconnected(failure: failure, wait: Duration(wait), isNews: isNews))
-        eventLoop.assumeIsolated().scheduleTask(in: wait) { self.connect() }
+        pause = eventLoop.assumeIsolated().scheduleTask(in: wait) { self.connect() }
     }
 
     private func fail(_ head: HTTPResponseHead, _ body: ByteBuffer) {
@@ -208,6 +210,7 @@ final class StreamReader {
         case .failure(let error): source?.finish(error)
         }
         source = nil
+        pause?.cancel()
         connection?.close()
     }
 }

@@ -6,7 +6,7 @@ import SluiceWeb
 
 /// Publishes through a node: `POST /publish`, one event as JSON, several as NDJSON.
 ///
-/// One request at a time, so that the order is kept; what comes meanwhile makes the next one larger.
+/// The events of one call keep their order, one request after the other.
 actor HTTPRoute: PublishRoute {
     /// A connection that was quiet for longer may be about to be closed by a proxy; a new one costs little.
     private static let quietMax = TimeAmount.seconds(2)
@@ -17,7 +17,7 @@ actor HTTPRoute: PublishRoute {
     private let dialer: WebDialer
     private let eventLoop: any EventLoop
     private let headers: HTTPHeaders
-    private var connection: NIOLoopBound<WebConnection>?
+    private var connection: EventLoopFuture<NIOLoopBound<WebConnection>>?
     private var hasConnected = false
 
     init(_ dialer: WebDialer, token: String?, on eventLoop: any EventLoop) {
@@ -57,8 +57,9 @@ actor HTTPRoute: PublishRoute {
     }
 
     func close() async {
-        let connection = connection
-        try? await eventLoop.submit { connection?.value.close() }.get()
+        let open = connection
+        connection = nil
+        try? await open?.map { $0.value.close() }.get()
     }
 
     // MARK: Requests
@@ -101,18 +102,23 @@ actor HTTPRoute: PublishRoute {
         }.get()
     }
 
+    /// All who publish at a time share a connection.
     private func usableConnection() async throws -> NIOLoopBound<WebConnection> {
-        if let connection {
+        let before = connection
+        if let open = try? await before?.get() {
             let isUsable = try await eventLoop.submit {
-                let isUsable =
-                    connection.value.isOpen && NIODeadline.now() - connection.value.lastReply < HTTPRoute.quietMax
-                if !isUsable { connection.value.close() }
+                let isQuiet = NIODeadline.now() - open.value.lastReply >= HTTPRoute.quietMax
+                let isUsable = open.value.isOpen && (open.value.isBusy || !isQuiet)
+                if !isUsable { open.value.close() }
                 return isUsable
             }.get()
-            if isUsable { return connection }
+            if isUsable { return open }
         }
-        let connection = try await WebConnection.connect(dialer, on: eventLoop).get()
-        self.connection = connection
+        // Another may have connected meanwhile.
+        guard connection === before else { return try await usableConnection() }
+        let connecting = WebConnection.connect(dialer, on: eventLoop)
+        connection = connecting
+        let connection = try await connecting.get()
         hasConnected = true
         return connection
     }

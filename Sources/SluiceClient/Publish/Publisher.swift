@@ -52,29 +52,28 @@ public struct Publisher: Sendable {
     ///   - isPlain: a bare `PUBLISH`, whose bytes are the data: live only, without type and key.
     ///   - certificateAuthority: a PEM file of certificates to trust; nil trusts what the system trusts.
     ///   - certificate: and its `key`, PEM files, for a server that asks for one.
-    ///   - clientName: shown in Redis' `CLIENT LIST`.
     /// - Throws: ``ClientError`` for what is no address or prefix, and for certificates that can't be used.
     public init(
         redis url: String, prefix: String = "sluice", isPlain: Bool = false, certificateAuthority: String? = nil,
-        certificate: String? = nil, key: String? = nil, clientName: String = "sluice-publish"
+        certificate: String? = nil, key: String? = nil
     ) throws(ClientError) {
         if let problem = RedisNames.problem(prefix: prefix) { throw ClientError("the prefix \(problem)") }
         let address: RedisURL
         do { address = try RedisURL(url) } catch { throw ClientError("Redis' address \(error)") }
         try self.init(
             redis: address, prefix: prefix, isPlain: isPlain, certificateAuthority: certificateAuthority,
-            certificate: certificate, key: key, clientName: clientName)
+            certificate: certificate, key: key)
     }
 
     package init(
         redis url: RedisURL, prefix: String, isPlain: Bool, certificateAuthority: String?, certificate: String?,
-        key: String?, clientName: String = "sluice-publish"
+        key: String?
     ) throws(ClientError) {
         let endpoint: RedisEndpoint
         do {
             endpoint = try RedisEndpoint(
                 url: url, certificateAuthority: certificateAuthority, certificate: certificate, key: key,
-                clientName: clientName)
+                clientName: "sluice-publish")
         } catch { throw ClientError("can't read the certificates", error) }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         self.init(route: RedisRoute(endpoint, names: RedisNames(prefix: prefix), isPlain: isPlain, on: loop))

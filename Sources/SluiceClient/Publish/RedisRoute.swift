@@ -16,7 +16,7 @@ actor RedisRoute: PublishRoute {
     private let eventLoop: any EventLoop
     private let names: RedisNames
     private let isPlain: Bool
-    private var connection: NIOLoopBound<RedisConnection>?
+    private var connection: Task<Result<NIOLoopBound<RedisConnection>, ClientError>, Never>?
 
     init(_ endpoint: RedisEndpoint, names: RedisNames, isPlain: Bool, on eventLoop: any EventLoop) {
         locator = .fixed(endpoint)
@@ -27,16 +27,29 @@ actor RedisRoute: PublishRoute {
 
     /// Connects, and installs the function where it is missing.
     func connect() async throws(ClientError) {
-        connection = try await locator.connect(on: eventLoop, installingFunction: !isPlain)
+        _ = try await usableConnection()
+    }
+
+    /// All who publish at a time share a connection.
+    private func usableConnection() async throws(ClientError) -> NIOLoopBound<RedisConnection> {
+        let connecting =
+            connection
+            ?? Task { [locator, eventLoop, isPlain] in
+                do throws(ClientError) {
+                    return .success(try await locator.connect(on: eventLoop, installingFunction: !isPlain))
+                } catch { return .failure(error) }
+            }
+        connection = connecting
+        let result = await connecting.value
+        if case .failure = result, connection == connecting { connection = nil }
+        return try result.get()
     }
 
     func publish(_ publications: [Publication]) async -> [Result<Receipt, ClientError>] {
-        do throws(ClientError) {
-            if connection == nil { try await connect() }
-        } catch {
+        let connection: NIOLoopBound<RedisConnection>
+        do throws(ClientError) { connection = try await usableConnection() } catch {
             return publications.map { _ in .failure(ClientError(error.description, .later(after: nil))) }
         }
-        guard let connection else { return [] }
         let commands = publications.map { publication in
             isPlain
                 ? .publish(publication.event.data, on: names.channel(publication.target))
@@ -71,8 +84,9 @@ actor RedisRoute: PublishRoute {
     }
 
     func close() async {
-        let connection = connection
-        self.connection = nil
-        try? await eventLoop.submit { connection?.value.close() }.get()
+        let before = connection
+        connection = nil
+        guard case .success(let open)? = await before?.value else { return }
+        try? await eventLoop.submit { open.value.close() }.get()
     }
 }

@@ -108,29 +108,42 @@ import Testing
         let server = ScriptedServer([
             Answer(text: Answer.streamHead + "\r\n", flood: String(repeating: event, count: 100))
         ])
-        // While it does not read it does not listen either, so it must not take the server for dead.
-        let source = try EventSource(await server.start(), silence: .milliseconds(300))
+        let silence = Duration.seconds(2)
+        let source = try EventSource(await server.start(), silence: silence)
         var taken = 0
         var before = -1
-        for try await update in source.updates() {
-            guard case .event(let event) = update else {
-                #expect(update == .opened(node: nil, endsOutage: false))
-                continue
-            }
+        for try await event in source {
             #expect(event.data.utf8.count == 1000)
             taken += 1
             if taken == 1 {
                 // Until the network is full.
-                while server.flooded != before {
+                while server.flooded != before, server.flooded < 64 << 20 {
                     before = server.flooded
                     try await Task.sleep(for: .milliseconds(500))
                 }
+                try await Task.sleep(for: silence)
+                #expect(server.closed == 0, "what is not read can't be heard: it must not be taken for silence")
             }
             if server.flooded > before + 1 << 20 { break }
             #expect(taken < 100_000)
         }
         #expect(before < 64 << 20)
-        #expect(await eventually { server.closed == 1 }, "the end of the iteration is that of the connection")
+        #expect(
+            await eventually { server.closed == server.opened }, "the end of the iteration is that of the connection")
+    }
+
+    @Test("Nothing is left of a subscription that is given up while it connects", .timeLimit(.minutes(1)))
+    func cancellation() async throws {
+        var answer = Answer.stream(":\n\n")
+        answer.closes = false
+        let server = ScriptedServer([answer])
+        let source = try EventSource(await server.start())
+        for _ in 0..<20 {
+            let subscriber = Task { for try await _ in source { break } }
+            subscriber.cancel()
+            _ = await subscriber.result
+        }
+        #expect(await eventually { server.opened == server.closed && server.opened > 0 })
     }
 
     @Test("What is no address or no header is refused")

@@ -32,6 +32,23 @@ import Testing
         }
     }
 
+    @Test("Those who publish at a time share a connection, and each gets its own receipt", .timeLimit(.minutes(1)))
+    func together() async throws {
+        let redis = try await RedisServer()
+        let node = try await NodeProcess(redis: redis)
+        for publisher in [try Publisher("http://127.0.0.1:\(node.port)"), try Publisher(redis: redis.url)] {
+            let ids = try await withThrowingTaskGroup(of: String?.self) { group in
+                for index in 0..<50 {
+                    group.addTask { try await publisher.publish(OutgoingEvent("\(index)", to: .topic("t"))).id }
+                }
+                return try await group.reduce(into: Set<String>()) { if let id = $1 { $0.insert(id) } }
+            }
+            #expect(ids.count == 50)
+        }
+        let clients = try await redis.cli("CLIENT", "LIST").split(separator: "\n")
+        #expect(clients.count { $0.contains("name=sluice-publish") } == 1)
+    }
+
     @Test("What is no event is not sent, and nothing behind it", .timeLimit(.minutes(1)))
     func invalid() async throws {
         let node = try await NodeProcess()
