@@ -5,13 +5,6 @@ import TestSupport
 
 /// A node's feed, driven as a hub drives it, and a Redis to which everything happens that can: each step is random.
 struct FeedModel: ~Copyable {
-    enum Connection {
-        case down
-        /// Channels are being confirmed.
-        case half
-        case up
-    }
-
     private static let shards = 2
 
     var generator: SeededGenerator
@@ -24,12 +17,7 @@ struct FeedModel: ~Copyable {
     /// What came to pass, so that a test knows that everything did.
     private(set) var counts: [String: Int] = [:]
 
-    private var connection = Connection.down
-    private var wire: [ModelMessage] = []
-    /// Channels that Redis serves, is to serve, or is to serve no more.
-    private var subscribed: Set<Target> = []
-    private var toSubscribe: [Target] = []
-    private var toUnsubscribe: [Target] = []
+    private var link = ModelLink()
     /// Channels that Redis is to serve again only then.
     private var pauses: [Target: NIODeadline] = [:]
     private var asks: [(ask: ModelAsk, answer: ModelAnswer?)] = []
@@ -76,16 +64,16 @@ struct FeedModel: ~Copyable {
         case 0..<270: publish(anyTarget())
         case 270..<640: receive()
         case 640..<860: talk()
-        case 860..<900: subscribe()
-        case 900..<910: unsubscribe()
+        case 860..<900: link.subscribe()
+        case 900..<910: link.unsubscribe()
         case 910..<940: listen(anyTarget())
         case 940..<945: unlisten(anyTarget())
         case 945..<965: openStream(anyTarget())
         case 965..<968: disconnect()
-        case 968..<985: if connection == .down { connect() }
+        case 968..<985: if link.state == .down { connect() }
         case 985..<989: failsToRead = happens(0.2)
-        case 989..<992: send(forge())
-        case 992..<994: send(.event(anyTarget().target, ByteBuffer(bytes: [0x1E, 0x32])))
+        case 989..<992: link.send(forge())
+        case 992..<994: link.send(.event(anyTarget().target, ByteBuffer(bytes: [0x1E, 0x32])))
         case 994: broker.logs[anyTarget().target]?.isUnreadable.toggle()
         case 995: broker.logs[anyTarget().target]?.entries.removeAll()
         case 996: old = broker
@@ -98,12 +86,12 @@ struct FeedModel: ~Copyable {
     /// Nothing goes wrong any more, and nothing new happens: at last everything is there.
     mutating func settle() {
         failsToRead = false
-        if connection == .down { connect() }
+        if link.state == .down { connect() }
         for _ in 0..<8 {
             for _ in 0..<30 {
-                while !toSubscribe.isEmpty { subscribe() }
-                while !toUnsubscribe.isEmpty { unsubscribe() }
-                while !wire.isEmpty { receive() }
+                while link.subscribe() {}
+                while link.unsubscribe() {}
+                while link.hasMessages { receive() }
                 while !asks.isEmpty { talk() }
                 pass(.milliseconds(100))
             }
@@ -127,8 +115,8 @@ struct FeedModel: ~Copyable {
             guard let target = targets.first(where: { $0.target == name }) else { continue }
             if !target.isListenedTo {
                 gone(target)
-            } else if connection != .down {
-                toSubscribe.append(name)
+            } else if link.state != .down {
+                link.want(name)
             }
         }
         if mustGoOn {
@@ -141,23 +129,18 @@ struct FeedModel: ~Copyable {
     // MARK: Publishing
 
     private mutating func publish(_ target: ModelTarget) {
-        if happens(0.1) { return send(.event(target.target, ByteBuffer(bytes: [0x62]))) }
+        if happens(0.1) { return link.send(.event(target.target, ByteBuffer(bytes: [0x62]))) }
         let (id, payload) = broker.publish(target.target, ends: happens(0.05))
         target.published(id)
         newest = id
         // A target that is confirmed and has had no reading since has nothing by which a loss could be noticed.
         if pauses[target.target] != nil { target.lostInSilence(id) }
-        if connection == .up, machine.coverage(of: target.target).since != nil, happens(0.04) {
+        if link.state == .up, machine.coverage(of: target.target).since != nil, happens(0.04) {
             note("lost in silence")
             target.lostInSilence(id)
         } else {
-            send(.event(target.target, payload))
+            link.send(.event(target.target, payload))
         }
-    }
-
-    private mutating func send(_ message: ModelMessage) {
-        guard case .event(let target, _) = message, subscribed.contains(target) else { return }
-        wire.append(message)
     }
 
     /// An event from the future on any topic; on one, events whose predecessors never were.
@@ -193,10 +176,9 @@ struct FeedModel: ~Copyable {
         numbers[number] = target
         if machine.listen(to: target.target, as: number, shard: shard) {
             target.listen()
-            let isConfirmed = subscribed.contains(target.target) || pauses[target.target] != nil
-            // One that is about to be given up stays.
-            toUnsubscribe.removeAll { $0 == target.target }
-            if !isConfirmed, connection != .down { toSubscribe.append(target.target) }
+            let isConfirmed = link.isServed(target.target) || pauses[target.target] != nil
+            link.keep(target.target)
+            if !isConfirmed, link.state != .down { link.want(target.target) }
             machine.wanted(target.target, isConfirmed: isConfirmed)
         }
         copies[shard][target.target] = machine.coverage(of: target.target)
@@ -208,11 +190,11 @@ struct FeedModel: ~Copyable {
             machine.unlisten(to: target.target, shard: shard)
         else { return }
         target.unlisten()
-        if connection == .down {
+        if link.state == .down {
             pauses[target.target] = nil
             gone(target)
         } else if pauses[target.target] == nil {
-            toUnsubscribe.append(target.target)
+            link.giveUp(target.target)
         }
     }
 
@@ -231,18 +213,13 @@ struct FeedModel: ~Copyable {
     // MARK: The connection
 
     private mutating func connect() {
-        connection = .half
-        toSubscribe = targets.filter { $0.isListenedTo && pauses[$0.target] == nil }.map(\.target)
+        link.connect(to: targets.filter { $0.isListenedTo && pauses[$0.target] == nil }.map(\.target))
         checkSettled()
     }
 
     private mutating func disconnect() {
-        guard connection != .down else { return }
-        connection = .down
-        wire = []
-        subscribed = []
-        toSubscribe = []
-        toUnsubscribe = []
+        guard link.state != .down else { return }
+        link.disconnect()
         machine.connectionLost()
         perform()
         for target in targets where !target.isListenedTo && pauses[target.target] == nil { gone(target) }
@@ -252,29 +229,14 @@ struct FeedModel: ~Copyable {
         }
     }
 
-    /// Redis carries out a command.
-    private mutating func subscribe() {
-        guard let target = toSubscribe.popFirst() else { return }
-        subscribed.insert(target)
-        wire.append(.confirmed(target))
-    }
-
-    private mutating func unsubscribe() {
-        guard let target = toUnsubscribe.popFirst(), subscribed.remove(target) != nil else { return }
-        wire.append(.unsubscribed(target))
-    }
-
     private mutating func checkSettled() {
-        guard connection == .half, toSubscribe.isEmpty else { return }
-        let isWaiting = wire.contains { if case .confirmed = $0 { true } else { false } }
-        guard !isWaiting else { return }
-        connection = .up
+        guard link.settle() else { return }
         machine.connectionUp(now: now)
         perform()
     }
 
     private mutating func receive() {
-        guard let message = wire.popFirst() else { return checkSettled() }
+        guard let message = link.next() else { return checkSettled() }
         switch message {
         case .event(let name, let payload):
             guard let number = machine.number(of: name) else { return }
@@ -284,7 +246,7 @@ struct FeedModel: ~Copyable {
             for shard in machine.confirmed(target) { copies[shard][target]?.confirm() }
         case .unsubscribed(let name):
             guard let target = targets.first(where: { $0.target == name }) else { return }
-            if target.isListenedTo { toSubscribe.append(name) } else { gone(target) }
+            if target.isListenedTo { link.want(name) } else { gone(target) }
         case .tick(let clock, let born):
             machine.received(clock: clock, born: born)
         }
@@ -320,7 +282,7 @@ struct FeedModel: ~Copyable {
     }
 
     private mutating func carryOut(_ ask: ModelAsk) -> ModelAnswer {
-        guard !failsToRead, connection != .down || happens(0.5) else { return .failed }
+        guard !failsToRead, link.state != .down || happens(0.5) else { return .failed }
         switch ask {
         case .markers(let read): return .reading(broker.reading(read.targets))
         // A data set that went back may show a clock that it had before: what came since is no stream's that begins now.
@@ -351,8 +313,8 @@ struct FeedModel: ~Copyable {
         case .wake(let attempt, let time): wakes.append((attempt, time))
         case .goOn: mustGoOn = true
         case .tick(let known):
-            guard connection != .down, !failsToRead else { return }
-            wire.append(.tick(broker.tick(known: known), born: broker.born))
+            guard link.state != .down, !failsToRead else { return }
+            link.send(.tick(broker.tick(known: known), born: broker.born))
             machine.received(serverTime: broker.time, asked: now)
         case .reconnect:
             note("deaf")
@@ -365,9 +327,7 @@ struct FeedModel: ~Copyable {
             }
         case .pause(let name, let time):
             note("paused")
-            // One that is about to be given up, or was wanted again too late, is not Redis' any more.
-            guard subscribed.remove(name) != nil else { return }
-            toUnsubscribe.removeAll { $0 == name }
+            guard link.pause(name) else { return }
             pauses[name] = now + time
         case .complain(.lost, let name):
             for target in targets where target.target == name { target.isHeldBack = true }
@@ -410,8 +370,4 @@ struct FeedModel: ~Copyable {
     }
 
     private mutating func note(_ what: String) { counts[what, default: 0] += 1 }
-}
-
-extension Array {
-    fileprivate mutating func popFirst() -> Element? { isEmpty ? nil : removeFirst() }
 }

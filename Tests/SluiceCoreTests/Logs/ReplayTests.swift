@@ -5,84 +5,7 @@ import TestSupport
 import Testing
 
 @Suite("A replay")
-struct ReplayTests {
-    /// A log as a broker would page it, and what was ever published to it.
-    private struct Log {
-        var entries: [LogEntry] = []
-        var marker: LogMarker?
-
-        mutating func append(_ id: EventID) {
-            entries.append(
-                LogEntry(
-                    id: id, previous: marker?.id, event: Event(ByteBuffer(string: "\(id)"))))
-            marker = LogMarker(id: id, ends: false)
-        }
-
-        func slice(after id: EventID, count: Int) -> LogSlice {
-            let rest = entries.filter { $0.id > id }
-            let page = LogPage(marker: marker, entries: Array(rest.prefix(count)), isLast: rest.count < count)
-            return LogSlice(LogSegment(page, after: id), isLast: page.isLast)
-        }
-    }
-
-    private enum Out: Equatable {
-        case event(EventID)
-        case gap(from: EventID?, to: EventID?, [String], id: EventID?)
-    }
-
-    private static let born: UInt64 = 1000
-    private static func id(_ milliseconds: UInt64) -> EventID { EventID(10_000 + milliseconds, 0) }
-    private static let a = try? Target.topic("a")
-    private static let b = try? Target.topic("b")
-
-    /// - Parameter isNarrow: the replay may hold next to nothing, so that its lanes are parked again and again.
-    private func run(
-        _ logs: [Target: Log], from start: Replay.Start, through mark: EventID, born: UInt64 = ReplayTests.born,
-        pageCount: Int = 3, isNarrow: Bool = false, unreadable: Target? = nil
-    ) -> [Out] {
-        let targets = logs.keys.sorted { $0.description < $1.description }
-        var replay = Replay(
-            targets: targets, from: start, through: mark, born: born, bytesMax: isNarrow ? 1 : 1 << 20)
-        var out: [Out] = []
-        var isSecond = false
-        for _ in 0..<10_000 {
-            switch replay.next() {
-            case .read(let requests):
-                for request in requests {
-                    if request.target == unreadable {
-                        replay.unreadable(lane: request.lane)
-                        continue
-                    }
-                    // Every other answer fails, and is asked for again.
-                    isSecond.toggle()
-                    guard isSecond else {
-                        replay.failed(lane: request.lane)
-                        continue
-                    }
-                    replay.received(
-                        (logs[request.target] ?? Log()).slice(after: request.after, count: pageCount),
-                        lane: request.lane)
-                }
-            case .event(let entry, _, _): out.append(.event(entry.id))
-            case .gap(let gap, let id):
-                out.append(.gap(from: gap.from, to: gap.to, gap.targets.map(\.description).sorted(), id: id))
-            case .wait: Issue.record("nothing was being read")
-            case .done:
-                #expect(replay.heldBytes == 0)
-                return out
-            }
-        }
-        Issue.record("the replay has no end")
-        return out
-    }
-
-    private func run(
-        _ logs: [Target: Log], after cursor: EventID, through mark: EventID, born: UInt64 = ReplayTests.born,
-        pageCount: Int = 3, isNarrow: Bool = false
-    ) -> [Out] {
-        run(logs, from: .after(cursor), through: mark, born: born, pageCount: pageCount, isNarrow: isNarrow)
-    }
-
+struct ReplayTests: ReplaysLogs {
     @Test("Two logs come out merged by id, each event once, whatever the pages", arguments: 1...6, [false, true])
     func merge(pageCount: Int, isNarrow: Bool) throws {
         var logs = [try #require(Self.a): Log(), try #require(Self.b): Log()]
@@ -93,77 +16,6 @@ struct ReplayTests {
         }
         let out = run(logs, after: Self.id(5), through: Self.id(30), pageCount: pageCount, isNarrow: isNarrow)
         #expect(out == expected)
-    }
-
-    @Test("A trimmed log gives a gap up to the newest lost event, and then what is there")
-    func trimmed() throws {
-        var log = Log()
-        for number in 1...10 as ClosedRange<UInt64> { log.append(Self.id(number)) }
-        log.entries.removeFirst(7)
-        let a = try #require(Self.a)
-        #expect(
-            run([a: log], after: Self.id(2), through: Self.id(20))
-                == [
-                    .gap(from: Self.id(2), to: Self.id(7), ["topic:a"], id: Self.id(7)), .event(Self.id(8)),
-                    .event(Self.id(9)), .event(Self.id(10)),
-                ])
-        #expect(run([a: log], after: Self.id(7), through: Self.id(20)).count == 3, "nothing is missing after 7")
-        #expect(
-            run([a: log], from: .available, through: Self.id(20)) == [8, 9, 10].map { .event(Self.id($0)) },
-            "asks for what is there")
-    }
-
-    @Test("earliest tells first that the beginning of a log is gone, available does not", arguments: [false, true])
-    func beginning(isNarrow: Bool) throws {
-        let a = try #require(Self.a)
-        let b = try #require(Self.b)
-        var trimmed = Log()
-        var whole = Log()
-        for number in 1...10 as ClosedRange<UInt64> { trimmed.append(Self.id(number * 2)) }
-        for number in 1...3 as ClosedRange<UInt64> { whole.append(Self.id(number * 2 + 1)) }
-        trimmed.entries.removeFirst(7)
-        func run(_ logs: [Target: Log], _ start: Replay.Start) -> [Out] {
-            self.run(logs, from: start, through: Self.id(30), isNarrow: isNarrow)
-        }
-        let there: [Out] = [16, 18, 20].map { .event(Self.id($0)) }
-        #expect(
-            run([a: trimmed], .earliest) == [.gap(from: nil, to: Self.id(14), ["topic:a"], id: Self.id(14))] + there)
-        #expect(run([a: trimmed], .available) == there)
-        #expect(
-            run([a: trimmed, b: whole], .earliest)
-                == [.gap(from: nil, to: Self.id(14), ["topic:a"], id: nil)]
-                + [3, 5, 7, 16, 18, 20].map { .event(Self.id($0)) }, "no id, because earlier ones follow")
-        #expect(run([b: whole], .earliest) == run([b: whole], .available), "nothing is gone")
-        let gone = Log(entries: [], marker: LogMarker(id: Self.id(9), ends: true))
-        #expect(run([a: gone], .earliest) == [.gap(from: nil, to: Self.id(9), ["topic:a"], id: Self.id(9))])
-        #expect(run([a: gone], .available).isEmpty && run([a: Log()], .earliest).isEmpty)
-        trimmed.entries.remove(at: 1)
-        #expect(
-            run([a: trimmed], .available)
-                == [
-                    .event(Self.id(16)), .gap(from: Self.id(16), to: Self.id(18), ["topic:a"], id: Self.id(18)),
-                    .event(Self.id(20)),
-                ], "within the log it has to be whole")
-    }
-
-    @Test("A log that can't be read is a gap, and costs the others nothing", arguments: [false, true])
-    func unreadable(isNarrow: Bool) throws {
-        let a = try #require(Self.a)
-        let b = try #require(Self.b)
-        var log = Log()
-        for number in 1...5 as ClosedRange<UInt64> { log.append(Self.id(number)) }
-        for start in [Replay.Start.earliest, .available] {
-            #expect(
-                run([a: log, b: Log()], from: start, through: Self.id(9), isNarrow: isNarrow, unreadable: b)
-                    == [.gap(from: nil, to: Self.id(9), ["topic:b"], id: nil)]
-                    + (1...5).map { .event(Self.id($0)) })
-        }
-        #expect(
-            run([a: log, b: Log()], from: .after(Self.id(3)), through: Self.id(9), unreadable: b)
-                == [
-                    .gap(from: Self.id(3), to: Self.id(9), ["topic:b"], id: nil), .event(Self.id(4)),
-                    .event(Self.id(5)),
-                ])
     }
 
     @Test("What a later event of its key has made superfluous is left out, and nothing is taken for lost")
@@ -258,47 +110,6 @@ struct ReplayTests {
         #expect(run([a: log], after: EventID(.max - 1, 0), through: .max) == [.event(EventID(.max, 0))])
     }
 
-    @Test(
-        "A hole in one log is told before other logs' ids pass its beginning, without an id that would make them go back"
-    )
-    func gapIsSortedIn() throws {
-        var trimmed = Log()
-        var whole = Log()
-        for number in 1...12 as ClosedRange<UInt64> {
-            if number.isMultiple(of: 2) { whole.append(Self.id(number)) } else { trimmed.append(Self.id(number)) }
-        }
-        trimmed.entries.removeFirst(4)
-        let out = run(
-            [try #require(Self.a): trimmed, try #require(Self.b): whole], after: Self.id(1), through: Self.id(20))
-        #expect(
-            out == [
-                .gap(from: Self.id(1), to: Self.id(7), ["topic:a"], id: nil),
-                .event(Self.id(2)), .event(Self.id(4)), .event(Self.id(6)), .event(Self.id(8)),
-                .event(Self.id(9)), .event(Self.id(10)), .event(Self.id(11)), .event(Self.id(12)),
-            ])
-    }
-
-    @Test("A log that is gone: the marker tells whether something was in it")
-    func expired() throws {
-        let a = try #require(Self.a)
-        let log = Log(entries: [], marker: LogMarker(id: Self.id(9), ends: false))
-        #expect(run([a: log], after: Self.id(9), through: Self.id(20)).isEmpty)
-        #expect(
-            run([a: log], after: Self.id(5), through: Self.id(20))
-                == [.gap(from: Self.id(5), to: Self.id(9), ["topic:a"], id: Self.id(9))])
-    }
-
-    @Test("A target without log and marker had no event within a day, and is not known before")
-    func noMarker() throws {
-        let a = try #require(Self.a)
-        let day: UInt64 = 86_400_000
-        #expect(run([a: Log()], after: Self.id(1), through: Self.id(day)).isEmpty)
-        let mark = Self.id(day + 100)
-        #expect(
-            run([a: Log()], after: Self.id(1), through: mark)
-                == [.gap(from: Self.id(1), to: mark, ["topic:a"], id: mark)])
-    }
-
     @Test("A target of which less is known is read from its own earlier id")
     func earlier() throws {
         let a = try #require(Self.a)
@@ -327,36 +138,6 @@ struct ReplayTests {
             break
         }
         #expect(ids == [3, 5, 6, 7, 8].map(Self.id))
-    }
-
-    @Test("A data set that began after the cursor has lost what was before: one gap for all targets")
-    func reborn() throws {
-        var log = Log()
-        log.append(Self.id(50))
-        let out = run(
-            [try #require(Self.a): log, try #require(Self.b): Log()], after: Self.id(1), through: Self.id(60),
-            born: Self.id(40).milliseconds)
-        #expect(
-            out == [
-                .gap(from: Self.id(1), to: Self.id(60), ["topic:a", "topic:b"], id: nil), .event(Self.id(50)),
-            ])
-    }
-
-    @Test("A log of a data set that went back is not whole: earliest tells so where it went back, available does not")
-    func wentBack() throws {
-        let a = try #require(Self.a)
-        var log = Log()
-        for number in [1, 2, 50] as [UInt64] { log.append(Self.id(number)) }
-        let born = Self.id(40)
-        let gap = Out.gap(from: Self.id(2), to: born, ["topic:a"], id: born)
-        let (before, after) = ([Out.event(Self.id(1)), .event(Self.id(2))], Out.event(Self.id(50)))
-        let mark = Self.id(60)
-        #expect(run([a: log], from: .earliest, through: mark, born: born.milliseconds) == before + [gap, after])
-        #expect(run([a: log], from: .available, through: mark, born: born.milliseconds) == before + [after])
-        #expect(run([a: log], from: .earliest, through: mark, born: Self.id(1).milliseconds) == before + [after])
-        var rest = Log()
-        for number in [1, 2] as [UInt64] { rest.append(Self.id(number)) }
-        #expect(run([a: rest], from: .earliest, through: mark, born: born.milliseconds) == before + [gap])
     }
 
     @Test("What is beyond the mark is not given out, and its predecessor still tells of a loss")

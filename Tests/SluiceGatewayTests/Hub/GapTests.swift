@@ -62,7 +62,8 @@ struct GapTests {
         #expect(try node.output(later.channel).isEmpty)
     }
 
-    @Test("is told before anything of a data set that came back younger, to a stream that came back before it was known")
+    @Test(
+        "is told before anything of a data set that came back younger, to a stream that came back before it was known")
     func youngerDataSet() throws {
         node.hub.receive(.down)
         let (stream, channel) = try node.open("topic=a&last_event_id=\(EventID(ScriptedNode.now - 1000, 0))")
