@@ -32,6 +32,22 @@ struct HTTPProblemTests {
         }
     }
 
+    @Test(
+        "has a status, which the fault itself does not know",
+        arguments: [
+            (Authority.Refusal.hostMissing, .badRequest), (Authority.Refusal.contradiction, .badRequest),
+            (Credentials.Refusal.headerRepeated(2), .badRequest),
+            (Credentials.Refusal.cookiesTooLarge, .requestHeaderFieldsTooLarge),
+            (TokenRefusal.expired, .unauthorized), (TokenRefusal.notValidHere, .unauthorized),
+            (TokenRefusal.keyUnknown, .serviceUnavailable), (TokenRefusal.busy, .serviceUnavailable),
+            (PublishFailure.conflict("no"), .conflict), (PublishFailure.unknown("lost"), .serviceUnavailable),
+        ] as [(any Error, HTTPResponseStatus)])
+    func statuses(error: any Error, status: HTTPResponseStatus) {
+        let problem = HTTPProblem(of: error)
+        #expect(problem.status == status)
+        #expect(problem.headers.contains { $0.0 == "WWW-Authenticate" } == (status == .unauthorized))
+    }
+
     @Test("is what was wrong with the request")
     func refusals() {
         #expect(HTTPProblem(of: PublishFailure.refused("SLUICE no")).message == "SLUICE no")
