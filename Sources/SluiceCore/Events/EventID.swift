@@ -28,8 +28,8 @@ package struct EventID: Hashable, Comparable, Sendable, CustomStringConvertible 
 
     /// Parses the canonical form: two decimal numbers of at most 15 digits, without leading zeros, a hyphen between.
     ///
-    /// What the clock can't have given out is no id, wherever it comes from: whoever believed it could not tell the
-    /// clock of it, which would stand still.
+    /// What the clock can't have given out is no id, wherever it comes from. A node that believed one would tell it to the
+    /// function in Redis, which refuses it, and the clock would no longer move.
     package init?(_ bytes: some Collection<UInt8>) {
         guard let hyphen = bytes.firstIndex(of: UInt8(ascii: "-")),
             let milliseconds = EventID.number(bytes[..<hyphen]),

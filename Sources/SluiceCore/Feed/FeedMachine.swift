@@ -2,7 +2,7 @@
 import DequeModule
 import NIOCore
 
-/// The feed of one partition: what has arrived, what is missing, what is held back, and what is read again.
+/// What one node has got from the broker: what has arrived, what is missing, what is held back, and what is read again.
 ///
 /// Inputs change it; then ``next(now:)`` says what to do, until it returns nil. An event that is in its turn is the one
 /// exception: ``received(_:for:now:)`` returns it, because nearly all are. No I/O; time is an argument.
@@ -94,13 +94,13 @@ package struct FeedMachine: ~Copyable {
 
     /// A shard begins to listen.
     ///
-    /// - Parameter number: if the target is new; of no other partition's target.
+    /// - Parameter number: for a target that is new: one that no other target has had.
     /// - Returns: whether nobody listened before: then ask the broker, and call ``wanted(_:isConfirmed:)``.
     package mutating func listen(to target: Target, as number: TargetNumber, shard: Int) -> Bool {
         interests.join(target, as: number, shard: shard)
     }
 
-    /// - Parameter isConfirmed: the broker has not stopped to listen since it was last confirmed.
+    /// - Parameter isConfirmed: the broker's subscription has gone on since it was confirmed, so that nothing was missed.
     package mutating func wanted(_ target: Target, isConfirmed: Bool) {
         if isConfirmed { interests.confirm(target) } else { interests.beginAnew(target) }
     }

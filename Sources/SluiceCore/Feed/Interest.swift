@@ -31,8 +31,8 @@ final class Interest {
     /// An event whose predecessor is later than this has come after one that was lost, and a repair begins here; nil: not
     /// known yet.
     ///
-    /// A reading of the clock counts only where nothing has arrived and nothing is told: it does not say whether something
-    /// before it was lost in silence, or is held back.
+    /// A reading of the clock counts only until the first event has arrived or is told as lost: it does not say whether
+    /// an earlier event was lost in silence, or is held back.
     var known: EventID? { arrived > .zero ? arrived : coverage.since }
 
     /// Everything up to this id has been delivered or told as lost.

@@ -308,7 +308,8 @@ package struct Replay {
             // A beginning that is gone is told before anything else.
             lanes[index].loss = Loss(from: nil, to: id, order: .zero)
         } else {
-            // Before anything that is later than where it begins: who is cut off behind that has been told.
+            // The gap goes before any event that is later than the last one of this log: whoever is cut off behind such an
+            // event has been told.
             lanes[index].loss = Loss(from: lane.after, to: id, order: lane.after)
         }
     }

@@ -25,7 +25,7 @@ final class Behind {
     private var owedTargets: Set<Target> = []
     /// Writes that wait in the channel. Nothing passes them by.
     var queuedWrites = 0
-    /// What they were when somebody looked last, in bytes.
+    /// Bytes that waited when somebody looked last: if fewer wait the next time, the client still reads.
     var queuedBytes = 0
 
     init(_ stage: Stage) {

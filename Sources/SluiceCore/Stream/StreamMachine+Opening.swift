@@ -74,7 +74,7 @@ extension StreamMachine {
         if feed.clock == .zero || feed.born == 0 { return true }
         switch resume {
         case .after(let cursor): if cursor.id > feed.clock { return true }
-        // It begins now, and what came since the last reading is before it. What that says of the time is not certain.
+        // It begins now. The last reading is too old for that, and the id of an event since then may be forged: Redis is asked.
         case .fresh, .malformed: if feed.newest > feed.clock { return true }
         case .earliest, .available: break
         }
@@ -158,7 +158,6 @@ extension StreamMachine {
     }
 
     /// The ring has passed the stream: it goes on from the logs, like one that comes back.
-    ///
     package mutating func refill(_ feed: borrowing FeedView, _ targets: StreamTargets, replayBytes: Int) {
         guard case .behind(let behind) = state, case .reading = behind.stage else {
             preconditionFailure("refills in \(phase)")

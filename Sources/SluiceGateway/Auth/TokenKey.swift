@@ -11,7 +11,7 @@ package struct TokenKey: Sendable {
     package let name: String?
     /// What a token is signed with if nobody asks for something else comes first.
     private let algorithms: [any JWTAlgorithm]
-    /// Of RSA, whose signatures are as long as the key; 0: the algorithm says how long they are.
+    /// The length of the RSA modulus in bytes, which is that of every signature; 0: another key, whose algorithm says how long.
     private let modulusBytes: Int
 
     /// - Parameter only: the one algorithm that the key is for; nil: each that fits.

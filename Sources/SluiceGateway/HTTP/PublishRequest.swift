@@ -6,7 +6,7 @@ import SluiceCore
 package struct PublishRequest: Sendable {
     package struct Limits: Sendable {
         package var dataBytesMax: Int
-        /// Of a request that names none.
+        /// How many events a log keeps, and for how long, if the request names neither.
         package var retention: Publication.Retention
         /// What the request may name.
         package var maxlenMax = Publication.maxlenRange.upperBound

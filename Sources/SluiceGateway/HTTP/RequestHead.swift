@@ -92,7 +92,7 @@ package struct RequestHead: Sendable {
     /// Its answer is read by an `EventSource`.
     var opensStream: Bool { terms.access == .readers && method == .GET }
 
-    /// Whether there is any body with which this grant could carry the request out: no other is read.
+    /// Refuses a grant that may publish nothing at all, so that no body is read in vain.
     func admitted(_ grant: Grant) -> Result<Grant, HTTPProblem> {
         guard terms.access == .publishers, method != .OPTIONS, !grant.isAdmin, grant.publish.isEmpty else {
             return .success(grant)

@@ -11,7 +11,7 @@ package struct RouteTerms: Sendable {
         /// Whoever acts shows a token in the header, or as a cookie with the POST of a page that is known. Without a right
         /// to publish, no body is read.
         case publishers
-        /// The same, but the right is for the route to look for.
+        /// Tokens count as for `publishers`, but the route itself looks whether they have the right.
         case administrators
     }
 

@@ -23,7 +23,8 @@ package final class Counters: Sendable {
     package let requestsUnauthorized = Counter("requests_unauthorized_total", "Requests answered 401.")
     package let requestsForbidden = Counter("requests_forbidden_total", "Requests answered 403.")
     package let requestsLimited = Counter(
-        "requests_limited_total", "Requests answered 429: more than their token may publish.")
+        "requests_limited_total",
+        "Requests answered 429: more than their token, or in open mode their address, may publish.")
     package let ordersMalformed = Counter(
         "orders_malformed_total", "Messages on the control channel that were dropped.")
     package let connectionsOpen = Gauge(

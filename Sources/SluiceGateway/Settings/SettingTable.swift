@@ -71,7 +71,7 @@ package final class SettingTable: Sendable {
         "max-log-ttl", .optional(.duration(.seconds(1) ... .hours(24 * 7))), "",
         "longest life that a publish over HTTP may give a log; not given: 24h, or --log-ttl")
     package let ringBytes = Setting(
-        "ring", .size(64 << 10...16 << 30), "16MiB", "newest events kept in memory for slow readers")
+        "ring", .size(64 << 10...16 << 30), "16MiB", "newest events that each thread keeps in memory for slow readers")
     package let replayCacheBytes = Setting(
         "replay-cache", .size(1 << 20...16 << 30), "16MiB", "pieces of logs kept in memory for streams that come back")
     package let stall = Setting("stall", .timeout, "30s", "a stream that took nothing for so long is closed")

@@ -38,8 +38,8 @@ extension Shard {
         }
     }
 
-    /// For how many of its targets a stream would have the broker work: for names that this shard does not have, and for those whose
-    /// logs have to be read.
+    /// Counts the targets of a stream that would cost the broker something: names that this shard does not have, and logs
+    /// that have to be read. `--new-topic-rate` limits this number.
     package func brokerWork(for request: Subscription) -> Int {
         switch request.resume {
         case .fresh, .malformed:
