@@ -18,7 +18,7 @@ package enum StreamWire: Equatable, Sendable {
     }
 
     /// Frames that lie side by side in their buffer go out as they lie.
-    var keepsNeighbours: Bool { self == .chunked }
+    package var keepsNeighbours: Bool { self == .chunked }
 
     /// Writes lines of the gateway's own: a comment, a `retry:` or a control event.
     package func append(lines: String, to buffer: inout ByteBuffer) {

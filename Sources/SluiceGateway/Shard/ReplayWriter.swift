@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
+import SluiceCore
 
 /// Gathers what a stream gets of its logs into bytes that go out with one `send`.
 ///

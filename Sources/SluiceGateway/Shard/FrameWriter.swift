@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
+import SluiceCore
 
 /// Gathers what one stream gets out of one batch into bytes that lie together, so that one `send` carries them.
 ///
