@@ -153,9 +153,8 @@ package struct FeedMachine: ~Copyable {
         return take(payload, of: interest, now: now)
     }
 
-    /// Whether a message is taken: a target that brings too much makes all others wait.
-    ///
-    /// After a target was paused, what is under way to this node still comes.
+    /// Whether a message is taken. A target that brings too much is paused, because it makes all others wait; what Redis had
+    /// sent of it before it stopped still arrives, and is dropped.
     private mutating func hears(_ interest: Interest, bytes: Int, now: NIODeadline) -> Bool {
         guard limits.heardOfTarget > 0 else { return true }
         if interest.hearing == nil { interest.hearing = Hearing(rate: limits.heardOfTarget, now: now) }

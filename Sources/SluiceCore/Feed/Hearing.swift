@@ -4,7 +4,8 @@ import NIOCore
 /// How much this node takes in of one target: the feed is one ordered flow, so what one target brings too much makes all
 /// others wait.
 ///
-/// A target over its rate is not listened to for a pause, which grows each time that it is at once over its rate again.
+/// The node does not listen to a target over its rate for a pause. The pause doubles, up to a minute, if the target is over
+/// its rate again before it was heard for as long as it had been paused.
 struct Hearing {
     private static let pauseMin = TimeAmount.seconds(5)
     private static let pauseMax = TimeAmount.minutes(1)
@@ -25,7 +26,6 @@ struct Hearing {
     /// - Returns: for how long not to listen; nil: go on.
     mutating func take(_ bytes: Int, now: NIODeadline) -> TimeAmount? {
         guard bucket.take(bytes, now: now) != nil else { return nil }
-        // Within as long as the pause was it has not been quiet.
         let isAgain = now < pauseEnd + pause
         pause = isAgain ? min(.nanoseconds(pause.nanoseconds * 2), Hearing.pauseMax) : Hearing.pauseMin
         pauseEnd = now + pause

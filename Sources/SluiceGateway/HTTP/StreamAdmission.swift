@@ -50,7 +50,7 @@ package final class StreamAdmission: Sendable {
         by request: Subscription, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
     ) -> Limit? {
         if counters.streamsOpen.value >= streamsMax { return .streams }
-        // The quotas first: whoever has all it may have must not use up what all may open in a second.
+        // Check the quotas first: an address or a client over its quota must not use up the shared open rate.
         let client = request.client ?? request.owner
         switch quotas.admit(address: address, client: client) {
         case nil: break

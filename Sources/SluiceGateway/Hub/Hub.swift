@@ -161,7 +161,7 @@ package final class Hub {
         case .serverTime(let time, let asked): feed.received(serverTime: time, asked: asked)
         case .order(let payload): receive(order: payload)
         case .disconnect(let order): sendToAll(.disconnect(order))
-        case .refused(let refusal): counters.count(refusal)
+        case .refused(let refusal): counters.redisRefusals[refusal].add(1)
         }
     }
 

@@ -69,8 +69,4 @@ package final class Counters: Sendable {
 
     /// The page for Prometheus.
     package var text: String { all.map(\.text).joined() }
-
-    package func count(_ refusal: RedisRefusal) {
-        redisRefusals[refusal].add(1)
-    }
 }
