@@ -232,16 +232,18 @@ struct FeedMachineTests {
         var machine = listening(heardOfTarget: 100)
         _ = bring(100, at: .zero, &machine)
         #expect(bring(100, at: .zero, &machine).pause != nil)
+        machine.received(clock: FeedMachineTests.id(5), born: 1)
+        _ = actions(&machine)
         machine.tick(now: FeedMachineTests.now, wallClock: FeedMachineTests.time)
         let asked = actions(&machine).compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
-        let newest = LogMarker(id: FeedMachineTests.id(0), ends: false)
-        let answer = ClockReading(clock: FeedMachineTests.id(1), born: 1, markers: [newest])
+        let newest = LogMarker(id: FeedMachineTests.id(2), ends: false)
+        let answer = ClockReading(clock: FeedMachineTests.id(5), born: 1, markers: [newest])
         machine.markers(answer, of: try #require(asked.first), now: FeedMachineTests.now)
         #expect(actions(&machine).isEmpty)
         _ = machine.confirmed(topic)
         _ = actions(&machine)
         let later = FeedMachineTests.now + .seconds(5)
-        let payload = ModelBroker.payload(Envelope(id: FeedMachineTests.id(3), previous: FeedMachineTests.id(2)))
+        let payload = ModelBroker.payload(Envelope(id: FeedMachineTests.id(7), previous: FeedMachineTests.id(6)))
         let envelope = payload.withUnsafeReadableBytes { machine.received($0, for: number, now: later) }
         let isRepaired = actions(&machine).contains { if case .complain(.lost, topic) = $0 { true } else { false } }
         #expect(envelope == nil && isRepaired)
