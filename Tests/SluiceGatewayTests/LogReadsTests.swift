@@ -109,6 +109,30 @@ struct LogReadsTests {
         #expect(after.ids == ids)
     }
 
+    @Test("An answer that was under way when the feed was lost is of the data set that was, and nobody gets it")
+    func answerUnderWay() {
+        let logs = MemoryBroker(eventLoop: loop, wallClock: { 1_000_000 })
+        let recorder = RecordingBroker(logs, answersOn: loop)
+        let reads = LogReads(broker: recorder, eventLoop: loop, counters: counters, cacheBytes: 1 << 20)
+        _ = logs.publish(Publication(Event(ByteBuffer(string: "x")), to: topic, retention: .init(maxlen: 1, ttl: 60)))
+        var outcomes: [String] = []
+        func ask() {
+            reads.read(topic, after: .zero, through: EventID(1_000_000, 1000), bytes: 4096) { outcome in
+                if case .slice = outcome { outcomes.append("slice") } else { outcomes.append("failed") }
+            }
+            loop.run()
+        }
+        ask()
+        reads.feedIsDown()
+        reads.goOn()
+        ask()
+        loop.advanceTime(by: .milliseconds(1))
+        #expect(outcomes == ["failed", "failed"])
+        ask()
+        loop.advanceTime(by: .milliseconds(1))
+        #expect(outcomes == ["failed", "failed", "slice"])
+    }
+
     @Test("What was read of one log stays for who comes later, although another was read since")
     func cachedBesideOthers() throws {
         let other = try Target.topic("u")
