@@ -4,8 +4,10 @@ import SluiceCore
 
 extension ClockReading {
     /// Reads the clock, and some logs' markers. The clock comes first: a marker that is later says nothing of what was before.
-    package static func commands(markersOf targets: [Target], names: RedisNames) -> [RESPCommand] {
-        let clock: RESPCommand = ["HMGET", names.clock, "last", "born"]
+    package static func commands(
+        _ partition: Partition, markersOf targets: [Target], names: RedisNames
+    ) -> [RESPCommand] {
+        let clock: RESPCommand = ["HMGET", names.clock(partition), "last", "born"]
         return targets.isEmpty ? [clock] : [clock, RESPCommand(["MGET"] + targets.map { names.marker($0) })]
     }
 

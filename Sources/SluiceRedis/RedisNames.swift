@@ -3,12 +3,35 @@ import SluiceCore
 
 /// The names that Sluice uses in Redis: the public contract with backends, in one place.
 ///
-/// Redis Cluster will add a hash tag per partition here (`sluice:{7}:topic:news`) and nowhere else.
+/// In a cluster every name carries its partition's hash tag (`sluice:{700}:topic:news`), so that all keys of a partition lie
+/// on one server (Redis Cluster specification, "Hash tags").
 package struct RedisNames: Sendable {
-    package let prefix: String
+    /// The tags of the sixteen partitions are its multiples: their slots lie evenly over any number of masters up to eight.
+    private static let tagStep = 50
 
-    package init(prefix: String) {
+    package let prefix: String
+    package let partitioning: Partitioning
+
+    package init(prefix: String, partitioning: Partitioning = .single) {
         self.prefix = prefix
+        self.partitioning = partitioning
+    }
+
+    /// What all names of a partition have in common, with the colon behind it.
+    private func start(_ partition: Partition) -> String {
+        switch partitioning {
+        case .single: "\(prefix):"
+        case .cluster: "\(prefix):\(RedisNames.tag(partition)):"
+        }
+    }
+
+    /// The hash tag of a cluster's partition.
+    package static func tag(_ partition: Partition) -> String {
+        "{\(partition.index * tagStep)}"
+    }
+
+    private func start(_ target: Target) -> String {
+        start(partitioning.partition(of: target))
     }
 
     /// nil if `prefix` can be used, else what is wrong with it.
@@ -36,20 +59,26 @@ package struct RedisNames: Sendable {
 
     /// The channel of a target, and the stream key of its log.
     package func channel(_ target: Target) -> String {
-        "\(prefix):\(target)"
+        "\(start(target))\(target)"
     }
 
     /// The newest id of a target's log; outlives the log.
     package func marker(_ target: Target) -> String {
-        "\(prefix):last:\(target)"
+        "\(start(target))last:\(target)"
     }
 
-    package var clock: String { "\(prefix):clock" }
+    /// The first result of an idempotency token. No target has a space.
+    package func once(_ target: Target, token: String) -> String {
+        "\(start(target))once:\(target) \(token)"
+    }
+
+    package func clock(_ partition: Partition) -> String { "\(start(partition))clock" }
 
     /// The channel of orders to all nodes.
-    package var control: String { "\(prefix):control" }
+    package var control: String { "\(start(.first))control" }
 
-    package func node(_ id: String) -> String {
-        "\(prefix):node:\(id)"
+    /// The channel of a node's own ticks of a partition.
+    package func node(_ id: String, _ partition: Partition) -> String {
+        "\(start(partition))node:\(id)"
     }
 }

@@ -306,6 +306,7 @@ private final class Returning {
 /// Takes note of how much the reads of another broker bring, and of how many are under way. An answer takes a millisecond.
 private final class RecordingBroker: Broker {
     let name = "recording"
+    let partitioning = Partitioning.single
     private let other: MemoryBroker
     private let eventLoop: EmbeddedEventLoop
     private(set) var sizes: [Int] = []
@@ -319,18 +320,20 @@ private final class RecordingBroker: Broker {
 
     func start(tell: @escaping (BrokerNotice) -> Void) {}
     func stop() {}
-    func reconnect() {}
+    func reconnect(_ partition: Partition) {}
     func want(_ target: Target, as number: TargetNumber) -> Bool { true }
     func pause(_ target: Target, for time: TimeAmount) {}
     func release(_ target: Target) {}
-    func tick(known: EventID) {}
-    func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> { other.mark(markersOf: targets) }
+    func tick(_ partition: Partition, known: EventID) {}
+    func mark(_ partition: Partition, markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
+        other.mark(partition, markersOf: targets)
+    }
     func refusal(of bytes: Int) -> PublishFailure? { nil }
     func publish(_ publication: Publication) -> EventLoopFuture<Receipt> { other.publish(publication) }
     func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> { other.order(disconnect) }
 
-    func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
-        let outcomes = other.read(reads, bytes: bytes)
+    func read(_ partition: Partition, _ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
+        let outcomes = other.read(partition, reads, bytes: bytes)
         outcomes.assumeIsolated().whenSuccess { [self] outcomes in
             sizes.append(
                 outcomes.reduce(0) { sum, outcome in

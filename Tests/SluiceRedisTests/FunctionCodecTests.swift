@@ -110,10 +110,11 @@ struct FunctionCodecTests {
                 .page(LogPage(marker: nil, entries: [], upTo: EventID(1, 2), isLast: true)),
             ])
 
-        let replies = try await bench.client.pipeline(ClockReading.commands(markersOf: [target, .all], names: names))
+        let replies = try await bench.client.pipeline(
+            ClockReading.commands(.first, markersOf: [target, .all], names: names))
         let reading = try #require(ClockReading(replies: replies, markers: 2))
         #expect(reading.clock == last && reading.markers == [LogMarker(id: last, ends: true), nil])
-        let tick = try await bench.client.send(SluiceFunction.tick(known: last, node: names.node("n")))
+        let tick = try await bench.client.send(SluiceFunction.tick(known: last, node: names.node("n", .first)))
         #expect(try #require(SluiceFunction.serverTime(tick: tick)) >= last.milliseconds)
     }
 

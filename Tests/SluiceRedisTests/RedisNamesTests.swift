@@ -14,9 +14,24 @@ struct RedisNamesTests {
         #expect(names.marker(try .topic("news")) == "sluice:last:topic:news")
         #expect(names.marker(try .client("c:1")) == "sluice:last:client:c:1")
         #expect(names.marker(.all) == "sluice:last:all")
-        #expect(names.clock == "sluice:clock")
-        #expect(names.node("n1") == "sluice:node:n1")
+        #expect(names.clock(.first) == "sluice:clock")
+        #expect(names.node("n1", .first) == "sluice:node:n1")
         #expect(RedisNames(prefix: "a.b:c").channel(.all) == "a.b:c:all")
+    }
+
+    @Test("in a cluster they carry the tag of the target's partition, which is chosen as Redis chooses slots")
+    func clusterNames() throws {
+        let names = RedisNames(prefix: "sluice", partitioning: .cluster)
+        // CLUSTER KEYSLOT topic:news is 13710, and 13710 mod 16 is 14.
+        let news = try Target.topic("news")
+        #expect(Partitioning.cluster.partition(of: news) == Partition(14))
+        #expect(names.channel(news) == "sluice:{700}:topic:news")
+        #expect(names.marker(news) == "sluice:{700}:last:topic:news")
+        #expect(names.once(news, token: "t") == "sluice:{700}:once:topic:news t")
+        #expect(names.clock(Partition(14)) == "sluice:{700}:clock")
+        #expect(names.node("n1", Partition(15)) == "sluice:{750}:node:n1")
+        #expect(names.control == "sluice:{0}:control")
+        #expect(KeyHash.crc16("123456789".utf8) == 0x31C3)
     }
 
     @Test(

@@ -116,7 +116,7 @@ struct SluicePublishTests {
         for target in [try Target.topic("t:topic:u"), try Target.client("c"), .all] {
             let id = try #require(try await bench.publish(names.channel(target), "x", "once", "token").id)
             #expect(try await bench.text("GET", names.marker(target)) == "\(id)")
-            #expect(try await bench.text("HGET", names.clock, "last") == "\(id)")
+            #expect(try await bench.text("HGET", names.clock(.first), "last") == "\(id)")
         }
         #expect(try await bench.snapshot().keys.allSatisfy { $0.hasPrefix(prefix + ":") })
     }

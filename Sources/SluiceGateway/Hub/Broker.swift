@@ -8,11 +8,12 @@ import SluiceCore
 package protocol Broker: AnyObject {
     /// `redis` or `memory`, for the ready line.
     var name: String { get }
+    var partitioning: Partitioning { get }
 
     func start(tell: @escaping (BrokerNotice) -> Void)
     func stop()
-    /// The feed is connected and yet brings nothing, or more than can be held: begin it anew.
-    func reconnect()
+    /// The feed of a partition is connected and yet brings nothing: begin it anew.
+    func reconnect(_ partition: Partition)
 
     /// Begins to listen. If the result is true, what is published from now on arrives; else the hub is told once it does.
     func want(_ target: Target, as number: TargetNumber) -> Bool
@@ -22,12 +23,12 @@ package protocol Broker: AnyObject {
     /// Brings nothing of this target for so long, and tells the hub once it does again. For a target that brings too much.
     func pause(_ target: Target, for time: TimeAmount)
 
-    /// A reading of the clock, and the markers of some logs.
-    func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading>
-    /// Reads logs, one after the other, until `bytes` of data have come together or all are read.
+    /// A reading of a partition's clock, and the markers of some of its logs.
+    func mark(_ partition: Partition, markersOf targets: [Target]) -> EventLoopFuture<ClockReading>
+    /// Reads logs of one partition, one after the other, until `bytes` of data have come together or all are read.
     ///
     /// - Returns: an outcome for each of the first so many, at least one. Fails if the broker is away.
-    func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]>
+    func read(_ partition: Partition, _ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]>
     /// Why so many bytes can't be published now, before any of them are; nil: it can be tried.
     func refusal(of bytes: Int) -> PublishFailure?
     /// Fails with ``PublishFailure``.
@@ -36,8 +37,8 @@ package protocol Broker: AnyObject {
     ///
     /// - Returns: how many nodes it has reached. Fails with ``PublishFailure``.
     func order(_ disconnect: Disconnect) -> EventLoopFuture<Int>
-    /// Sends a reading of the clock through the feed. Every earlier event arrives before it.
+    /// Sends a reading of a partition's clock through its feed. Every earlier event of the partition arrives before it.
     ///
     /// - Parameter known: the highest id that this node knows; the clock is raised to it.
-    func tick(known: EventID)
+    func tick(_ partition: Partition, known: EventID)
 }

@@ -9,21 +9,21 @@ package enum BrokerNotice {
     case message(UnsafeRawBufferPointer, for: TargetNumber)
     /// An event of a broker that loses nothing; the same.
     case event(Envelope, data: UnsafeRawBufferPointer, for: TargetNumber)
-    /// Everything that came at once was handed over.
+    /// Everything that came at once was handed over, of whatever partition.
     case readComplete
     /// What is published to this target from now on arrives.
     case confirmed(Target)
     /// Nothing of this target arrives any more.
     case gone(Target)
-    /// The feed works, and every target is confirmed.
-    case up
-    case down
+    /// The feed of this partition works, and every target of it is confirmed.
+    case up(Partition = .first)
+    case down(Partition = .first)
     /// The feed brings something, or the broker says why it can't be asked to.
-    case alive
+    case alive(Partition = .first)
     /// A reading of the clock that came through the feed: every earlier event has come before it.
-    case clock(ClockReading)
+    case clock(ClockReading, of: Partition = .first)
     /// What the broker's own clock says, in milliseconds since 1970.
-    case serverTime(UInt64, asked: NIODeadline)
+    case serverTime(UInt64, asked: NIODeadline, of: Partition = .first)
     /// An order as it came from its channel.
     case order(UnsafeRawBufferPointer)
     case disconnect(Disconnect)

@@ -108,7 +108,7 @@ package final class Hub {
     }
 
     package func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
-        let reading = broker.mark(markersOf: targets)
+        let reading = broker.mark(.first, markersOf: targets)
         reading.assumeIsolated().whenSuccess { [self] in feed.streamBegins(after: $0.clock) }
         return reading
     }
@@ -157,8 +157,8 @@ package final class Hub {
         case .up: feedIsUp()
         case .down: feedIsDown()
         case .alive: feed.isAlive()
-        case .clock(let reading): receive(clock: reading)
-        case .serverTime(let time, let asked): feed.received(serverTime: time, asked: asked)
+        case .clock(let reading, _): receive(clock: reading)
+        case .serverTime(let time, let asked, _): feed.received(serverTime: time, asked: asked)
         case .order(let payload): receive(order: payload)
         case .disconnect(let order): sendToAll(.disconnect(order))
         case .refused(let refusal): counters.redisRefusals[refusal].add(1)
@@ -290,10 +290,10 @@ package final class Hub {
         case .pause(let target, let time): broker.pause(target, for: time)
         case .tick(let known):
             tickSent = eventLoop.now
-            broker.tick(known: known)
+            broker.tick(.first, known: known)
         case .reconnect:
             logger.warning("the feed brings nothing; connecting anew")
-            broker.reconnect()
+            broker.reconnect(.first)
         case .complain(let complaint, let target): complain(complaint, target)
         }
     }
@@ -305,7 +305,7 @@ package final class Hub {
     }
 
     private func perform(_ read: MarkerRead) {
-        broker.mark(markersOf: read.targets).assumeIsolated().whenComplete { [self] result in
+        broker.mark(.first, markersOf: read.targets).assumeIsolated().whenComplete { [self] result in
             switch result {
             case .success(let answer): feed.markers(answer, of: read, now: eventLoop.now)
             case .failure: feed.markersFailed(read, now: eventLoop.now)

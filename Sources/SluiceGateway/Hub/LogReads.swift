@@ -132,7 +132,7 @@ package final class LogReads {
         counters.logReads.add(reads.count)
         let clock = clock
         let epoch = epoch
-        broker.read(reads, bytes: LogReads.bytesPerRead).assumeIsolated().whenComplete { [self] result in
+        broker.read(.first, reads, bytes: LogReads.bytesPerRead).assumeIsolated().whenComplete { [self] result in
             isReading = false
             switch result {
             case .success(let outcomes) where epoch == self.epoch: received(outcomes, of: reads, clock: clock)

@@ -17,6 +17,7 @@ package final class MemoryBroker: Broker {
     private var isFlushScheduled = false
 
     package let name = "memory"
+    package let partitioning = Partitioning.single
 
     /// - Parameter wallClock: milliseconds since 1970.
     package init(eventLoop: any EventLoop, wallClock: @escaping @Sendable () -> UInt64) {
@@ -32,14 +33,14 @@ package final class MemoryBroker: Broker {
             let broker = bound.value
             broker.logs.expire(now: broker.wallClock())
         }
-        tell(.up)
+        tell(.up())
     }
 
     package func stop() {
         expiry?.cancel()
     }
 
-    package func reconnect() {}
+    package func reconnect(_ partition: Partition) {}
 
     package func want(_ target: Target, as number: TargetNumber) -> Bool {
         numbers[target] = number
@@ -59,14 +60,14 @@ package final class MemoryBroker: Broker {
     /// Whoever publishes here waits for each event: there is nothing that could pile up.
     package func pause(_ target: Target, for time: TimeAmount) {}
 
-    package func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
+    package func mark(_ partition: Partition, markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
         let now = wallClock()
         return eventLoop.makeSucceededFuture(
             ClockReading(
                 clock: logs.tick(now: now), born: logs.born, markers: targets.map { logs.marker($0, now: now) }))
     }
 
-    package func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
+    package func read(_ partition: Partition, _ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
         let now = wallClock()
         var left = bytes
         var outcomes: [LogRead.Outcome] = []
@@ -101,7 +102,7 @@ package final class MemoryBroker: Broker {
         return eventLoop.makeSucceededFuture(1)
     }
 
-    package func tick(known: EventID) {
+    package func tick(_ partition: Partition, known: EventID) {
         tell(.clock(ClockReading(clock: logs.tick(now: wallClock()), born: logs.born)))
     }
 

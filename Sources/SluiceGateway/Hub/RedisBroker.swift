@@ -25,6 +25,7 @@ package final class RedisBroker: Broker {
     private var complaints = Complaints(interval: .minutes(1))
 
     package let name = "redis"
+    package let partitioning = Partitioning.single
 
     package init(
         _ locator: RedisLocator, names: RedisNames, nodeID: String, eventLoop: any EventLoop, logger: Logger
@@ -43,7 +44,7 @@ package final class RedisBroker: Broker {
             from: locator, on: eventLoop, logger: logger, linger: RedisBroker.linger,
             permitted: { [unowned self] in permitted($0) }, tell: { [unowned self] in take($0) })
         self.feed = feed
-        _ = feed.want(names.node(nodeID))
+        _ = feed.want(names.node(nodeID, .first))
         _ = feed.want(names.control)
         commands.start { [unowned self] in install(on: $0) }
         feed.start()
@@ -60,8 +61,8 @@ package final class RedisBroker: Broker {
             guard let target = channels.removeValue(forKey: ExactText(channel))?.target else { return }
             lastNumber = nil
             tell(.gone(target))
-        case .up: tell(.up)
-        case .down: tell(.down)
+        case .up: tell(.up())
+        case .down: tell(.down())
         }
     }
 
@@ -110,10 +111,10 @@ package final class RedisBroker: Broker {
             lastName.append(contentsOf: channel)
             lastNumber = number
             tell(.message(payload, for: number))
-        } else if name == names.node(nodeID) {
+        } else if name == names.node(nodeID, .first) {
             switch NodeMessage(payload) {
             case .tick(let reading): tell(.clock(reading))
-            case .alive: tell(.alive)
+            case .alive: tell(.alive())
             case nil: break
             }
         } else if name == names.control {
@@ -121,7 +122,7 @@ package final class RedisBroker: Broker {
         }
     }
 
-    package func reconnect() {
+    package func reconnect(_ partition: Partition) {
         feed?.reconnect()
     }
 
@@ -151,8 +152,8 @@ package final class RedisBroker: Broker {
         }
     }
 
-    package func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
-        let replies = ClockReading.commands(markersOf: targets, names: names).map { send($0) }
+    package func mark(_ partition: Partition, markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
+        let replies = ClockReading.commands(partition, markersOf: targets, names: names).map { send($0) }
         return EventLoopFuture.whenAllSucceed(replies, on: eventLoop).flatMapThrowing { replies in
             guard let reading = ClockReading(replies: replies, markers: targets.count) else {
                 throw RedisError.unavailable
@@ -161,16 +162,16 @@ package final class RedisBroker: Broker {
         }
     }
 
-    package func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
+    package func read(_ partition: Partition, _ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
         send(SluiceFunction.read(reads, bytes: bytes, names: names)).flatMapThrowing { reply in
             guard let outcomes = LogRead.outcomes(reply: reply, of: reads.count) else { throw RedisError.unavailable }
             return outcomes
         }
     }
 
-    package func tick(known: EventID) {
+    package func tick(_ partition: Partition, known: EventID) {
         let asked = eventLoop.now
-        let tick = send(SluiceFunction.tick(known: known, node: names.node(nodeID)))
+        let tick = send(SluiceFunction.tick(known: known, node: names.node(nodeID, .first)))
         tick.assumeIsolated().whenComplete { [weak self] result in
             switch result {
             case .success(let reply):
@@ -193,15 +194,16 @@ package final class RedisBroker: Broker {
         if complaints.isDue("tick", now: eventLoop.now) {
             logger.error(
                 "Redis refuses the node's tick, and perhaps events with a log; plain ones still arrive",
-                metadata: ["reason": "\(reason)", "keys": "\(names.clock) \(names.node(nodeID))"])
+                metadata: ["reason": "\(reason)", "keys": "\(names.clock(.first)) \(names.node(nodeID, .first))"])
         }
         signOfLife {}
     }
 
     /// In place of a tick: a feed that is deaf has to be noticed all the same, and one that works must not be taken for deaf.
     private func signOfLife(then done: @escaping () -> Void) {
-        send(NodeMessage.signOfLife(node: names.node(nodeID))).assumeIsolated().whenComplete { [weak self] result in
-            if case .failure(RedisError.refused) = result { self?.tell(.alive) }
+        send(NodeMessage.signOfLife(node: names.node(nodeID, .first))).assumeIsolated().whenComplete {
+            [weak self] result in
+            if case .failure(RedisError.refused) = result { self?.tell(.alive()) }
             done()
         }
     }

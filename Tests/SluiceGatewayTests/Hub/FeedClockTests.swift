@@ -31,7 +31,7 @@ struct FeedClockTests {
         let reading = node.broker.clock
         try node.receive("\(FeedClockTests.id(90))", "-", of: a)
         #expect(try node.output(channel).contains("id: \(FeedClockTests.id(90))\n"))
-        node.hub.receive(.up)
+        node.hub.receive(.up())
         #expect(node.broker.ticks.last == reading)
         // Where this one begins the broker says.
         let fresh = try node.open("topic=a")
@@ -97,7 +97,7 @@ struct FeedClockTests {
         #expect(node.broker.reconnects == 1)
         for _ in 0..<20 {
             node.loop.advanceTime(by: .seconds(2))
-            node.hub.receive(.alive)
+            node.hub.receive(.alive())
         }
         #expect(node.broker.reconnects == 1)
     }
@@ -107,12 +107,12 @@ struct FeedClockTests {
         let (stream, channel) = try node.open("topic=a")
         node.tick()
         _ = try node.output(channel)
-        node.hub.receive(.down)
+        node.hub.receive(.down())
         node.broker.markers[a] = LogMarker(id: FeedClockTests.id(5), ends: true)
         node.broker.clock = FeedClockTests.id(10)
         node.hub.receive(.confirmed(.all))
         node.hub.receive(.confirmed(a))
-        node.hub.receive(.up)
+        node.hub.receive(.up())
         let output = try node.output(channel)
         #expect(output.contains("event: gap\nid: \(FeedClockTests.id(5))"))
         #expect(stream.machine.phase == .ended)
@@ -125,11 +125,11 @@ struct FeedClockTests {
     func flood() throws {
         let channel = try listen("topic=b")
         let flooded = try listen("topic=a")
-        node.hub.receive(.down)
+        node.hub.receive(.down())
         node.broker.failsToRead = true
         node.broker.logs[a] = [ScriptedNode.entry(FeedClockTests.id(1), "logged")]
         node.broker.clock = FeedClockTests.id(10)
-        node.hub.receive(.up)
+        node.hub.receive(.up())
         node.loop.run()
         let b = try Target.topic("b")
         try node.receive("one".utf8, of: b)

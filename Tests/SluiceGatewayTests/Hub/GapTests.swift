@@ -65,7 +65,7 @@ struct GapTests {
     @Test(
         "is told before anything of a data set that came back younger, to a stream that came back before it was known")
     func youngerDataSet() throws {
-        node.hub.receive(.down)
+        node.hub.receive(.down())
         let (stream, channel) = try node.open("topic=a&last_event_id=\(EventID(ScriptedNode.now - 1000, 0))")
         node.broker.born = ScriptedNode.now
         node.broker.logs[a] = [ScriptedNode.entry(GapTests.id(1), "younger")]
@@ -73,7 +73,7 @@ struct GapTests {
         node.loop.advanceTime(by: .seconds(1))
         let early = try node.output(channel)
         for target in [Target.all, a] { node.hub.receive(.confirmed(target)) }
-        node.hub.receive(.up)
+        node.hub.receive(.up())
         node.loop.advanceTime(by: .seconds(1))
         node.tick()
         node.loop.advanceTime(by: .seconds(1))

@@ -36,7 +36,7 @@ struct RedisBrokerTests {
         let box = try await launch(redis, on: loop, counters: counters)
         #expect(
             await eventually {
-                try await loop.submit { box.value?.broker.tick(known: .zero) }.get()
+                try await loop.submit { box.value?.broker.tick(.first, known: .zero) }.get()
                 return await RedisBrokerTests.reads(box, on: loop) != nil
             })
         return box
@@ -51,7 +51,7 @@ struct RedisBrokerTests {
 
     private static func reads(_ box: Held, on loop: any EventLoop) async -> ClockReading? {
         try? await loop.flatSubmit {
-            box.value?.broker.mark(markersOf: []) ?? loop.makeFailedFuture(RedisError.unavailable)
+            box.value?.broker.mark(.first, markersOf: []) ?? loop.makeFailedFuture(RedisError.unavailable)
         }.get()
     }
 
@@ -80,7 +80,7 @@ struct RedisBrokerTests {
         }
         let target = try Target.topic("t")
         let outcomes = try await loop.flatSubmit {
-            box.value?.broker.read([LogRead(target, after: .zero, bytes: 1000)], bytes: 1000)
+            box.value?.broker.read(.first, [LogRead(target, after: .zero, bytes: 1000)], bytes: 1000)
                 ?? loop.makeFailedFuture(RedisError.unavailable)
         }.get()
         guard case .page(let page) = try #require(outcomes.first) else {
@@ -110,7 +110,7 @@ struct RedisBrokerTests {
         let admin = try await RedisClient(redis)
         #expect(
             await eventually {
-                try await loop.submit { box.value?.broker.tick(known: .zero) }.get()
+                try await loop.submit { box.value?.broker.tick(.first, known: .zero) }.get()
                 let isCounted = counters.redisRefusals[.oom].value > 0
                 return try await admin.command("PUBSUB", "NUMSUB", "sluice:node:n") == "sluice:node:n 2" && isCounted
             })
@@ -119,7 +119,7 @@ struct RedisBrokerTests {
         let event = try RedisBrokerTests.liveOnly("t", "live")
         let isPublished = await eventually {
             let receipt = try await loop.flatSubmit { () -> EventLoopFuture<Receipt> in
-                box.value?.broker.tick(known: .zero)
+                box.value?.broker.tick(.first, known: .zero)
                 return box.value?.broker.publish(event) ?? loop.makeFailedFuture(RedisError.unavailable)
             }.get()
             return receipt.id == nil && receipt.nodes > 0
@@ -131,7 +131,7 @@ struct RedisBrokerTests {
         try await redis.cli("CONFIG", "SET", "maxmemory", "0")
         #expect(
             await eventually {
-                try await loop.submit { box.value?.broker.tick(known: .zero) }.get()
+                try await loop.submit { box.value?.broker.tick(.first, known: .zero) }.get()
                 return status.problem(now: .now()) == nil
             })
         try await RedisBrokerTests.stop(box, on: loop)
@@ -177,7 +177,7 @@ struct RedisBrokerTests {
         let words = command.map { Array($0.utf8) }
         let isOK = try await admin.pipeline([words]) == ["OK"]
         #expect(isOK)
-        try await loop.submit { box.value?.broker.tick(known: .zero) }.get()
+        try await loop.submit { box.value?.broker.tick(.first, known: .zero) }.get()
         #expect(try await listener.message() == "message sluice:node:n alive")
         #expect(counters.text.contains("\nsluice_redis_refusals_total{code=\"\(code)\"} "))
         try await RedisBrokerTests.stop(box, on: loop)

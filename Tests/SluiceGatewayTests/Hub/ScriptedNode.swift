@@ -13,6 +13,7 @@ final class ScriptedBroker: Broker {
     private static let readsMax = 100
 
     let name = "scripted"
+    let partitioning = Partitioning.single
     private let eventLoop: any EventLoop
     var clock = EventID(ScriptedNode.now, 0)
     var logs: [Target: [LogEntry]] = [:]
@@ -42,10 +43,10 @@ final class ScriptedBroker: Broker {
 
     func start(tell: @escaping (BrokerNotice) -> Void) {}
     func stop() {}
-    func reconnect() { reconnects += 1 }
+    func reconnect(_ partition: Partition) { reconnects += 1 }
     func pause(_ target: Target, for time: TimeAmount) {}
     func release(_ target: Target) { released.append(target) }
-    func tick(known: EventID) { ticks.append(known) }
+    func tick(_ partition: Partition, known: EventID) { ticks.append(known) }
 
     func want(_ target: Target, as number: TargetNumber) -> Bool {
         numbers[target] = number
@@ -56,12 +57,12 @@ final class ScriptedBroker: Broker {
         markers[target] ?? logs[target]?.last.map { LogMarker(id: $0.id, ends: $0.event.ends) }
     }
 
-    func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
+    func mark(_ partition: Partition, markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
         eventLoop.makeSucceededFuture(
             ClockReading(clock: clock, born: born, markers: targets.map { marker($0) }))
     }
 
-    func read(_ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
+    func read(_ partition: Partition, _ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
         self.reads += 1
         for read in reads { bytesOfReads[read.target] = read.bytes }
         guard self.reads < ScriptedBroker.readsMax else { return eventLoop.makePromise().futureResult }
@@ -113,7 +114,7 @@ final class ScriptedNode {
         hub.start(shards: [Confined(shard, on: loop).receiver])
         shard.start(hub: Confined(hub, on: loop))
         loop.run()
-        hub.receive(.up)
+        hub.receive(.up())
         tick()
     }
 
