@@ -27,6 +27,8 @@ package final class RedisServer: Sendable {
 
     package var processID: Int32 { process.id }
 
+    package var isRunning: Bool { process.isRunning }
+
     package func kill() async {
         process.signal(SIGKILL)
         _ = await process.exitCode()
