@@ -13,7 +13,10 @@ package final class RedisServer: Sendable {
         self.port = port
         self.directory = directory ?? NSTemporaryDirectory()
         let persistence =
-            directory == nil ? ["--appendonly", "no"] : ["--appendonly", "yes", "--appendfsync", "always"]
+            directory == nil
+            // A replica writes what its master sends to a file, which must not be what another server starts with.
+            ? ["--appendonly", "no", "--dbfilename", "sluice-test-\(port).rdb", "--rdb-del-sync-files", "yes"]
+            : ["--appendonly", "yes", "--appendfsync", "always"]
         process = try ChildProcess(
             "redis-server",
             ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", self.directory] + persistence
