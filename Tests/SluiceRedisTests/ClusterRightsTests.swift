@@ -75,7 +75,8 @@ struct ClusterRightsTests {
             ClusterBench.publish(try Target.topic("news"), "once", "t"),
             ["FCALL", "sluice_read", "2", log, last, "1000", "0-0", "1000"],
             ["MGET", last], ["HMGET", clock, "last", "born"], ["SPUBLISH", "sluice:{0}:control", "{}"],
-            ["FCALL", "sluice_may_subscribe", "0", log], ["ASKING"], ["CLUSTER", "SLOTS"], ["CLUSTER", "SHARDS"],
+            ["FCALL", "sluice_may_subscribe", "0", log], ["ASKING"], ["CLUSTER", "INFO"], ["CLUSTER", "SLOTS"],
+            ["CLUSTER", "MYID"],
             ["SSUBSCRIBE", log], ["SUNSUBSCRIBE", log],
         ]
         for words in commands {
