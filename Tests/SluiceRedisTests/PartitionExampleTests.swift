@@ -13,7 +13,7 @@ struct PartitionExampleTests {
     struct Language: Sendable, CustomTestStringConvertible {
         let name: String
         let command: String
-        /// What runs the program that is written to a file of this name.
+        /// What runs the program that is written to a file of this name, beside the helper.
         let arguments: [String]
         let file: String
         /// Prints the names of each target of `targets`, without and with a token, one name a line.
@@ -30,9 +30,6 @@ struct PartitionExampleTests {
     private static let languages = [
         Language(name: "Python", command: "python3", arguments: [], file: "main.py") {
             """
-            import sys
-            sys.dont_write_bytecode = True
-            sys.path.insert(0, "\(directory)")
             from names import sluice_names
             for target in [\(list($0))]:
                 print("\\n".join(sluice_names(target, prefix="app") + sluice_names(target, "a b")))
@@ -40,7 +37,7 @@ struct PartitionExampleTests {
         },
         Language(name: "JavaScript", command: "node", arguments: [], file: "main.js") {
             """
-            const { sluiceNames } = require("\(directory)/names.js");
+            const { sluiceNames } = require("./names.js");
             for (const target of [\(list($0))])
               console.log([...sluiceNames(target, undefined, "app"), ...sluiceNames(target, "a b")].join("\\n"));
             """
@@ -48,12 +45,12 @@ struct PartitionExampleTests {
         Language(name: "PHP", command: "php", arguments: [], file: "main.php") {
             """
             <?php
-            require "\(directory)/names.php";
+            require "names.php";
             foreach ([\(list($0))] as $target)
                 echo implode("\\n", array_merge(sluice_names($target, null, "app"), sluice_names($target, "a b"))), "\\n";
             """
         },
-        Language(name: "Go", command: "go", arguments: ["run", "\(directory)/names.go"], file: "main.go") {
+        Language(name: "Go", command: "go", arguments: ["run", "names.go"], file: "main.go") {
             """
             package main
             import "fmt"
@@ -92,12 +89,13 @@ struct PartitionExampleTests {
         }
         let directory = try Repository.temporaryDirectory()
         defer { try? FileManager.default.removeItem(atPath: directory) }
-        let file = "\(directory)/\(language.file)"
+        let copy = "\(directory)/partitions"
+        try FileManager.default.copyItem(atPath: PartitionExampleTests.directory, toPath: copy)
         try language.program(PartitionExampleTests.targets.map(\.description)).write(
-            toFile: file, atomically: true, encoding: .utf8)
+            toFile: "\(copy)/\(language.file)", atomically: true, encoding: .utf8)
         let program = try ChildProcess(
-            language.command, language.arguments + [file],
-            environment: ["GOCACHE": "\(directory)/go", "GO111MODULE": "off"])
+            language.command, language.arguments + [language.file],
+            environment: ["GOCACHE": "\(directory)/go", "GO111MODULE": "off"], directory: copy)
         #expect(await program.exitCode(within: 100) == 0)
         let expected = PartitionExampleTests.targets.flatMap { target in
             [RedisNames(prefix: "app", partitioning: .cluster), ClusterBench.names].flatMap { names in
