@@ -58,13 +58,13 @@ package final class RedisConnection: ChannelInboundHandler {
                 channel.eventLoop.makeCompletedFuture {
                     if let tls = endpoint.tls {
                         try channel.pipeline.syncOperations.addHandler(
-                            tlsHandler(context: tls.context, host: endpoint.url.host))
+                            tlsHandler(context: tls.context, host: endpoint.address.host))
                     }
                     connection.value.channel = channel
                     try channel.pipeline.syncOperations.addHandler(connection.value)
                 }
             }
-            .connect(host: endpoint.url.host, port: endpoint.url.port)
+            .connect(host: endpoint.address.host, port: endpoint.address.port)
             .flatMap { _ in connection.value.logIn(endpoint) }
             .flatMapErrorThrowing { error in
                 connection.value.close()
@@ -81,10 +81,10 @@ package final class RedisConnection: ChannelInboundHandler {
 
     private func logIn(_ endpoint: RedisEndpoint) -> EventLoopFuture<Void> {
         var commands: [RESPCommand] = []
-        if let password = endpoint.url.password {
-            commands.append(endpoint.url.user.isEmpty ? ["AUTH", password] : ["AUTH", endpoint.url.user, password])
+        if let password = endpoint.password {
+            commands.append(endpoint.user.isEmpty ? ["AUTH", password] : ["AUTH", endpoint.user, password])
         }
-        if endpoint.url.database != 0 { commands.append(["SELECT", String(endpoint.url.database)]) }
+        if endpoint.database != 0 { commands.append(["SELECT", String(endpoint.database)]) }
         let replies = commands.map { send($0, timeout: RedisConnection.connectTimeout).map { _ in } }
         return EventLoopFuture.andAllSucceed(replies + [setName(endpoint.clientName)], on: eventLoop)
     }

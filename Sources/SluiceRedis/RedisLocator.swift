@@ -9,7 +9,7 @@ package enum RedisLocator: Sendable, CustomStringConvertible {
     /// What a line in the log calls it.
     package var description: String {
         switch self {
-        case .fixed(let endpoint): "\(endpoint.url)"
+        case .fixed(let endpoint): endpoint.url
         }
     }
 
