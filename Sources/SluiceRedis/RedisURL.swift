@@ -25,9 +25,7 @@ package struct RedisURL: Equatable, Sendable, CustomStringConvertible {
     package var password: String?
     package var database = 0
 
-    package struct Malformed: Error, CustomStringConvertible {
-        package let description: String
-    }
+    package typealias Malformed = RedisAddress.Malformed
 
     package init(_ text: String) throws(Malformed) {
         guard let separator = text.firstRange(of: "://") else { throw RedisURL.unknownScheme }
