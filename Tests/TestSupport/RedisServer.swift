@@ -5,13 +5,16 @@ import Foundation
 package final class RedisServer: Sendable {
     package let port: Int
     private let process: ChildProcess
-    private let directory: String
+    /// Of its own, because a replica leaves the file there that it was sent, and the next server would begin with it.
+    private let ownDirectory: String?
 
     /// - Parameters:
     ///   - directory: where an append-only file is kept, so that a restart finds the data; nil: nothing is kept.
     package init(port: Int = freePort(), directory: String? = nil, arguments: [String] = []) async throws {
         self.port = port
-        self.directory = directory ?? NSTemporaryDirectory()
+        let home = directory ?? NSTemporaryDirectory() + "sluice-redis-\(UUID().uuidString)"
+        ownDirectory = directory == nil ? home : nil
+        try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
         let persistence =
             directory == nil
             // A replica writes what its master sends to a file, which must not be what another server starts with.
@@ -19,11 +22,15 @@ package final class RedisServer: Sendable {
             : ["--appendonly", "yes", "--appendfsync", "always"]
         process = try ChildProcess(
             "redis-server",
-            ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", self.directory] + persistence
+            ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", home] + persistence
                 + arguments)
         guard await eventually(within: 60, { try await self.cli("PING").contains("PONG") }) else {
             throw ChildProcess.Failure(description: "redis-server does not answer: \(process.output)")
         }
+    }
+
+    deinit {
+        if let ownDirectory { try? FileManager.default.removeItem(atPath: ownDirectory) }
     }
 
     package var url: String { "redis://127.0.0.1:\(port)" }
