@@ -18,4 +18,14 @@ package struct RedisGreeting: Equatable, Sendable {
         isReplica = fields["role"] == "replica" || fields["role"] == "slave"
         isOfCluster = mode == "cluster"
     }
+
+    /// Why a master, of a cluster or on its own, was looked for in vain here; nil: this is one.
+    func problem(isOfCluster isWanted: Bool) -> String? {
+        if isOfCluster != isWanted {
+            return isWanted
+                ? "is no server of a cluster: its URL begins with redis://"
+                : "is a server of a cluster, whose URL begins with redis+cluster://"
+        }
+        return isReplica ? "is a replica" : nil
+    }
 }

@@ -171,6 +171,9 @@ package final class RedisLink {
 
     // MARK: Commands
 
+    /// What waits for a reply, in bytes of commands.
+    package var bytesWaiting: Int { connection?.bytesWaiting ?? 0 }
+
     /// Why commands of so many bytes would not be sent now; nil: they would be.
     package func refusal(of bytes: Int) -> RedisError? {
         guard isUp, let connection else { return .unavailable }

@@ -8,6 +8,8 @@ package enum RedisLocator: Sendable, CustomStringConvertible {
     case fixed(RedisEndpoint)
     /// Whom Sentinels call master.
     case sentinel(Sentinels)
+    /// A master of a cluster.
+    case member(RedisEndpoint)
 
     /// - Parameters:
     ///   - endpoint: of this URL.
@@ -26,7 +28,7 @@ package enum RedisLocator: Sendable, CustomStringConvertible {
     /// What a line in the log calls it.
     package var description: String {
         switch self {
-        case .fixed(let endpoint): endpoint.url
+        case .fixed(let endpoint), .member(let endpoint): endpoint.url
         case .sentinel(let sentinels): sentinels.description
         }
     }
@@ -39,6 +41,7 @@ package enum RedisLocator: Sendable, CustomStringConvertible {
     ) -> EventLoopFuture<RedisConnection> {
         switch self {
         case .fixed(let endpoint): return RedisLocator.connect(to: endpoint, on: eventLoop)
+        case .member(let endpoint): return RedisLocator.connect(to: endpoint, isOfCluster: true, on: eventLoop)
         case .sentinel(let sentinels):
             return sentinels.find().assumeIsolated().flatMap { address in
                 found(address)
@@ -49,12 +52,12 @@ package enum RedisLocator: Sendable, CustomStringConvertible {
     }
 
     private static func connect(
-        to endpoint: RedisEndpoint, on eventLoop: any EventLoop
+        to endpoint: RedisEndpoint, isOfCluster: Bool = false, on eventLoop: any EventLoop
     ) -> EventLoopFuture<RedisConnection> {
         RedisConnection.connect(to: endpoint, on: eventLoop).assumeIsolated().flatMapThrowing { connection in
-            if connection.greeting?.isReplica == true {
+            if let problem = connection.greeting?.problem(isOfCluster: isOfCluster) {
                 connection.close()
-                throw RedisError.unfit("\(endpoint.address) is a replica")
+                throw RedisError.unfit("\(endpoint.address) \(problem)")
             }
             return connection
         }.nonisolated()

@@ -45,7 +45,7 @@ struct Publish: AsyncParsableCommand {
     @Option(
         help: .of(
             "URL",
-            "Publish through Redis: redis://[user:password@]host[:port][/db], or redis+sentinel://[user:password@]host[:port],…/MASTER[/db]; rediss://, rediss+sentinel:// for TLS."
+            "Publish through Redis: redis://[user:password@]host[:port][/db], redis+sentinel://[user:password@]host[:port],…/MASTER[/db] or redis+cluster://[user:password@]host[:port],…; rediss… for TLS."
         ))
     var redis: RedisURL?
     @Option(parsing: .unconditional, help: .of("NAME", "The user for Sentinels that ask for a login."))

@@ -48,7 +48,8 @@ public struct Publisher: Sendable {
     ///
     /// - Parameters:
     ///   - redis: `redis://[user:password@]host[:port][/db]`,
-    ///     `redis+sentinel://[user:password@]host[:port][,host[:port]…]/MASTER[/db]`, or `rediss…` for TLS.
+    ///     `redis+sentinel://[user:password@]host[:port][,host[:port]…]/MASTER[/db]`,
+    ///     `redis+cluster://[user:password@]host[:port][,host[:port]…]`, or `rediss…` for TLS.
     ///   - prefix: of Redis' names, as the nodes have it.
     ///   - isPlain: a bare `PUBLISH`, whose bytes are the data: live only, without type and key.
     ///   - certificateAuthority: a PEM file of certificates to trust; nil trusts what the system trusts.
@@ -71,7 +72,6 @@ public struct Publisher: Sendable {
         redis url: RedisURL, prefix: String, isPlain: Bool, certificateAuthority: String?, certificate: String?,
         key: String?, sentinel login: SentinelLogin
     ) throws(ClientError) {
-        if url.kind == .cluster { throw ClientError("a cluster can't be published to") }
         let endpoint: RedisEndpoint
         do {
             endpoint = try RedisEndpoint(
@@ -79,6 +79,12 @@ public struct Publisher: Sendable {
                 clientName: "sluice-publish")
         } catch { throw ClientError("can't read the certificates", error) }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
+        if url.kind == .cluster {
+            self.init(
+                route: ClusterRoute(
+                    seeds: url.hosts, endpoint: endpoint, prefix: prefix, isPlain: isPlain, on: loop))
+            return
+        }
         let locator = RedisLocator(url, endpoint, sentinel: login, on: loop)
         self.init(route: RedisRoute(locator, names: RedisNames(prefix: prefix), isPlain: isPlain, on: loop))
     }

@@ -8,7 +8,8 @@ actor RedisRoute: PublishRoute {
     private static let timeout = TimeAmount.seconds(10)
     /// What Redis says of a command that it may take later, or that another server takes.
     private static let passing = [
-        "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "OOM", "MISCONF", "BUSY", "NOREPLICAS",
+        "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "OOM", "MISCONF", "BUSY",
+        "NOREPLICAS",
         "ERR Function not found", "ERR max number of clients",
     ]
 
@@ -82,7 +83,7 @@ actor RedisRoute: PublishRoute {
         return results
     }
 
-    private static func result(_ reply: Result<RESPValue, any Error>) -> Result<Receipt, ClientError> {
+    static func result(_ reply: Result<RESPValue, any Error>) -> Result<Receipt, ClientError> {
         switch reply {
         case .success(let reply):
             Receipt(reply: reply).map { .success($0) }

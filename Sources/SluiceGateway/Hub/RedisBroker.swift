@@ -20,10 +20,7 @@ package final class RedisBroker: Broker {
     private var tell: (BrokerNotice) -> Void = { _ in }
     private var feed: RedisFeed?
     private let commands: RedisLink
-    private var channels: [ExactText: (target: Target, number: TargetNumber)] = [:]
-    /// The channel of the last event, and its number.
-    private var lastName: [UInt8] = []
-    private var lastNumber: TargetNumber?
+    private var channels = ChannelNumbers()
     private var complaints = Complaints(interval: .minutes(1))
     private var lastInstall: NIODeadline?
     private var isLeaving = false
@@ -68,11 +65,10 @@ package final class RedisBroker: Broker {
         case .message(let channel, let payload): received(payload, on: channel)
         case .readComplete: tell(.readComplete)
         case .confirmed(let channel):
-            guard let target = channels[ExactText(channel)]?.target else { return }
+            guard let target = channels.target(channel) else { return }
             tell(.confirmed(target))
         case .gone(let channel):
-            guard let target = channels.removeValue(forKey: ExactText(channel))?.target else { return }
-            lastNumber = nil
+            guard let target = channels.remove(channel) else { return }
             tell(.gone(target))
         case .up: tell(.up())
         case .down: tell(.down())
@@ -109,7 +105,7 @@ package final class RedisBroker: Broker {
 
     package func want(_ target: Target, as number: TargetNumber) -> Bool {
         let channel = names.channel(target)
-        channels[ExactText(channel)] = (target, number)
+        channels.add(channel, target, number)
         return feed?.want(channel) ?? false
     }
 
@@ -122,18 +118,9 @@ package final class RedisBroker: Broker {
     }
 
     private func received(_ payload: UnsafeRawBufferPointer, on channel: UnsafeRawBufferPointer) {
-        // A burst is mostly of one channel: its bytes are compared before its name is made.
-        if let lastNumber, lastName.elementsEqual(channel) {
-            tell(.message(payload, for: lastNumber))
-            return
-        }
+        if let number = channels.number(channel) { return tell(.message(payload, for: number)) }
         let name = String(decoding: channel, as: UTF8.self)
-        if let number = channels[ExactText(name)]?.number {
-            lastName.removeAll(keepingCapacity: true)
-            lastName.append(contentsOf: channel)
-            lastNumber = number
-            tell(.message(payload, for: number))
-        } else if name == names.node(nodeID, .first) {
+        if name == names.node(nodeID, .first) {
             switch NodeMessage(payload) {
             case .tick(let reading): tell(.clock(reading))
             case .alive: tell(.alive())
@@ -266,25 +253,6 @@ package final class RedisBroker: Broker {
                 throw PublishFailure.unavailable("Redis sent an unexpected reply")
             }
             return receipt
-        }.flatMapErrorThrowing { error in throw RedisBroker.failure(error) }
-    }
-
-    private static func failure(_ error: any Error) -> PublishFailure {
-        switch error {
-        case let failure as PublishFailure: return failure
-        case RedisError.refused(let message):
-            switch RedisRefusal(message) {
-            case .function: return .refused(message)
-            // To try again later would help nobody before somebody has put Redis right.
-            case .wrongtype:
-                return .conflict("a key of this event in Redis (its log, its marker, the clock) is of another type")
-            case .other where message.contains("XADD"):
-                return .conflict("the log in Redis has an entry with a later id, which the clock did not give out")
-            // A state of Redis, as LOADING, READONLY, OOM or NOPERM, not a fault of the request.
-            default: return .unavailable(message)
-            }
-        case RedisError.lost(let reason): return .unknown("the connection to Redis was lost: \(reason)")
-        default: return .unavailable("\(error)")
-        }
+        }.flatMapErrorThrowing { error in throw PublishFailure(redis: error) }
     }
 }

@@ -157,8 +157,13 @@ package final class Gateway: Sendable {
     private static func broker(
         _ settings: Settings, endpoint: RedisEndpoint?, eventLoop: any EventLoop, logger: Logger
     ) -> any Broker {
-        guard let url = settings.redis, let endpoint else {
+        guard let endpoint, let url = settings.redis else {
             return MemoryBroker(eventLoop: eventLoop, wallClock: WallClock.milliseconds)
+        }
+        if url.kind == .cluster {
+            return ClusterBroker(
+                seeds: url.hosts, endpoint: endpoint, prefix: settings.prefix, nodeID: settings.nodeID,
+                eventLoop: eventLoop, logger: logger)
         }
         let login = SentinelLogin(user: settings.sentinelUser, password: settings.sentinelPassword)
         let locator = RedisLocator(url, endpoint, sentinel: login, on: eventLoop, logger: logger)

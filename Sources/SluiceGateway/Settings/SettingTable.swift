@@ -37,7 +37,7 @@ package final class SettingTable: Sendable {
     package let redis = Setting(
         "redis", .optional(.redisURL), "",
         "redis://[user:password@]host[:port][/db], redis+sentinel://[user:password@]host[:port],…/MASTER[/db], "
-            + "with TLS rediss://, rediss+sentinel://; none: in-memory broker")
+            + "redis+cluster://[user:password@]host[:port],…, with TLS rediss…; none: in-memory broker")
     package let sentinelUser = Setting(
         "sentinel-user", .optional(.text("NAME")), "", "who the node is to the Sentinels; none: their default user")
     package let sentinelPassword = Setting(

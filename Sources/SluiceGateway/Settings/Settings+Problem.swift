@@ -39,7 +39,6 @@ extension Settings {
     }
 
     private var sentinelProblem: String? {
-        if self.redis?.kind == .cluster { return "--redis: a cluster can't be used" }
         if case .sentinel? = self.redis?.kind {
             let lacksPassword = self.sentinelUser != nil && self.sentinelPassword == nil
             return lacksPassword ? "--sentinel-user: needs the user's password, --sentinel-password" : nil
