@@ -131,15 +131,17 @@ package final class ClusterCommands {
                 let ready = checked.assumeIsolated().flatMap { [self] in prepare(connection) }.nonisolated()
                 ready.assumeIsolated().whenSuccess { [weak self] in
                     // The link itself learns of it first.
-                    self?.eventLoop.assumeIsolated().execute {
-                        if let self, servers[address] != nil { onUp(address) }
-                    }
+                    self?.eventLoop.assumeIsolated().execute { self?.isReady(address) }
                 }
                 return ready
             },
             onLost: { [unowned self, weak link] in
                 if let link, servers[address]?.link === link { look(doubting: address) }
             })
+    }
+
+    private func isReady(_ address: RedisAddress) {
+        if servers[address] != nil { onUp(address) }
     }
 
     /// A server that was named by another one.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import SluiceCore
 import TestSupport
 import Testing
@@ -72,6 +73,15 @@ import Testing
         #expect(try await plain.publish(OutgoingEvent("plain", to: .all)).id == nil)
         await plain.close()
         await publisher.close()
+
+        let users = try String(contentsOfFile: "\(Repository.root)/deploy/users-cluster.acl", encoding: .utf8)
+        let user = try #require(users.split(separator: "\n").first { $0.hasPrefix("user sluice-publisher ") })
+        let words = user.replacing("PUBLISHER-PASSWORD", with: "secret").split(separator: " ").dropFirst()
+        for server in cluster.servers { try await server.ask(["ACL", "SETUSER"] + words.map(String.init)) }
+        let login = "redis+cluster://sluice-publisher:secret@"
+        let restricted = try Publisher(redis: cluster.url.replacing("redis+cluster://", with: login))
+        #expect(await restricted.publish(events).compactMap { try? $0.get().id } == ids)
+        await restricted.close()
     }
 
     @Test("What is said to be a cluster and is none is an error that says so", .timeLimit(.minutes(1)))

@@ -297,7 +297,9 @@ struct ClusterFaultTests {
         "Where a cluster stops as a whole for one dead master, the others' partitions stay up, and new channels come once it goes on",
         .timeLimit(.minutes(2)))
     func fullCoverage() async throws {
-        let cluster = try await RedisCluster(masters: 3, arguments: ["--cluster-require-full-coverage", "yes"])
+        let cluster = try await RedisCluster(
+            masters: 3,
+            arguments: ["--cluster-require-full-coverage", "yes", "--cluster-allow-pubsubshard-when-down", "no"])
         let probe = try await ClusterFaultTests.start(cluster)
         let masters = try await cluster.masters()
         let partitions = try await ClusterFaultTests.partitions(of: masters[0])
