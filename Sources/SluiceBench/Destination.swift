@@ -31,7 +31,8 @@ package enum Destination: Sendable {
                 endpoint = try RedisEndpoint(
                     url: url, certificateAuthority: certificateAuthority, clientName: "sluice-bench")
             } catch { throw ClientError("can't read the certificates", error) }
-            let connection = try await RedisLocator.fixed(endpoint).connect(on: loop, installingFunction: isLogged)
+            let connection = try await RedisLocator(url, endpoint, on: loop).connect(
+                on: loop, installingFunction: isLogged)
             return try await loop.submit {
                 let connection = connection.value
                 let publish: Publish = { payload, topic in

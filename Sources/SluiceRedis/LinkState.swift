@@ -39,14 +39,21 @@ package struct LinkState {
     }
 
     package enum FailedAction: Equatable, Sendable {
-        /// - Parameter isOutage: an outage begins, which is worth a line. Its hundredth attempt is not.
-        case wait(until: NIODeadline, isOutage: Bool)
+        /// - Parameter isNews: worth a line: an outage begins, or has lasted another minute. Its hundredth attempt is not.
+        case wait(until: NIODeadline, isNews: Bool)
         case ignore
     }
 
+    /// A connection that was up for less does not make the next wait short, or a server that is up and of no use would be
+    /// connected to without end.
+    private static let proven = TimeAmount.seconds(3)
+    private static let newsInterval = TimeAmount.minutes(1)
+
     package private(set) var phase = Phase.idle
     private var backoff = Backoff()
-    private var isOutage = false
+    private var upSince: NIODeadline?
+    /// When the log had its last line about this outage.
+    private var lastNews: NIODeadline?
 
     package init() {}
 
@@ -63,25 +70,18 @@ package struct LinkState {
         return .connect
     }
 
-    /// The server is of no use any more, although it is connected. Not an outage: whoever says so knows why.
-    package mutating func reconnect() -> ConnectAction {
-        guard phase == .up else { return .ignore }
-        phase = .connecting
-        return .connect
-    }
-
     package mutating func connected() -> ConnectedAction {
         guard phase == .connecting else { return .close }
         phase = .preparing
         return .prepare
     }
 
-    package mutating func prepared() -> PreparedAction {
+    package mutating func prepared(now: NIODeadline) -> PreparedAction {
         guard phase == .preparing else { return .ignore }
         phase = .up
-        backoff.reset()
-        defer { isOutage = false }
-        return .use(isReturn: isOutage)
+        upSince = now
+        defer { lastNews = nil }
+        return .use(isReturn: lastNews != nil)
     }
 
     /// There is no connection, it could not be prepared, or it was lost.
@@ -92,10 +92,36 @@ package struct LinkState {
         case .idle, .waiting, .stopped: return .ignore
         case .connecting, .preparing, .up: break
         }
+        let isNews = lastNews.map { now - $0 >= LinkState.newsInterval } ?? true
+        if isNews { lastNews = now }
+        return .wait(until: wait(now: now, using: &generator), isNews: isNews)
+    }
+
+    /// The server that is connected is of no use any more. Not an outage: whoever says so knows why.
+    package mutating func lookAgain(
+        now: NIODeadline, using generator: inout some RandomNumberGenerator
+    ) -> FailedAction {
+        guard phase == .up || phase == .preparing else { return .ignore }
+        return .wait(until: wait(now: now, using: &generator), isNews: false)
+    }
+
+    /// Another server than the one that was looked for is the right one: whatever is under way leads to the wrong place.
+    package mutating func moved(
+        now: NIODeadline, using generator: inout some RandomNumberGenerator
+    ) -> FailedAction {
+        guard phase != .idle, phase != .stopped else { return .ignore }
+        backoff.reset()
+        return .wait(until: wait(now: now, using: &generator), isNews: false)
+    }
+
+    private mutating func wait(
+        now: NIODeadline, using generator: inout some RandomNumberGenerator
+    ) -> NIODeadline {
+        if let upSince, now - upSince >= LinkState.proven { backoff.reset() }
+        upSince = nil
         let until = now + backoff.next(using: &generator)
         phase = .waiting(until: until)
-        defer { isOutage = true }
-        return .wait(until: until, isOutage: !isOutage)
+        return until
     }
 
     package mutating func stop() {

@@ -23,7 +23,7 @@ package enum NodeMessage {
     }
 
     /// Publishes ``alive``.
-    package static func signOfLife(node channel: String) -> RESPCommand {
-        .publish(ByteBuffer(string: aliveText), on: channel)
+    package static func signOfLife(node channel: String, of partitioning: Partitioning = .single) -> RESPCommand {
+        .publish(ByteBuffer(string: aliveText), on: channel, of: partitioning)
     }
 }

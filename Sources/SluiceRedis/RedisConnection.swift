@@ -12,7 +12,7 @@ package final class RedisConnection: ChannelInboundHandler {
 
     /// A reply may be a page of a log; more than this in one piece ends the connection.
     private static let replyBytesMax = 128 * 1024 * 1024
-    private static let connectTimeout = TimeAmount.seconds(2)
+    package static let connectTimeout = TimeAmount.seconds(2)
 
     private struct Waiting {
         let sent: NIODeadline
@@ -23,6 +23,8 @@ package final class RedisConnection: ChannelInboundHandler {
 
     private let reader = RESPReader(replyBytesMax: RedisConnection.replyBytesMax)
     package let eventLoop: any EventLoop
+    /// Where it leads to.
+    package let address: RedisAddress
     private var channel: (any Channel)?
     private var waiting: Deque<Waiting> = []
     private var bytesInFlight = 0
@@ -32,6 +34,8 @@ package final class RedisConnection: ChannelInboundHandler {
     /// When anything came last.
     package private(set) var lastRead = NIODeadline.uptimeNanoseconds(0)
     private var failure: String?
+    /// What the server said of itself; nil if it, or a proxy before it, does not know `HELLO`.
+    package private(set) var greeting: RedisGreeting?
 
     /// Once this is set the connection is a subscriber's: every reply is handed here.
     package var onPush: ((borrowing RESPReply) -> Void)?
@@ -40,17 +44,21 @@ package final class RedisConnection: ChannelInboundHandler {
     /// Called once, with the reason, whoever ended the connection.
     package var onClose: ((String) -> Void)?
 
-    private init(eventLoop: any EventLoop) {
+    private init(to address: RedisAddress, eventLoop: any EventLoop) {
+        self.address = address
         self.eventLoop = eventLoop
     }
 
     /// Connects and logs in.
+    ///
+    /// - Parameter timeout: for the connection, and for each answer to the login.
     package static func connect(
-        to endpoint: RedisEndpoint, on eventLoop: any EventLoop
+        to endpoint: RedisEndpoint, on eventLoop: any EventLoop, timeout: TimeAmount = connectTimeout
     ) -> EventLoopFuture<RedisConnection> {
-        let connection = NIOLoopBound(RedisConnection(eventLoop: eventLoop), eventLoop: eventLoop)
+        let connection = NIOLoopBound(
+            RedisConnection(to: endpoint.address, eventLoop: eventLoop), eventLoop: eventLoop)
         return ClientBootstrap(group: eventLoop)
-            .connectTimeout(connectTimeout)
+            .connectTimeout(timeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 * 1024))
@@ -58,14 +66,14 @@ package final class RedisConnection: ChannelInboundHandler {
                 channel.eventLoop.makeCompletedFuture {
                     if let tls = endpoint.tls {
                         try channel.pipeline.syncOperations.addHandler(
-                            tlsHandler(context: tls.context, host: endpoint.url.host))
+                            tlsHandler(context: tls.context, host: endpoint.address.host))
                     }
                     connection.value.channel = channel
                     try channel.pipeline.syncOperations.addHandler(connection.value)
                 }
             }
-            .connect(host: endpoint.url.host, port: endpoint.url.port)
-            .flatMap { _ in connection.value.logIn(endpoint) }
+            .connect(host: endpoint.address.host, port: endpoint.address.port)
+            .flatMap { _ in connection.value.logIn(endpoint, timeout) }
             .flatMapErrorThrowing { error in
                 connection.value.close()
                 throw error
@@ -79,20 +87,34 @@ package final class RedisConnection: ChannelInboundHandler {
         return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host)
     }
 
-    private func logIn(_ endpoint: RedisEndpoint) -> EventLoopFuture<Void> {
+    private func logIn(_ endpoint: RedisEndpoint, _ timeout: TimeAmount) -> EventLoopFuture<Void> {
         var commands: [RESPCommand] = []
-        if let password = endpoint.url.password {
-            commands.append(endpoint.url.user.isEmpty ? ["AUTH", password] : ["AUTH", endpoint.url.user, password])
+        if let password = endpoint.password {
+            commands.append(endpoint.user.isEmpty ? ["AUTH", password] : ["AUTH", endpoint.user, password])
         }
-        if endpoint.url.database != 0 { commands.append(["SELECT", String(endpoint.url.database)]) }
-        let replies = commands.map { send($0, timeout: RedisConnection.connectTimeout).map { _ in } }
-        return EventLoopFuture.andAllSucceed(replies + [setName(endpoint.clientName)], on: eventLoop)
+        if endpoint.database != 0 { commands.append(["SELECT", String(endpoint.database)]) }
+        var replies = commands.map { send($0, timeout: timeout).map { _ in } }
+        // For people who look at CLIENT LIST.
+        replies.append(sendOptional(["CLIENT", "SETNAME", endpoint.clientName], timeout).map { _ in })
+        let greeting = sendOptional(["HELLO"], timeout).assumeIsolated().map { [self] reply in
+            self.greeting = reply.flatMap { RedisGreeting($0) }
+        }
+        return EventLoopFuture.andAllSucceed(replies + [greeting.nonisolated()], on: eventLoop)
     }
 
-    /// For people who look at `CLIENT LIST`: a Redis that refuses it can be used all the same, unless it asks for a login.
-    private func setName(_ name: String) -> EventLoopFuture<Void> {
-        send(["CLIENT", "SETNAME", name], timeout: RedisConnection.connectTimeout).map { _ in }.flatMapErrorThrowing {
-            guard case RedisError.refused(let reason) = $0, !reason.hasPrefix("NOAUTH") else { throw $0 }
+    /// nil from a server that refuses it, which can be used all the same, unless it asks for a login.
+    private func sendOptional(_ command: RESPCommand, _ timeout: TimeAmount) -> EventLoopFuture<RESPValue?> {
+        send(command, timeout: timeout).map { $0 }.flatMapErrorThrowing { error in
+            guard case RedisError.refused(let reason) = error, !reason.hasPrefix("NOAUTH") else { throw error }
+            return nil
+        }
+    }
+
+    /// Which run of which server this is: one that is restarted has another. nil if the user may not ask.
+    package func runID(timeout: TimeAmount) -> EventLoopFuture<String?> {
+        sendOptional(["INFO", "server"], timeout).map { reply in
+            let lines = reply?.string?.split(whereSeparator: \.isNewline)
+            return lines?.first { $0.hasPrefix("run_id:") }.map { String($0.dropFirst(7)) }
         }
     }
 

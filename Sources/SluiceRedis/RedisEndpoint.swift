@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOSSL
 
-/// Where Redis is and how to log in: everything that a new connection needs.
+/// Where a server is and how to log in: everything that a new connection needs.
 package struct RedisEndpoint: Sendable {
-    package var url: RedisURL
-    /// For `rediss://`; a new connection takes what the files hold then.
+    package var address: RedisAddress
+    /// Empty for Redis' default user.
+    package var user: String
+    package var password: String?
+    package var database: Int
+    /// nil: without TLS. A new connection takes what the files hold then.
     package var tls: TLSFiles?
     /// Shown in Redis' `CLIENT LIST`.
     package var clientName: String
 
+    /// The first host of a URL.
+    ///
     /// - Parameters: PEM files. certificateAuthority: nil trusts what the system trusts; certificate and key: for a server
     ///   that asks its clients for one.
     /// - Throws: ``TLSFiles/Unusable``, which names the setting at fault.
@@ -16,7 +22,10 @@ package struct RedisEndpoint: Sendable {
         url: RedisURL, certificateAuthority: String? = nil, certificate: String? = nil, key: String? = nil,
         clientName: String
     ) throws {
-        self.url = url
+        address = url.hosts[0]
+        user = url.user
+        password = url.password
+        database = url.database
         self.clientName = clientName
         guard url.usesTLS else { return }
         tls = try TLSFiles([certificateAuthority, certificate, key].compactMap { $0 }) {
@@ -31,5 +40,17 @@ package struct RedisEndpoint: Sendable {
                 throw TLSFiles.Unusable(description: "\(names): can't be used: \(error)")
             }
         }
+    }
+
+    /// Another server with the same login.
+    package func at(_ address: RedisAddress) -> RedisEndpoint {
+        var endpoint = self
+        endpoint.address = address
+        return endpoint
+    }
+
+    /// Without the password: fit for a log.
+    package var url: String {
+        "\(tls == nil ? "redis" : "rediss")://\(password == nil ? "" : "\(user):***@")\(address)/\(database)"
     }
 }

@@ -10,6 +10,8 @@ package enum RedisError: Error, Equatable, CustomStringConvertible {
     case overloaded
     /// Redis refused, in its own words.
     case refused(String)
+    /// The server that was found is none that may be used; the command was not sent.
+    case unfit(String)
 
     package var description: String {
         switch self {
@@ -17,13 +19,20 @@ package enum RedisError: Error, Equatable, CustomStringConvertible {
         case .lost(let reason): "the connection to Redis was lost: \(reason)"
         case .overloaded: "too many commands wait for Redis"
         case .refused(let message): message
+        case .unfit(let reason): reason
         }
     }
 
     /// Nothing that a node has to do can be done over this connection any more: its Redis has become a replica, or has
-    /// lost the function.
+    /// not read its data yet. Another may be the right one by now.
     package var endsUse: Bool {
         guard case .refused(let message) = self else { return false }
-        return ["READONLY", "MASTERDOWN", "ERR Function not found"].contains(where: message.hasPrefix)
+        return ["READONLY", "MASTERDOWN", "LOADING"].contains(where: message.hasPrefix)
+    }
+
+    /// The function has to be installed again.
+    package var lacksFunction: Bool {
+        guard case .refused(let message) = self else { return false }
+        return message.hasPrefix("ERR Function not found")
     }
 }

@@ -43,10 +43,12 @@ package final class RedisFeed {
     private var lastComplaint: NIODeadline?
 
     /// - Parameters:
+    ///   - commands: the link to the server that the feed has to come from.
     ///   - silenceMax: how long Redis may say nothing while it is to confirm channels.
     ///   - permitted: which of these channels, which were refused, Redis permits by now.
     package init(
-        from locator: RedisLocator, on eventLoop: any EventLoop, logger: Logger, linger: TimeAmount,
+        from locator: RedisLocator, beside commands: RedisLink? = nil, on eventLoop: any EventLoop, logger: Logger,
+        linger: TimeAmount,
         silenceMax: TimeAmount = .seconds(5), permitted: @escaping ([String]) -> EventLoopFuture<[String]>,
         tell: @escaping (Notice) -> Void
     ) {
@@ -59,6 +61,7 @@ package final class RedisFeed {
         self.link = RedisLink(
             to: locator, on: eventLoop, logger: logger, lossNote: "the feed is down",
             returnNote: "the feed is connected again")
+        if let commands { link.pair(with: commands) }
     }
 
     package func start() {
@@ -80,6 +83,11 @@ package final class RedisFeed {
     /// Ends the connection; a new one is made. For a feed that is connected and yet brings nothing.
     package func reconnect() {
         connection?.close()
+    }
+
+    /// The server is there now: a feed from elsewhere is given up.
+    package func follow(_ address: RedisAddress) {
+        link.follow(address)
     }
 
     /// - Returns: whether Redis has confirmed the channel already; otherwise a notice will say so.

@@ -8,6 +8,8 @@ import SluiceCore
 package struct RedisNames: Sendable {
     /// The tags of the sixteen partitions are its multiples: their slots lie evenly over any number of masters up to eight.
     private static let tagStep = 50
+    private static let tagDigitsMax = 3
+    private static let slotCount = 16_384
 
     package let prefix: String
     package let partitioning: Partitioning
@@ -28,6 +30,27 @@ package struct RedisNames: Sendable {
     /// The hash tag of a cluster's partition.
     package static func tag(_ partition: Partition) -> String {
         "{\(partition.index * tagStep)}"
+    }
+
+    /// The slot of all names of a cluster's partition.
+    package static func slot(_ partition: Partition) -> Int {
+        Int(KeyHash.crc16("\(partition.index * tagStep)".utf8)) % slotCount
+    }
+
+    /// The partition of a name of ours in a cluster; nil if it has no tag of ours.
+    package static func partition(of name: UnsafeRawBufferPointer) -> Partition? {
+        guard let open = name.firstIndex(of: UInt8(ascii: "{")) else { return nil }
+        var number = 0
+        for byte in name[(open + 1)...].prefix(tagDigitsMax + 1) {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): number = number * 10 + Int(byte - UInt8(ascii: "0"))
+            case UInt8(ascii: "}"):
+                let (index, rest) = number.quotientAndRemainder(dividingBy: tagStep)
+                return rest == 0 && index < Partitioning.clusterCount ? Partition(index) : nil
+            default: return nil
+            }
+        }
+        return nil
     }
 
     private func start(_ target: Target) -> String {
@@ -70,6 +93,17 @@ package struct RedisNames: Sendable {
     /// The first result of an idempotency token. No target has a space.
     package func once(_ target: Target, token: String) -> String {
         "\(start(target))once:\(target) \(token)"
+    }
+
+    /// The keys that publishing to a target has to declare. In a cluster they are all that it touches: while a slot moves, a
+    /// key that is not declared may be elsewhere.
+    func keys(_ target: Target, once token: String?) -> [String] {
+        switch partitioning {
+        case .single: [channel(target)]
+        case .cluster:
+            [channel(target), marker(target), clock(partitioning.partition(of: target))]
+                + (token.map { [once(target, token: $0)] } ?? [])
+        }
     }
 
     package func clock(_ partition: Partition) -> String { "\(start(partition))clock" }

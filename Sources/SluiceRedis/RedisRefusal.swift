@@ -14,6 +14,12 @@ package enum RedisRefusal: String, CaseIterable, Sendable {
     case masterdown = "MASTERDOWN"
     case noreplicas = "NOREPLICAS"
     case wrongtype = "WRONGTYPE"
+    /// A cluster has no master for a slot.
+    case clusterdown = "CLUSTERDOWN"
+    /// A cluster's slot is elsewhere, or on its way.
+    case moved = "MOVED"
+    case ask = "ASK"
+    case tryagain = "TRYAGAIN"
     /// Our own function.
     case function = "SLUICE"
     case other = "ERR"

@@ -13,9 +13,9 @@ extension SluiceFunction {
         if publication.retention == nil, publication.once == nil {
             var payload = ByteBuffer()
             Envelope(event).encode(data: event.data.readableBytesView, into: &payload)
-            return .publish(payload, on: channel)
+            return .publish(payload, on: channel, of: names.partitioning)
         }
-        var command = publish(event.data, to: channel)
+        var command = publish(event.data, keys: names.keys(publication.target, once: publication.once))
         func option(_ name: String, _ value: String?) {
             guard let value else { return }
             command.append(name)
@@ -36,7 +36,11 @@ extension SluiceFunction {
 
     /// Publishes data to the log of this name, without any option. The reply is a ``Receipt``.
     package static func publish(_ data: ByteBuffer, to log: String) -> RESPCommand {
-        RESPCommand(["FCALL", "sluice_publish", "1", log], data)
+        publish(data, keys: [log])
+    }
+
+    private static func publish(_ data: ByteBuffer, keys: [String]) -> RESPCommand {
+        RESPCommand(["FCALL", "sluice_publish", "\(keys.count)"] + keys, data)
     }
 
     /// Reads logs, each with its marker, until `bytes` of data have come together or all are read.
@@ -53,6 +57,11 @@ extension SluiceFunction {
         ["FCALL", "sluice_tick", "1", channel, "\(known)"]
     }
 
+    /// The same for a cluster's partition, whose clock has to be declared.
+    package static func tick(known: EventID, node channel: String, clock: String) -> RESPCommand {
+        ["FCALL", "sluice_tick", "2", channel, clock, "\(known)"]
+    }
+
     /// The server's own time in milliseconds since 1970, of the reply to a tick; nil if it is none.
     package static func serverTime(tick reply: RESPValue) -> UInt64? {
         guard let parts = reply.array, parts.count == 3, case .integer(let time) = parts[2] else { return nil }
@@ -67,7 +76,16 @@ extension SluiceFunction {
 
 extension RESPCommand {
     /// A bare `PUBLISH`: the payload arrives as it is. The reply is a ``Receipt``.
-    package static func publish(_ payload: ByteBuffer, on channel: String) -> RESPCommand {
-        RESPCommand(["PUBLISH", channel], payload)
+    ///
+    /// In a cluster it is an `SPUBLISH`, which stays on the channel's server and its replicas.
+    package static func publish(
+        _ payload: ByteBuffer, on channel: String, of partitioning: Partitioning = .single
+    ) -> RESPCommand {
+        let word =
+            switch partitioning {
+            case .single: "PUBLISH"
+            case .cluster: "SPUBLISH"
+            }
+        return RESPCommand([word, channel], payload)
     }
 }

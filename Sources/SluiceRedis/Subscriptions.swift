@@ -174,6 +174,26 @@ package struct Subscriptions {
         return nil
     }
 
+    /// Redis could not carry out the oldest command just now: its names are asked for again.
+    package mutating func postponed(now: NIODeadline) {
+        guard let (command, left) = inFlight.popFirst() else { return }
+        unconfirmed -= left
+        switch command {
+        case .subscribe(let names):
+            for name in names { channels[ExactText(name)]?.wire = .queued }
+            toSubscribe.append(contentsOf: names)
+        case .unsubscribe(let names):
+            for name in names {
+                channels[ExactText(name)]?.wire = .subscribed
+                if channels[ExactText(name)]?.pausedUntil == nil {
+                    lingering.append((name, now))
+                } else {
+                    toPause.append(name)
+                }
+            }
+        }
+    }
+
     private mutating func refuse(_ name: String) {
         guard let channel = channels[ExactText(name)] else { return }
         guard channel.isWanted else { return drop(name) }

@@ -6,13 +6,19 @@
 --   FCALL sluice_publish 1 <prefix>:topic:<topic>|<prefix>:client:<client>|<prefix>:all <data>
 --         [event T] [key K] [end 1] [maxlen N] [ttl SECONDS] [log 0] [once TOKEN]
 --
+-- In a cluster names carry their partition's hash tag, and every key is declared, because one that is not may be
+-- elsewhere while a slot moves, and a second clock would begin:
+--
+--   FCALL sluice_publish 3 <prefix>:{700}:topic:<topic> <prefix>:{700}:last:topic:<topic> <prefix>:{700}:clock <data> ...
+--   with once a fourth key: <prefix>:{700}:once:topic:<topic> <token>
+--
 -- In one atomic step: takes the next id, appends to the log, trims it, sets its life and publishes
 -- an envelope on the channel of the log's name. Replies { id, number of nodes that heard it }.
 --
 -- Scripts are atomic but not rolled back, so everything is checked before the first write; that
 -- includes the right to run each inner command, because those run with the caller's rights.
 
-local VERSION = 5 -- raised with every change of this file; nodes replace an older one, never a newer
+local VERSION = 6 -- raised with every change of this file; nodes replace an older one, never a newer
 
 local DATA_MAX = 1048576
 local LABEL_MAX = 128
@@ -65,16 +71,30 @@ local function has_white_space(s)
     or s:find('\227\128\128', 1, true)
 end
 
+local function whole_number(s, low, high)
+  if not s:find('^%d+$') or #s > 15 then return nil end
+  local n = tonumber(s)
+  if n < low or n > high then return nil end
+  return n
+end
+
 local function refuse(message)
   return redis.error_reply('SLUICE ' .. message)
 end
 
 -- A log whose name is that of another key of ours would take its place.
 local function is_prefix(s)
-  return #s > 0 and not (s:find(':last$') or s:find(':once$') or s:find(':node$'))
+  return #s > 0 and not (s:find('[{}]') or s:find(':last$') or s:find(':once$') or s:find(':node$'))
 end
 
--- '<prefix>:topic:<name>' -> '<prefix>', 'topic:<name>'
+-- '<prefix>:{<tag>}' -> '<prefix>', '<tag>'; '<prefix>' -> '<prefix>', nil
+local function split_tag(s)
+  if s:byte(-1) ~= 125 then return s end -- '}'
+  local prefix, tag = s:match('^(.+):{(%d+)}$')
+  return prefix or s, tag
+end
+
+-- '<prefix>:topic:<name>' -> '<prefix>', 'topic:<name>'; '<prefix>:{<tag>}:topic:<name>' -> '<prefix>', 'topic:<name>', '<tag>'
 local function split_key(key)
   local first, name_start
   for _, kind in ipairs({ ':topic:', ':client:' }) do
@@ -82,33 +102,104 @@ local function split_key(key)
     if from and (not first or from < first) then first, name_start = from, to + 1 end
   end
   if not first then
-    local prefix = key:match('^(.+):all$')
-    if prefix and is_prefix(prefix) then return prefix, 'all' end
+    local before = key:match('^(.+):all$')
+    if not before then return nil end
+    local prefix, tag = split_tag(before)
+    if is_prefix(prefix) then return prefix, 'all', tag end
     return nil
   end
   local name = key:sub(name_start)
-  if not is_prefix(key:sub(1, first - 1)) or #name == 0 or #name > NAME_MAX or name:find('[{}]') or not bytes_are_utf8(name)
+  local prefix, tag = split_tag(key:sub(1, first - 1))
+  if not is_prefix(prefix) or #name == 0 or #name > NAME_MAX or name:find('[{}]') or not bytes_are_utf8(name)
     or has_control(name) or has_white_space(name) then
     return nil
   end
-  return key:sub(1, first - 1), key:sub(first + 1)
+  return prefix, key:sub(first + 1), tag
 end
+
+-- CRC-16/XMODEM, by which Redis finds a key's slot. The table is made at the first use: a library that is being loaded has no
+-- bit operations yet.
+local crc_table
+
+local function make_crc_table()
+  crc_table = {}
+  for byte = 0, 255 do
+    local crc = bit.lshift(byte, 8)
+    for _ = 1, 8 do
+      crc = bit.lshift(crc, 1)
+      if crc >= 0x10000 then crc = bit.bxor(crc, 0x11021) end
+    end
+    crc_table[byte] = crc
+  end
+end
+
+local function crc16(s)
+  if not crc_table then make_crc_table() end
+  local crc = 0
+  for i = 1, #s do
+    crc = bit.bxor(bit.band(bit.lshift(crc, 8), 0xFFFF), crc_table[bit.bxor(bit.rshift(crc, 8), s:byte(i))])
+  end
+  return crc
+end
+
+-- A cluster has 16 partitions; these tags lie evenly in its slots, whatever the number of masters.
+local PARTITIONS = 16
+local TAG_STEP = 50
+
+local function tag_of(target)
+  return WHOLE:format(crc16(target) % PARTITIONS * TAG_STEP)
+end
+
+local function is_tag(s)
+  local n = whole_number(s, 0, (PARTITIONS - 1) * TAG_STEP)
+  return n and n % TAG_STEP == 0 and WHOLE:format(n) == s
+end
+
+local function may_run(...)
+  return redis.acl_check_cmd(...)
+end
+
+-- Whether this server is one of a cluster; nil until somebody has called who may ask, as nodes may. Until then names are
+-- taken for what they look like.
+local is_cluster
 
 -- Remembers the keys that were checked, so that a name is checked byte by byte once and not for each event. A function's
 -- variables live as long as the server, so the table is emptied when it is full.
 local places, place_count = {}, 0
 local PLACES_MAX = 2048
 
--- The other keys of a log's deployment; nil: it is no log's name.
+local function look_around()
+  if is_cluster ~= nil or not may_run('CLUSTER', 'KEYSLOT', '') then return end
+  is_cluster = type(redis.pcall('CLUSTER', 'KEYSLOT', '')) == 'number'
+  places, place_count = {}, 0
+end
+
+local function bad_key(key, problem)
+  return 'bad key "' .. key:sub(1, 80) .. '": ' .. problem
+end
+
+-- The other keys of a log's deployment; nil and why: it is no log's name here.
 local function place_of(key)
   local place = places[key]
   if place then return place end
-  local prefix, target = split_key(key)
-  if not prefix then return nil end
+  local prefix, target, tag = split_key(key)
+  if not prefix then
+    return nil, bad_key(key, '<prefix>:topic:<topic>, <prefix>:client:<client> or <prefix>:all')
+  end
+  look_around()
+  local base = prefix
+  if is_cluster == false and tag then
+    return nil, bad_key(key, 'only a cluster has partitions, here it is ' .. prefix .. ':' .. target)
+  elseif is_cluster or tag then
+    local right_tag = tag_of(target)
+    base = prefix .. ':{' .. right_tag .. '}'
+    if tag ~= right_tag then return nil, bad_key(key, 'in a cluster it is ' .. base .. ':' .. target) end
+  end
   if place_count == PLACES_MAX then places, place_count = {}, 0 end
   -- No target has a space: topic "a" with token "b:c" must not be topic "a:b" with token "c".
   place = {
-    clock_key = prefix .. ':clock', marker_key = prefix .. ':last:' .. target, once_prefix = prefix .. ':once:' .. target .. ' ',
+    clock_key = base .. ':clock', marker_key = base .. ':last:' .. target, once_prefix = base .. ':once:' .. target .. ' ',
+    has_tag = tag ~= nil, publish = tag and 'SPUBLISH' or 'PUBLISH',
   }
   places[key], place_count = place, place_count + 1
   return place
@@ -120,13 +211,6 @@ local function label_problem(s)
   if not bytes_are_utf8(s) then return 'is not UTF-8' end
   if has_control(s) then return 'contains a control character' end
   return nil
-end
-
-local function whole_number(s, low, high)
-  if not s:find('^%d+$') or #s > 15 then return nil end
-  local n = tonumber(s)
-  if n < low or n > high then return nil end
-  return n
 end
 
 local function flag(s)
@@ -225,25 +309,30 @@ local function envelope(id, previous, options, data)
   return '\0301 ' .. id .. ' ' .. previous .. '\n' .. fields .. '\n' .. data
 end
 
-local function may_run(...)
-  return redis.acl_check_cmd(...)
+-- In a cluster the keys after the log's are declared, each in its place; nil: they are.
+local function problem_of_keys(keys, place, once_key)
+  if not place.has_tag then return #keys ~= 1 and 'sluice_publish takes one key' or nil end
+  if #keys == (once_key and 4 or 3) and keys[2] == place.marker_key and keys[3] == place.clock_key and keys[4] == once_key then
+    return nil
+  end
+  return 'sluice_publish takes these keys in a cluster: ' .. keys[1] .. ', ' .. place.marker_key .. ', ' .. place.clock_key
+    .. (once_key and ', ' .. once_key or '')
 end
 
 local function publish(keys, args)
-  if #keys ~= 1 then return refuse('sluice_publish takes one key') end
-  if #args < 1 then return refuse('sluice_publish needs the data after the key') end
   local key, data = keys[1], args[1]
-  local place = place_of(key)
-  if not place then
-    return refuse('bad key "' .. key:sub(1, 80) .. '": <prefix>:topic:<topic>, <prefix>:client:<client> or <prefix>:all')
-  end
+  if not key then return refuse('sluice_publish takes one key') end
+  if not data then return refuse('sluice_publish needs the data after the key') end
+  local place, bad = place_of(key)
+  if not place then return refuse(bad) end
   if #data > DATA_MAX then return refuse('data of ' .. #data .. ' bytes: at most 1048576') end
   local options, problem = read_options(args)
   if not options then return refuse(problem) end
 
-  local once_key
-  if options.once then
-    once_key = place.once_prefix .. options.once
+  local once_key = options.once and place.once_prefix .. options.once
+  problem = problem_of_keys(keys, place, once_key)
+  if problem then return refuse(problem) end
+  if once_key then
     local first = redis.call('GET', once_key)
     if first then
       local id, nodes = first:match('^(%S*) (%d+)$')
@@ -251,11 +340,11 @@ local function publish(keys, args)
     end
     if not may_run('SET', once_key, '', 'PX', 1) then return refuse('NOPERM: may not SET ' .. once_key) end
   end
-  if not may_run('PUBLISH', key, '') then return refuse('NOPERM: may not PUBLISH ' .. key) end
+  if not may_run(place.publish, key, '') then return refuse('NOPERM: may not ' .. place.publish .. ' ' .. key) end
 
   local id, nodes = '', 0
   if not options.log then
-    nodes = redis.call('PUBLISH', key, envelope('-', '-', options, data))
+    nodes = redis.call(place.publish, key, envelope('-', '-', options, data))
   else
     local marker_key, clock_key = place.marker_key, place.clock_key
     if not (may_run('SET', marker_key, '', 'PX', 1) and may_run('HSET', clock_key, 'last', '')
@@ -308,13 +397,14 @@ local function publish(keys, args)
     else
       redis.call('SET', marker_key, marker_value, 'PX', life > DAY * 500 and whole_text(2 * life) or DAY_TEXT)
     end
-    nodes = redis.call('PUBLISH', key, envelope(id, p, options, data))
+    nodes = redis.call(place.publish, key, envelope(id, p, options, data))
   end
   if once_key then redis.call('SET', once_key, id .. ' ' .. nodes, 'PX', ONCE_MILLISECONDS) end
   return { id, nodes }
 end
 
 -- FCALL sluice_tick 1 <prefix>:node:<id> <highest id the node knows> [field value]...
+-- FCALL sluice_tick 2 <prefix>:{<tag>}:node:<id> <prefix>:{<tag>}:clock <highest id the node knows> ... in a cluster
 --
 -- Raises the clock to the time and to what the node remembers (so that ids don't go back after a
 -- failover or a flush), and publishes the reading on the node's own channel: when it arrives there,
@@ -322,14 +412,22 @@ end
 -- Replies { reading, born, the server's own time in milliseconds }: what nobody can push.
 local function tick(keys, args)
   local key = keys[1]
-  local prefix = key and key:match('^(.+):node:[^:]+$')
-  if not prefix then return refuse('bad key: <prefix>:node:<id>') end
+  local base = key and key:match('^(.+):node:[^:]+$')
+  local prefix, tag = split_tag(base or '')
+  if not base or prefix:find('[{}]') or (tag and not is_tag(tag)) then return refuse('bad key: <prefix>:node:<id>') end
+  look_around()
+  if is_cluster ~= nil and is_cluster ~= (tag ~= nil) then
+    return refuse(bad_key(key, is_cluster and 'in a cluster it has a tag' or 'only a cluster has partitions'))
+  end
+  local clock_key = base .. ':clock'
+  if tag and (#keys ~= 2 or keys[2] ~= clock_key) then
+    return refuse('sluice_tick takes these keys in a cluster: ' .. key .. ', ' .. clock_key)
+  end
   local known = parse_id(args[1] or '')
   if not known or not args[1]:find('^%d+%-%d+$') then return refuse('the highest known id is needed, as <ms>-<seq>') end
   if #args % 2 == 0 then return refuse('a registry field has no value') end
 
   local now = now_milliseconds()
-  local clock_key = prefix .. ':clock'
   local last, born = read_clock(clock_key)
   local is_new = not born
   if is_after(known, last) then
@@ -351,18 +449,18 @@ local function tick(keys, args)
   else
     redis.call('HSET', clock_key, 'last', reading)
   end
-  redis.call('PUBLISH', key, 'tick ' .. reading .. ' ' .. born)
+  redis.call(tag and 'SPUBLISH' or 'PUBLISH', key, 'tick ' .. reading .. ' ' .. born)
   return { reading, born, now }
 end
 
 -- FCALL sluice_may_subscribe 0 <channel>...
 --
--- Replies those of the channels that the caller may SUBSCRIBE to. To try it would fail for all
--- channels of a command because of one, and leave a line in the ACL log each time.
+-- Replies those of the channels that the caller may SUBSCRIBE to, or SSUBSCRIBE to if they have a partition's tag.
+-- To try it would fail for all channels of a command because of one, and leave a line in the ACL log each time.
 local function may_subscribe(_, args)
   local permitted = {}
   for _, channel in ipairs(args) do
-    if may_run('SUBSCRIBE', channel) then permitted[#permitted + 1] = channel end
+    if may_run(channel:find(':{%d+}:') and 'SSUBSCRIBE' or 'SUBSCRIBE', channel) then permitted[#permitted + 1] = channel end
   end
   return permitted
 end

@@ -42,8 +42,18 @@ struct Publish: AsyncParsableCommand {
     var once: String?
 
     @Option(help: .of("URL", "A node's address. (default: http://127.0.0.1:8080)")) var url: WebAddress?
-    @Option(help: .of("URL", "Publish through Redis: redis://[user:password@]host[:port][/db], or rediss://."))
+    @Option(
+        help: .of(
+            "URL",
+            "Publish through Redis: redis://[user:password@]host[:port][/db], redis+sentinel://[user:password@]host[:port],…/MASTER[/db] or redis+cluster://[user:password@]host[:port],…; rediss… for TLS."
+        ))
     var redis: RedisURL?
+    @Option(parsing: .unconditional, help: .of("NAME", "The user for Sentinels that ask for a login."))
+    var sentinelUser: String?
+    @Option(
+        parsing: .unconditional,
+        help: .of("TEXT", "The password for Sentinels that ask for one. (default: $SLUICE_SENTINEL_PASSWORD)"))
+    var sentinelPassword: String?
     @Option(help: .of("NAME", "The prefix of Redis' names, as the nodes have it.")) var prefix = "sluice"
     @Flag(help: "With --redis: a bare PUBLISH, whose bytes are the data; live only.") var plain = false
     @Option(help: .of("JWT", "Sent as a bearer token to --url. (default: $SLUICE_TOKEN)")) var token: String?
@@ -75,12 +85,21 @@ struct Publish: AsyncParsableCommand {
         try refuse((redisCert == nil) != (redisKey == nil), "--redis-cert and --redis-key go together")
         try refuse(
             redisCert != nil && redis?.usesTLS != true, "--redis-cert is for a --redis that begins with rediss://")
+        let hasSentinels = if case .sentinel? = redis?.kind { true } else { false }
+        try refuse(
+            !hasSentinels && (sentinelUser != nil || sentinelPassword != nil),
+            "--sentinel-user and --sentinel-password are for a --redis that begins with redis+sentinel://")
+        try refuse(sentinelUser != nil && sentinelLogin.password == nil, "--sentinel-user needs --sentinel-password")
         if let problem = RedisNames.problem(prefix: prefix) { throw ValidationError("--prefix \(problem)") }
         try refuse(wait != nil && data != "-", "--wait is for data from standard input, -")
         try refuse((wait?.amount ?? .zero) > Publish.waitMax, "--wait takes at most 4m")
         let isLong = once?.utf8.count ?? 0 > 100
         try refuse(data == "-" && isLong, "with - a --once of at most 100 bytes, for each line's number is added")
         try refuse(end && isUnlogged, "--end needs the log")
+    }
+
+    private var sentinelLogin: SentinelLogin {
+        SentinelLogin(user: sentinelUser, password: sentinelPassword ?? Environment.sentinelPassword)
     }
 
     private func outgoing() throws -> OutgoingEvent {
@@ -151,7 +170,7 @@ struct Publish: AsyncParsableCommand {
         }
         let publisher = try Publisher(
             redis: redis, prefix: prefix, isPlain: plain, certificateAuthority: ca, certificate: redisCert,
-            key: redisKey)
+            key: redisKey, sentinel: sentinelLogin)
         try await publisher.connect()
         return publisher
     }

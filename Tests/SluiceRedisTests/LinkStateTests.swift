@@ -7,7 +7,7 @@ import Testing
 @Suite("LinkState")
 struct LinkStateTests {
     enum Input: CaseIterable, Sendable {
-        case start, woken, reconnect, connected, prepared, failed, stop
+        case start, woken, lookAgain, moved, connected, prepared, failed, stop
     }
 
     /// A link's state, with time and chance as a test gives them.
@@ -25,10 +25,11 @@ struct LinkStateTests {
             switch input {
             case .start: "\(state.start())"
             case .woken: "\(state.woken(now: now))"
-            case .reconnect: "\(state.reconnect())"
+            case .lookAgain: waited(state.lookAgain(now: now, using: &generator))
+            case .moved: waited(state.moved(now: now, using: &generator))
             case .connected: "\(state.connected())"
-            case .prepared: "\(state.prepared())"
-            case .failed: failed()
+            case .prepared: "\(state.prepared(now: now))"
+            case .failed: waited(state.failed(now: now, using: &generator))
             case .stop: stop()
             }
         }
@@ -39,12 +40,10 @@ struct LinkStateTests {
         }
 
         /// Afterwards it is the time up to which it has to wait.
-        private mutating func failed() -> String {
-            guard case .wait(let until, let isOutage) = state.failed(now: now, using: &generator) else {
-                return "ignore"
-            }
+        private mutating func waited(_ action: LinkState.FailedAction) -> String {
+            guard case .wait(let until, let isNews) = action else { return "ignore" }
             now = until
-            return isOutage ? "outage" : "wait"
+            return isNews ? "news" : "wait"
         }
 
         var phase: String {
@@ -57,25 +56,31 @@ struct LinkStateTests {
         ("idle", Run(), [.start: "connect → connecting", .connected: "close → idle", .stop: "- → stopped"]),
         (
             "connecting", Run(.start),
-            [.connected: "prepare → preparing", .failed: "outage → waiting", .stop: "- → stopped"]
+            [
+                .connected: "prepare → preparing", .failed: "news → waiting", .moved: "wait → waiting",
+                .stop: "- → stopped",
+            ]
         ),
         (
             "preparing", Run(.start, .connected),
             [
-                .connected: "close → preparing", .prepared: "use(isReturn: false) → up", .failed: "outage → waiting",
-                .stop: "- → stopped",
+                .connected: "close → preparing", .prepared: "use(isReturn: false) → up", .failed: "news → waiting",
+                .lookAgain: "wait → waiting", .moved: "wait → waiting", .stop: "- → stopped",
             ]
         ),
         (
             "up", Run(.start, .connected, .prepared),
             [
-                .connected: "close → up", .reconnect: "connect → connecting", .failed: "outage → waiting",
-                .stop: "- → stopped",
+                .connected: "close → up", .lookAgain: "wait → waiting", .moved: "wait → waiting",
+                .failed: "news → waiting", .stop: "- → stopped",
             ]
         ),
         (
             "waiting", Run(.start, .failed),
-            [.connected: "close → waiting", .woken: "connect → connecting", .stop: "- → stopped"]
+            [
+                .connected: "close → waiting", .woken: "connect → connecting", .moved: "wait → waiting",
+                .stop: "- → stopped",
+            ]
         ),
         ("stopped", Run(.start, .stop), [.connected: "close → stopped", .stop: "- → stopped"]),
     ]
@@ -120,19 +125,35 @@ struct LinkStateTests {
             if attempt == 7 { #expect(longest >= .milliseconds(1500) && longest <= .seconds(3)) }
         }
         for input: Input in [.woken, .connected, .prepared] { _ = run.take(input) }
+        run.now = run.now + .milliseconds(2999)
+        #expect(wait() >= .milliseconds(1500), "one that is up and lost at once, again and again, is no end of it")
+        for input: Input in [.woken, .connected, .prepared] { _ = run.take(input) }
+        run.now = run.now + .seconds(3)
         #expect(wait() <= .milliseconds(50))
     }
 
-    @Test("an outage is worth one line, however many attempts fail, and so is its end")
+    @Test("an outage ends quickly where another server is known to have taken over")
+    func moved() {
+        var run = Run(.start)
+        for _ in 0..<8 where run.take(.failed) != "ignore" { _ = run.take(.woken) }
+        let before = run.now
+        #expect(run.take(.moved) == "wait" && run.now - before <= .milliseconds(50))
+        #expect(run.take(.woken) == "connect")
+    }
+
+    @Test("an outage is worth a line, however many attempts fail, another each minute, and one at its end")
     func complainsOnce() {
         var run = Run(.start, .connected, .prepared)
         for _ in 0..<2 {
-            #expect(run.take(.failed) == "outage")
+            #expect(run.take(.failed) == "news")
             for _ in 0..<3 {
                 #expect(run.take(.woken) == "connect" && run.take(.failed) == "wait")
                 #expect(run.take(.woken) == "connect" && run.take(.connected) == "prepare")
                 #expect(run.take(.failed) == "wait")
             }
+            run.now = run.now + .minutes(1)
+            #expect(run.take(.woken) == "connect" && run.take(.failed) == "news")
+            #expect(run.take(.woken) == "connect" && run.take(.failed) == "wait")
             #expect(run.take(.woken) == "connect" && run.take(.connected) == "prepare")
             #expect(run.take(.prepared) == "use(isReturn: true)")
         }
@@ -140,8 +161,10 @@ struct LinkStateTests {
 
     @Test("a server that is left because it is of no use is no outage")
     func reconnect() {
-        var run = Run(.start, .connected, .prepared)
-        #expect(run.take(.reconnect) == "connect" && run.take(.connected) == "prepare")
-        #expect(run.take(.prepared) == "use(isReturn: false)")
+        for input: Input in [.lookAgain, .moved] {
+            var run = Run(.start, .connected, .prepared)
+            #expect(run.take(input) == "wait" && run.take(.woken) == "connect" && run.take(.connected) == "prepare")
+            #expect(run.take(.prepared) == "use(isReturn: false)")
+        }
     }
 }

@@ -9,21 +9,30 @@ import Testing
 
 /// A link, held from outside of its event loop.
 private final class Link: Sendable {
-    private let eventLoop = MultiThreadedEventLoopGroup.singleton.any()
+    private let eventLoop: any EventLoop
     private let box: NIOLoopBoundBox<RedisLink?>
     let preparations = Mutex(0)
     /// Lets the preparation of a connection fail.
     let failsToPrepare = Mutex(false)
 
-    init(port: Int, logger: Logger = quiet) async throws {
-        let eventLoop = eventLoop
+    init(
+        port: Int, logger: Logger = quiet, on eventLoop: any EventLoop = MultiThreadedEventLoopGroup.singleton.any(),
+        isStarted: Bool = true
+    ) async throws {
+        self.eventLoop = eventLoop
         box = NIOLoopBoundBox.makeEmptyBox(valueType: RedisLink.self, eventLoop: eventLoop)
         let endpoint = try RedisEndpoint(url: RedisURL("redis://127.0.0.1:\(port)"), clientName: "link-test")
         let box = box
-        try await eventLoop.submit { [weak self] in
-            let link = RedisLink(to: .fixed(endpoint), on: eventLoop, logger: logger)
-            box.value = link
-            link.start { _ in
+        try await eventLoop.submit {
+            box.value = RedisLink(to: .fixed(endpoint), on: eventLoop, logger: logger)
+        }.get()
+        if isStarted { try await start() }
+    }
+
+    func start() async throws {
+        let box = box
+        try await eventLoop.submit { [weak self, eventLoop] in
+            box.value?.start { _ in
                 self?.preparations.withLock { $0 += 1 }
                 if self?.failsToPrepare.withLock({ $0 }) == true {
                     return eventLoop.makeFailedFuture(RedisError.refused("NOPERM"))
@@ -31,6 +40,19 @@ private final class Link: Sendable {
                 return eventLoop.makeSucceededVoidFuture()
             }
         }.get()
+    }
+
+    /// Both have to lead to the same server.
+    static func pair(ports: Int, _ other: Int) async throws -> (Link, Link) {
+        let first = try await Link(port: ports, isStarted: false)
+        let second = try await Link(port: other, on: first.eventLoop, isStarted: false)
+        try await first.eventLoop.submit { [box = first.box, other = second.box] in
+            if let first = box.value, let second = other.value { first.pair(with: second) }
+        }.get()
+        try await first.start()
+        _ = await eventually { try await first.isUp() }
+        try await second.start()
+        return (first, second)
     }
 
     func isUp() async throws -> Bool {
@@ -52,7 +74,7 @@ private final class Link: Sendable {
 
     func reconnect() async throws {
         let box = box
-        try await eventLoop.submit { box.value?.reconnect() }.get()
+        try await eventLoop.submit { box.value?.lookAgain() }.get()
     }
 
     func stop() async throws {
@@ -124,7 +146,7 @@ struct RedisLinkTests {
     }
 
     @Test(
-        "a Redis without the function, or one that has become a replica, makes a connection useless; a refusal does not"
+        "a Redis that has become a replica makes a connection useless; one without the function, or a refusal, does not"
     )
     func useless() async throws {
         let server = try await RedisServer()
@@ -135,13 +157,27 @@ struct RedisLinkTests {
                 return nil
             } catch { return error as? RedisError }
         }
-        #expect(try await failure("FCALL", "sluice_tick", "1", "sluice:node:n", "0-0")?.endsUse == true)
+        let missing = try await failure("FCALL", "sluice_tick", "1", "sluice:node:n", "0-0")
+        #expect(missing?.lacksFunction == true && missing?.endsUse == false)
         try await client.install()
         #expect(try await failure("FCALL", "sluice_tick", "1", "sluice:node:n", "0-0") == nil)
         #expect(try await failure("FCALL", "sluice_tick", "1", "sluice:node:n", "x")?.endsUse == false)
         try await server.cli("REPLICAOF", "127.0.0.1", "1")
         #expect(try await failure("FCALL", "sluice_tick", "1", "sluice:node:n", "0-0")?.endsUse == true)
         #expect(!RedisError.unavailable.endsUse && !RedisError.lost("READONLY").endsUse)
+    }
+
+    @Test("of two that belong together the one that comes to another server sends the other to look again")
+    func pairs() async throws {
+        let server = try await RedisServer()
+        let (first, second) = try await Link.pair(ports: server.port, server.port)
+        #expect(await eventually { try await second.isUp() })
+        #expect(try await first.isUp() && first.preparations.withLock { $0 } == 1, "one server is the same for both")
+        for link in [first, second] { try await link.stop() }
+        let other = try await RedisServer()
+        let (left, right) = try await Link.pair(ports: server.port, other.port)
+        #expect(await eventually { left.preparations.withLock { $0 } > 1 })
+        for link in [left, right] { try await link.stop() }
     }
 
     @Test("once stopped it does not come back")

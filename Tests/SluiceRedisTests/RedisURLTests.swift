@@ -7,8 +7,11 @@ struct RedisURLTests {
     struct Row: Sendable, CustomTestStringConvertible {
         let text: String
         var tls = false
+        var kind = RedisURL.Kind.single
         var host = "h"
         var port = 6379
+        /// Hosts behind the first.
+        var others: [RedisAddress] = []
         var user = ""
         var password: String?
         var database = 0
@@ -43,12 +46,26 @@ struct RedisURLTests {
             Row(
                 text: "redis://us%65r:%E6%97%A5@[::1]:2", host: "::1", port: 2, user: "user", password: "日",
                 shown: "redis://user:***@[::1]:2/0"),
+            Row(
+                text: "redis+sentinel://h/mymaster", kind: .sentinel(master: "mymaster"), port: 26379,
+                shown: "redis+sentinel://h:26379/mymaster/0"),
+            Row(
+                text: "rediss+sentinel://u:secret@h:1,[::1],10.0.0.3:3/my-master.1_a/4", tls: true,
+                kind: .sentinel(master: "my-master.1_a"), port: 1,
+                others: [RedisAddress(host: "::1", port: 26379), RedisAddress(host: "10.0.0.3", port: 3)], user: "u",
+                password: "secret", database: 4,
+                shown: "rediss+sentinel://u:***@h:1,[::1]:26379,10.0.0.3:3/my-master.1_a/4"),
+            Row(text: "redis+cluster://h", kind: .cluster, shown: "redis+cluster://h:6379"),
+            Row(
+                text: "rediss+cluster://u:a,b@h:7000,i:7001/", tls: true, kind: .cluster, port: 7000,
+                others: [RedisAddress(host: "i", port: 7001)], user: "u", password: "a,b",
+                shown: "rediss+cluster://u:***@h:7000,i:7001"),
         ])
     func parses(_ row: Row) throws {
         let url = try RedisURL(row.text)
         #expect(url.usesTLS == row.tls)
-        #expect(url.host == row.host)
-        #expect(url.port == row.port)
+        #expect(url.kind == row.kind)
+        #expect(url.hosts == [RedisAddress(host: row.host, port: row.port)] + row.others)
         #expect(url.user == row.user)
         #expect(url.password == row.password)
         #expect(url.database == row.database)
@@ -67,7 +84,11 @@ struct RedisURLTests {
             "redis://u:p@:1", "redis://a b", "redis://h ", "redis://h?db=1", "redis://h#1", "redis://::1",
             "redis://fe80::1", "redis://[::1",
             "redis://::1]", "redis://[::1]x", "redis://[::1]:", "redis://a:b:1", "redis://[]", "unix:///tmp/redis.sock",
-            "redis://u:hunter2@h:x", "redis://hunter2@h",
+            "redis://u:hunter2@h:x", "redis://hunter2@h", "redis://h,i", "redis://h:1,i:2", "sentinel://h/m",
+            "redis+sentinel://h", "redis+sentinel://h/", "redis+sentinel:///m", "redis+sentinel://h,/m",
+            "redis+sentinel://h/a b", "redis+sentinel://h/m/x", "redis+sentinel://h/m/0/1", "redis+sentinel://h:0/m",
+            "redis+sentinel://u:hunter2@h/", "redis+cluster://", "redis+cluster://h,", "redis+cluster://h/0",
+            "redis+cluster://u:hunter2@h//", "redis+unix://h",
         ])
     func refuses(_ text: String) throws {
         let error = #expect(throws: RedisURL.Malformed.self) { try RedisURL(text) }

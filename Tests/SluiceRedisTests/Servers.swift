@@ -168,7 +168,7 @@ final class FeedProbe: Sendable {
     }
 }
 
-/// Takes the login, and answers each command after it byte by byte.
+/// Takes the login (a name, and a greeting that it does not know), and answers each command after it byte by byte.
 final class SlowReplies: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
@@ -198,7 +198,7 @@ final class SlowReplies: ChannelInboundHandler {
         let channel = context.channel
         guard isLoggedIn else {
             isLoggedIn = true
-            return channel.writeAndFlush(ByteBuffer(string: "+OK\r\n"), promise: nil)
+            return channel.writeAndFlush(ByteBuffer(string: "+OK\r\n-ERR unknown command\r\n"), promise: nil)
         }
         for (number, byte) in reply.enumerated() {
             context.eventLoop.scheduleTask(in: interval * Int64(number + 1)) {

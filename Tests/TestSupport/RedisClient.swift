@@ -8,7 +8,11 @@ package actor RedisClient {
     private var offset = 0
 
     package init(_ server: RedisServer) async throws {
-        socket = try await RawSocket(port: server.port)
+        try await self.init(port: server.port)
+    }
+
+    package init(port: Int) async throws {
+        socket = try await RawSocket(port: port)
     }
 
     /// Sends one command and returns the reply as one line of text, an array's elements with spaces between.

@@ -5,27 +5,39 @@ import Foundation
 package final class RedisServer: Sendable {
     package let port: Int
     private let process: ChildProcess
-    private let directory: String
+    /// Of its own, because a replica leaves the file there that it was sent, and the next server would begin with it.
+    private let ownDirectory: String?
 
     /// - Parameters:
     ///   - directory: where an append-only file is kept, so that a restart finds the data; nil: nothing is kept.
     package init(port: Int = freePort(), directory: String? = nil, arguments: [String] = []) async throws {
         self.port = port
-        self.directory = directory ?? NSTemporaryDirectory()
+        let home = directory ?? NSTemporaryDirectory() + "sluice-redis-\(UUID().uuidString)"
+        ownDirectory = directory == nil ? home : nil
+        try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
         let persistence =
-            directory == nil ? ["--appendonly", "no"] : ["--appendonly", "yes", "--appendfsync", "always"]
+            directory == nil
+            // A replica writes what its master sends to a file, which must not be what another server starts with.
+            ? ["--appendonly", "no", "--dbfilename", "sluice-test-\(port).rdb", "--rdb-del-sync-files", "yes"]
+            : ["--appendonly", "yes", "--appendfsync", "always"]
         process = try ChildProcess(
             "redis-server",
-            ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", self.directory] + persistence
+            ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", home] + persistence
                 + arguments)
         guard await eventually(within: 60, { try await self.cli("PING").contains("PONG") }) else {
             throw ChildProcess.Failure(description: "redis-server does not answer: \(process.output)")
         }
     }
 
+    deinit {
+        if let ownDirectory { try? FileManager.default.removeItem(atPath: ownDirectory) }
+    }
+
     package var url: String { "redis://127.0.0.1:\(port)" }
 
     package var processID: Int32 { process.id }
+
+    package var isRunning: Bool { process.isRunning }
 
     package func kill() async {
         process.signal(SIGKILL)

@@ -47,27 +47,30 @@ public struct Publisher: Sendable {
     /// Through Redis, where the function `sluice_publish` is installed if it is missing.
     ///
     /// - Parameters:
-    ///   - redis: `redis://[user:password@]host[:port][/db]`, or `rediss://` for TLS.
+    ///   - redis: `redis://[user:password@]host[:port][/db]`,
+    ///     `redis+sentinel://[user:password@]host[:port][,host[:port]…]/MASTER[/db]`,
+    ///     `redis+cluster://[user:password@]host[:port][,host[:port]…]`, or `rediss…` for TLS.
     ///   - prefix: of Redis' names, as the nodes have it.
     ///   - isPlain: a bare `PUBLISH`, whose bytes are the data: live only, without type and key.
     ///   - certificateAuthority: a PEM file of certificates to trust; nil trusts what the system trusts.
     ///   - certificate: and its `key`, PEM files, for a server that asks for one.
+    ///   - sentinelUser: and its `sentinelPassword`, for Sentinels that ask for a login.
     /// - Throws: ``ClientError`` for what is no address or prefix, and for certificates that can't be used.
     public init(
         redis url: String, prefix: String = "sluice", isPlain: Bool = false, certificateAuthority: String? = nil,
-        certificate: String? = nil, key: String? = nil
+        certificate: String? = nil, key: String? = nil, sentinelUser: String? = nil, sentinelPassword: String? = nil
     ) throws(ClientError) {
         if let problem = RedisNames.problem(prefix: prefix) { throw ClientError("the prefix \(problem)") }
         let address: RedisURL
         do { address = try RedisURL(url) } catch { throw ClientError("Redis' address \(error)") }
         try self.init(
             redis: address, prefix: prefix, isPlain: isPlain, certificateAuthority: certificateAuthority,
-            certificate: certificate, key: key)
+            certificate: certificate, key: key, sentinel: SentinelLogin(user: sentinelUser, password: sentinelPassword))
     }
 
     package init(
         redis url: RedisURL, prefix: String, isPlain: Bool, certificateAuthority: String?, certificate: String?,
-        key: String?
+        key: String?, sentinel login: SentinelLogin
     ) throws(ClientError) {
         let endpoint: RedisEndpoint
         do {
@@ -76,7 +79,14 @@ public struct Publisher: Sendable {
                 clientName: "sluice-publish")
         } catch { throw ClientError("can't read the certificates", error) }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
-        self.init(route: RedisRoute(endpoint, names: RedisNames(prefix: prefix), isPlain: isPlain, on: loop))
+        if url.kind == .cluster {
+            self.init(
+                route: ClusterRoute(
+                    seeds: url.hosts, endpoint: endpoint, prefix: prefix, isPlain: isPlain, on: loop))
+            return
+        }
+        let locator = RedisLocator(url, endpoint, sentinel: login, on: loop)
+        self.init(route: RedisRoute(locator, names: RedisNames(prefix: prefix), isPlain: isPlain, on: loop))
     }
 
     init(route: any PublishRoute) {

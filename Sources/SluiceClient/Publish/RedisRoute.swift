@@ -8,7 +8,8 @@ actor RedisRoute: PublishRoute {
     private static let timeout = TimeAmount.seconds(10)
     /// What Redis says of a command that it may take later, or that another server takes.
     private static let passing = [
-        "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "OOM", "MISCONF", "BUSY", "NOREPLICAS",
+        "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "OOM", "MISCONF", "BUSY",
+        "NOREPLICAS",
         "ERR Function not found", "ERR max number of clients",
     ]
 
@@ -16,10 +17,14 @@ actor RedisRoute: PublishRoute {
     private let eventLoop: any EventLoop
     private let names: RedisNames
     private let isPlain: Bool
+    private var lastAsked = ContinuousClock.now
+    private static let askInterval = Duration.seconds(2)
+
     private var connection: Task<Result<NIOLoopBound<RedisConnection>, ClientError>, Never>?
 
-    init(_ endpoint: RedisEndpoint, names: RedisNames, isPlain: Bool, on eventLoop: any EventLoop) {
-        locator = .fixed(endpoint)
+    /// - Parameter eventLoop: the locator's.
+    init(_ locator: RedisLocator, names: RedisNames, isPlain: Bool, on eventLoop: any EventLoop) {
+        self.locator = locator
         self.names = names
         self.eventLoop = eventLoop
         self.isPlain = isPlain
@@ -45,7 +50,19 @@ actor RedisRoute: PublishRoute {
         return try result.get()
     }
 
+    /// A server that was replaced may live on, and take what it is sent: whether it is still the master has to be asked.
+    private func leaveFormerMaster() async {
+        guard connection != nil, ContinuousClock.now - lastAsked > RedisRoute.askInterval else { return }
+        lastAsked = .now
+        let master = eventLoop.flatSubmit { [locator, eventLoop] in
+            locator.master() ?? eventLoop.makeFailedFuture(RedisError.unavailable)
+        }
+        guard let master = try? await master.get(), case .success(let open)? = await connection?.value else { return }
+        if (try? await eventLoop.submit { open.value.address != master }.get()) == true { await close() }
+    }
+
     func publish(_ publications: [Publication]) async -> [Result<Receipt, ClientError>] {
+        await leaveFormerMaster()
         let connection: NIOLoopBound<RedisConnection>
         do throws(ClientError) { connection = try await usableConnection() } catch {
             return publications.map { _ in .failure(ClientError(error.description, .later(after: nil))) }
@@ -66,7 +83,7 @@ actor RedisRoute: PublishRoute {
         return results
     }
 
-    private static func result(_ reply: Result<RESPValue, any Error>) -> Result<Receipt, ClientError> {
+    static func result(_ reply: Result<RESPValue, any Error>) -> Result<Receipt, ClientError> {
         switch reply {
         case .success(let reply):
             Receipt(reply: reply).map { .success($0) }

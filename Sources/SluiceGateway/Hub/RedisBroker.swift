@@ -9,6 +9,8 @@ package final class RedisBroker: Broker {
     /// How long a channel that nobody listens to any more stays subscribed: browsers come back after a blink.
     private static let linger = TimeAmount.seconds(5)
     private static let timeout = TimeAmount.seconds(5)
+    /// A Redis that does not take the function is not sent it with each command that needs it.
+    private static let installInterval = TimeAmount.seconds(1)
 
     private let locator: RedisLocator
     private let names: RedisNames
@@ -18,11 +20,10 @@ package final class RedisBroker: Broker {
     private var tell: (BrokerNotice) -> Void = { _ in }
     private var feed: RedisFeed?
     private let commands: RedisLink
-    private var channels: [ExactText: (target: Target, number: TargetNumber)] = [:]
-    /// The channel of the last event, and its number.
-    private var lastName: [UInt8] = []
-    private var lastNumber: TargetNumber?
+    private var channels = ChannelNumbers()
     private var complaints = Complaints(interval: .minutes(1))
+    private var lastInstall: NIODeadline?
+    private var isLeaving = false
 
     package let name = "redis"
     package let partitioning = Partitioning.single
@@ -41,13 +42,22 @@ package final class RedisBroker: Broker {
     package func start(tell: @escaping (BrokerNotice) -> Void) {
         self.tell = tell
         let feed = RedisFeed(
-            from: locator, on: eventLoop, logger: logger, linger: RedisBroker.linger,
+            from: locator, beside: commands, on: eventLoop, logger: logger, linger: RedisBroker.linger,
             permitted: { [unowned self] in permitted($0) }, tell: { [unowned self] in take($0) })
         self.feed = feed
         _ = feed.want(names.node(nodeID, .first))
         _ = feed.want(names.control)
         commands.start { [unowned self] in install(on: $0) }
         feed.start()
+        locator.listen { [weak self] in self?.follow() }
+    }
+
+    /// Asks where the master is, and leaves a server that is none any more although it may not know.
+    private func follow() {
+        locator.master()?.assumeIsolated().whenSuccess { [weak self] address in
+            self?.feed?.follow(address)
+            self?.commands.follow(address)
+        }
     }
 
     private func take(_ notice: RedisFeed.Notice) {
@@ -55,39 +65,47 @@ package final class RedisBroker: Broker {
         case .message(let channel, let payload): received(payload, on: channel)
         case .readComplete: tell(.readComplete)
         case .confirmed(let channel):
-            guard let target = channels[ExactText(channel)]?.target else { return }
+            guard let target = channels.target(channel) else { return }
             tell(.confirmed(target))
         case .gone(let channel):
-            guard let target = channels.removeValue(forKey: ExactText(channel))?.target else { return }
-            lastNumber = nil
+            guard let target = channels.remove(channel) else { return }
             tell(.gone(target))
         case .up: tell(.up())
         case .down: tell(.down())
         }
     }
 
-    /// A Redis that does not take the function (a replica, or one that is full) still carries plain events, and answers
-    /// what needs no function. Each tick tries again.
+    /// A Redis that does not take the function, as one that is full, still carries plain events, and answers what needs no
+    /// function. Each command that needs it tries again.
     private func install(on connection: RedisConnection) -> EventLoopFuture<Void> {
-        SluiceFunction.install(on: connection, timeout: RedisBroker.timeout).assumeIsolated().flatMapErrorThrowing {
-            [self] error in
-            guard case RedisError.refused(let reason) = error else { throw error }
-            tell(.refused(RedisRefusal(reason)))
-            guard complaints.isDue("function", now: eventLoop.now) else { return }
-            logger.error(
-                "Redis does not take the function that publishing and coming back need",
-                metadata: ["reason": "\(reason)"])
-        }.nonisolated()
+        lastInstall = eventLoop.now
+        if connection.greeting == nil, complaints.isDue("greeting", now: eventLoop.now) {
+            logger.warning(
+                "Redis does not answer HELLO: that it has become a replica is seen only when it refuses a write")
+        }
+        return SluiceFunction.install(on: connection, timeout: RedisBroker.timeout).assumeIsolated()
+            .flatMapErrorThrowing {
+                [self] error in
+                guard case RedisError.refused(let reason) = error, (error as? RedisError)?.endsUse != true else {
+                    throw error
+                }
+                tell(.refused(RedisRefusal(reason)))
+                guard complaints.isDue("function", now: eventLoop.now) else { return }
+                logger.error(
+                    "Redis does not take the function that publishing and coming back need",
+                    metadata: ["reason": "\(reason)"])
+            }.nonisolated()
     }
 
     package func stop() {
         feed?.stop()
         commands.stop()
+        locator.close()
     }
 
     package func want(_ target: Target, as number: TargetNumber) -> Bool {
         let channel = names.channel(target)
-        channels[ExactText(channel)] = (target, number)
+        channels.add(channel, target, number)
         return feed?.want(channel) ?? false
     }
 
@@ -100,18 +118,9 @@ package final class RedisBroker: Broker {
     }
 
     private func received(_ payload: UnsafeRawBufferPointer, on channel: UnsafeRawBufferPointer) {
-        // A burst is mostly of one channel: its bytes are compared before its name is made.
-        if let lastNumber, lastName.elementsEqual(channel) {
-            tell(.message(payload, for: lastNumber))
-            return
-        }
+        if let number = channels.number(channel) { return tell(.message(payload, for: number)) }
         let name = String(decoding: channel, as: UTF8.self)
-        if let number = channels[ExactText(name)]?.number {
-            lastName.removeAll(keepingCapacity: true)
-            lastName.append(contentsOf: channel)
-            lastNumber = number
-            tell(.message(payload, for: number))
-        } else if name == names.node(nodeID, .first) {
+        if name == names.node(nodeID, .first) {
             switch NodeMessage(payload) {
             case .tick(let reading): tell(.clock(reading))
             case .alive: tell(.alive())
@@ -135,15 +144,37 @@ package final class RedisBroker: Broker {
     /// Counts what Redis refuses, and says why: a node that lacks a right is connected and ready, and yet its streams never
     /// begin; and a client whose publish fails is not told in Redis' own words, which name users and keys.
     private func note(_ error: any Error) {
-        guard case RedisError.refused(let reason) = error else { return }
+        guard let error = error as? RedisError, case .refused(let reason) = error else { return }
         let refusal = RedisRefusal(reason)
         tell(.refused(refusal))
+        if error.endsUse { return leave(reason) }
+        if error.lacksFunction { reinstall() }
         // What our function refuses is the client's fault, and the client is told.
         guard refusal != .function, complaints.isDue("\(refusal)", now: eventLoop.now) else { return }
         logger.error(
             refusal == .noperm
                 ? "Redis refuses what a node has to do; see deploy/users.acl" : "Redis refuses a command",
             metadata: ["reason": "\(reason)"])
+    }
+
+    /// Looks for a Redis that can do what a node needs. The feed stays until then: a replica brings what its master brings.
+    private func leave(_ reason: String) {
+        guard !isLeaving else { return }
+        isLeaving = true
+        if complaints.isDue("use", now: eventLoop.now) {
+            logger.warning("Redis can't do what a node needs; looking for another", metadata: ["reason": "\(reason)"])
+        }
+        signOfLife { [weak self] in
+            self?.isLeaving = false
+            self?.commands.lookAgain()
+        }
+    }
+
+    /// The function is gone, as after `FUNCTION FLUSH`.
+    private func reinstall() {
+        if let lastInstall, eventLoop.now - lastInstall < RedisBroker.installInterval { return }
+        guard let connection = commands.current else { return }
+        _ = install(on: connection)
     }
 
     private func permitted(_ channels: [String]) -> EventLoopFuture<[String]> {
@@ -171,6 +202,7 @@ package final class RedisBroker: Broker {
 
     package func tick(_ partition: Partition, known: EventID) {
         let asked = eventLoop.now
+        follow()
         let tick = send(SluiceFunction.tick(known: known, node: names.node(nodeID, .first)))
         tick.assumeIsolated().whenComplete { [weak self] result in
             switch result {
@@ -184,13 +216,7 @@ package final class RedisBroker: Broker {
     }
 
     private func tickFailed(_ error: RedisError) {
-        guard case .refused(let reason) = error else { return }
-        if error.endsUse {
-            if complaints.isDue("use", now: eventLoop.now) {
-                logger.warning("Redis can't do what a node needs; connecting anew", metadata: ["reason": "\(reason)"])
-            }
-            return signOfLife { [weak self] in self?.commands.reconnect() }
-        }
+        guard case .refused(let reason) = error, !error.endsUse else { return }
         if complaints.isDue("tick", now: eventLoop.now) {
             logger.error(
                 "Redis refuses the node's tick, and perhaps events with a log; plain ones still arrive",
@@ -227,25 +253,6 @@ package final class RedisBroker: Broker {
                 throw PublishFailure.unavailable("Redis sent an unexpected reply")
             }
             return receipt
-        }.flatMapErrorThrowing { error in throw RedisBroker.failure(error) }
-    }
-
-    private static func failure(_ error: any Error) -> PublishFailure {
-        switch error {
-        case let failure as PublishFailure: return failure
-        case RedisError.refused(let message):
-            switch RedisRefusal(message) {
-            case .function: return .refused(message)
-            // To try again later would help nobody before somebody has put Redis right.
-            case .wrongtype:
-                return .conflict("a key of this event in Redis (its log, its marker, the clock) is of another type")
-            case .other where message.contains("XADD"):
-                return .conflict("the log in Redis has an entry with a later id, which the clock did not give out")
-            // A state of Redis, as LOADING, READONLY, OOM or NOPERM, not a fault of the request.
-            default: return .unavailable(message)
-            }
-        case RedisError.lost(let reason): return .unknown("the connection to Redis was lost: \(reason)")
-        default: return .unavailable("\(error)")
-        }
+        }.flatMapErrorThrowing { error in throw PublishFailure(redis: error) }
     }
 }

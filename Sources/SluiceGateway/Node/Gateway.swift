@@ -161,10 +161,19 @@ package final class Gateway: Sendable {
     private static func broker(
         _ settings: Settings, endpoint: RedisEndpoint?, eventLoop: any EventLoop, logger: Logger
     ) -> any Broker {
-        guard let endpoint else { return MemoryBroker(eventLoop: eventLoop, wallClock: WallClock.milliseconds) }
+        guard let endpoint, let url = settings.redis else {
+            return MemoryBroker(eventLoop: eventLoop, wallClock: WallClock.milliseconds)
+        }
+        if url.kind == .cluster {
+            return ClusterBroker(
+                seeds: url.hosts, endpoint: endpoint, prefix: settings.prefix, nodeID: settings.nodeID,
+                eventLoop: eventLoop, logger: logger)
+        }
+        let login = SentinelLogin(user: settings.sentinelUser, password: settings.sentinelPassword)
+        let locator = RedisLocator(url, endpoint, sentinel: login, on: eventLoop, logger: logger)
         return RedisBroker(
-            .fixed(endpoint), names: RedisNames(prefix: settings.prefix), nodeID: settings.nodeID,
-            eventLoop: eventLoop, logger: logger)
+            locator, names: RedisNames(prefix: settings.prefix), nodeID: settings.nodeID, eventLoop: eventLoop,
+            logger: logger)
     }
 
     private static func raiseDescriptorLimit() -> Int {

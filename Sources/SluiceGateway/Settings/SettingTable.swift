@@ -36,7 +36,12 @@ package final class SettingTable: Sendable {
         "admin-listen", .optional(.address, none: "off"), "127.0.0.1:9090", "health and metrics; off: none")
     package let redis = Setting(
         "redis", .optional(.redisURL), "",
-        "redis://[user:password@]host[:port][/db] or rediss://; none: in-memory broker")
+        "redis://[user:password@]host[:port][/db], redis+sentinel://[user:password@]host[:port],…/MASTER[/db], "
+            + "redis+cluster://[user:password@]host[:port],…, with TLS rediss…; none: in-memory broker")
+    package let sentinelUser = Setting(
+        "sentinel-user", .optional(.text("NAME")), "", "who the node is to the Sentinels; none: their default user")
+    package let sentinelPassword = Setting(
+        "sentinel-password", .optional(.secret), "", "that user's password; none: Sentinels that ask for none")
     package let redisCertificateAuthority = Setting(
         "redis-ca", .optional(.file), "", "certificates (PEM) that sign a rediss:// server's; none: the system's")
     package let redisCertificate = Setting(

@@ -18,8 +18,9 @@ extension Settings {
         }
         let ofRedis = [("ca", self.redisCertificateAuthority), ("cert", self.redisCertificate), ("key", self.redisKey)]
         if self.redis?.usesTLS != true, let given = ofRedis.first(where: { $0.1 != nil }) {
-            return "--redis-\(given.0): is for a --redis that begins with rediss://"
+            return "--redis-\(given.0): is for a --redis with TLS: rediss://, rediss+sentinel://"
         }
+        if let problem = sentinelProblem { return problem }
         for (name, certificate, key) in [
             ("tls", self.tlsCertificate, self.tlsKey), ("redis", self.redisCertificate, self.redisKey),
         ]
@@ -33,6 +34,17 @@ extension Settings {
         }
         if self.targetBytesMax > self.headerListBytesMax {
             return "--max-target: the target can't be larger than it may be with all header fields, --max-headers"
+        }
+        return nil
+    }
+
+    private var sentinelProblem: String? {
+        if case .sentinel? = self.redis?.kind {
+            let lacksPassword = self.sentinelUser != nil && self.sentinelPassword == nil
+            return lacksPassword ? "--sentinel-user: needs the user's password, --sentinel-password" : nil
+        }
+        for (name, value) in [("user", self.sentinelUser), ("password", self.sentinelPassword)] where value != nil {
+            return "--sentinel-\(name): is for a --redis that begins with redis+sentinel:// or rediss+sentinel://"
         }
         return nil
     }

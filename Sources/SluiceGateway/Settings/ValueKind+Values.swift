@@ -79,6 +79,8 @@ extension ValueKind where Value == String {
 
     static func text(_ placeholder: String) -> Self { Self(placeholder) { $0 } }
 
+    static var secret: Self { Self("TEXT", isSecret: true) { $0 } }
+
     static var redisPrefix: Self {
         Self("NAME") { text in
             if let problem = RedisNames.problem(prefix: text) { throw Invalid(description: problem) }

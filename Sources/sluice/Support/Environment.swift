@@ -14,5 +14,9 @@ enum Environment {
         return result
     }
 
-    static var token: String? { all["SLUICE_TOKEN"].flatMap { $0.isEmpty ? nil : $0 } }
+    static var token: String? { value("SLUICE_TOKEN") }
+    static var sentinelPassword: String? { value("SLUICE_SENTINEL_PASSWORD") }
+
+    /// An empty variable is as none.
+    private static func value(_ name: String) -> String? { all[name].flatMap { $0.isEmpty ? nil : $0 } }
 }

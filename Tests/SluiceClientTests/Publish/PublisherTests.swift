@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import SluiceCore
 import TestSupport
 import Testing
@@ -47,6 +48,52 @@ import Testing
         }
         let clients = try await redis.cli("CLIENT", "LIST").split(separator: "\n")
         #expect(clients.count { $0.contains("name=sluice-publish") } == 1)
+    }
+
+    @Test(
+        "In a cluster each event goes to its partition's master, over one connection to each, also while a partition moves",
+        .timeLimit(.minutes(2)))
+    func cluster() async throws {
+        let cluster = try await RedisCluster(masters: 3)
+        let publisher = try Publisher(redis: cluster.url)
+        try await publisher.connect()
+        let events = (0..<64).map { OutgoingEvent("\($0)", to: .topic("t\($0)"), once: "token\($0)") }
+        let ids = await publisher.publish(events).compactMap { try? $0.get().id }
+        #expect(ids.count == events.count)
+        let slot = try await cluster.slot(of: "{250}")
+        let source = try await cluster.master(ofSlot: slot)
+        let target = try #require(try await cluster.masters().first { $0 !== source })
+        try await cluster.move(slot: slot, to: target)
+        #expect(await publisher.publish(events).compactMap { try? $0.get().id } == ids, "the same tokens")
+        for server in try await cluster.masters() {
+            let clients = try await server.ask("CLIENT", "LIST").split(separator: "\n")
+            #expect(clients.count { $0.contains("name=sluice-publish") } == 1)
+        }
+        let plain = try Publisher(redis: cluster.url, isPlain: true)
+        #expect(try await plain.publish(OutgoingEvent("plain", to: .all)).id == nil)
+        await plain.close()
+        await publisher.close()
+
+        let users = try String(contentsOfFile: "\(Repository.root)/deploy/users-cluster.acl", encoding: .utf8)
+        let user = try #require(users.split(separator: "\n").first { $0.hasPrefix("user sluice-publisher ") })
+        let words = user.replacing("PUBLISHER-PASSWORD", with: "secret").split(separator: " ").dropFirst()
+        for server in cluster.servers { try await server.ask(["ACL", "SETUSER"] + words.map(String.init)) }
+        let login = "redis+cluster://sluice-publisher:secret@"
+        let restricted = try Publisher(redis: cluster.url.replacing("redis+cluster://", with: login))
+        #expect(await restricted.publish(events).compactMap { try? $0.get().id } == ids)
+        await restricted.close()
+    }
+
+    @Test("What is said to be a cluster and is none is an error that says so", .timeLimit(.minutes(1)))
+    func noCluster() async throws {
+        let redis = try await RedisServer()
+        let publisher = try Publisher(redis: "redis+cluster://127.0.0.1:\(redis.port)")
+        let error = await #expect(throws: ClientError.self) { try await publisher.connect() }
+        #expect(error?.description.contains("no server of a cluster") == true, "\(String(describing: error))")
+        let cluster = try await RedisCluster(masters: 1)
+        let lone = try Publisher(redis: "redis://127.0.0.1:\(cluster.servers[0].port)")
+        let other = await #expect(throws: ClientError.self) { try await lone.connect() }
+        #expect(other?.description.contains("redis+cluster://") == true, "\(String(describing: other))")
     }
 
     @Test("What is no event is not sent, and nothing behind it", .timeLimit(.minutes(1)))

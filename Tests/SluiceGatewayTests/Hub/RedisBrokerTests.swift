@@ -137,6 +137,48 @@ struct RedisBrokerTests {
         try await RedisBrokerTests.stop(box, on: loop)
     }
 
+    @Test(
+        "A Redis that becomes a replica is left with the first command that it refuses, and looked for again",
+        .timeLimit(.minutes(1)))
+    func demoted() async throws {
+        let redis = try await RedisServer()
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        let box = try await RedisBrokerTests.start(redis, on: loop, counters: Counters())
+        try await redis.cli("REPLICAOF", "127.0.0.1", "1")
+        let event = try Publication(Event(ByteBuffer(string: "x")), to: .topic("t"))
+        await #expect(throws: PublishFailure.self) {
+            try await loop.flatSubmit {
+                box.value?.broker.publish(event) ?? loop.makeFailedFuture(RedisError.unavailable)
+            }.get()
+        }
+        #expect(await eventually { await RedisBrokerTests.reads(box, on: loop) == nil }, "it would answer reads")
+        try await redis.cli("REPLICAOF", "NO", "ONE")
+        #expect(await eventually { await RedisBrokerTests.reads(box, on: loop) != nil })
+        try await RedisBrokerTests.stop(box, on: loop)
+    }
+
+    @Test(
+        "A function that is gone is back after the first command that needs it, on the same connection",
+        .timeLimit(.minutes(1)))
+    func flushedFunction() async throws {
+        let redis = try await RedisServer()
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        let box = try await RedisBrokerTests.start(redis, on: loop, counters: Counters())
+        let connections = try await redis.cli("INFO", "stats").firstMatch(of: /total_connections_received:(\d+)/)?.1
+        try await redis.cli("FUNCTION", "FLUSH")
+        let event = try Publication(Event(ByteBuffer(string: "x")), to: .topic("t"))
+        #expect(
+            await eventually {
+                try await loop.flatSubmit {
+                    box.value?.broker.publish(event) ?? loop.makeFailedFuture(RedisError.unavailable)
+                }.get().id != nil
+            })
+        let later = try await redis.cli("INFO", "stats").firstMatch(of: /total_connections_received:(\d+)/)?.1
+        // The two commands of this test.
+        #expect((later.flatMap { Int($0) } ?? 0) - (connections.flatMap { Int($0) } ?? 0) == 2)
+        try await RedisBrokerTests.stop(box, on: loop)
+    }
+
     @Test("What is more than may wait for Redis is refused whole: nothing of it is published", .timeLimit(.minutes(1)))
     func tooMuch() async throws {
         let redis = try await RedisServer()

@@ -3,7 +3,7 @@ import Logging
 import Synchronization
 
 /// What was logged: level, message and metadata of each line.
-final class LogLines: Sendable {
+package final class LogLines: Sendable {
     private struct Handler: LogHandler {
         let lines: LogLines
         var metadata: Logger.Metadata = [:]
@@ -20,7 +20,11 @@ final class LogLines: Sendable {
         }
     }
 
-    let all = Mutex<[String]>([])
+    package let all = Mutex<[String]>([])
 
-    var logger: Logger { Logger(label: "test") { _ in Handler(lines: self) } }
+    package var lines: [String] { all.withLock(\.self) }
+
+    package init() {}
+
+    package var logger: Logger { Logger(label: "test") { _ in Handler(lines: self) } }
 }
