@@ -44,7 +44,7 @@ package struct LinkState {
         case ignore
     }
 
-    /// A connection that was up for less does not make the next wait short, or a server that is up and of no use would be
+    /// A server that is left after less does not make the next wait short, or one that is up and of no use would be
     /// connected to without end.
     private static let proven = TimeAmount.seconds(3)
     private static let newsInterval = TimeAmount.minutes(1)
@@ -92,6 +92,7 @@ package struct LinkState {
         case .idle, .waiting, .stopped: return .ignore
         case .connecting, .preparing, .up: break
         }
+        if phase == .up { backoff.reset() }
         let isNews = lastNews.map { now - $0 >= LinkState.newsInterval } ?? true
         if isNews { lastNews = now }
         return .wait(until: wait(now: now, using: &generator), isNews: isNews)
@@ -102,6 +103,7 @@ package struct LinkState {
         now: NIODeadline, using generator: inout some RandomNumberGenerator
     ) -> FailedAction {
         guard phase == .up || phase == .preparing else { return .ignore }
+        if let upSince, now - upSince >= LinkState.proven { backoff.reset() }
         return .wait(until: wait(now: now, using: &generator), isNews: false)
     }
 
@@ -117,7 +119,6 @@ package struct LinkState {
     private mutating func wait(
         now: NIODeadline, using generator: inout some RandomNumberGenerator
     ) -> NIODeadline {
-        if let upSince, now - upSince >= LinkState.proven { backoff.reset() }
         upSince = nil
         let until = now + backoff.next(using: &generator)
         phase = .waiting(until: until)

@@ -125,11 +125,22 @@ struct LinkStateTests {
             if attempt == 7 { #expect(longest >= .milliseconds(1500) && longest <= .seconds(3)) }
         }
         for input: Input in [.woken, .connected, .prepared] { _ = run.take(input) }
-        run.now = run.now + .milliseconds(2999)
-        #expect(wait() >= .milliseconds(1500), "one that is up and lost at once, again and again, is no end of it")
-        for input: Input in [.woken, .connected, .prepared] { _ = run.take(input) }
-        run.now = run.now + .seconds(3)
         #expect(wait() <= .milliseconds(50))
+    }
+
+    @Test("a server that is up and of no use is tried less and less often, until one has been of use for a while")
+    func useless() {
+        var run = Run(.start)
+        func wait(after use: TimeAmount) -> TimeAmount {
+            for input: Input in [.woken, .connected, .prepared] { _ = run.take(input) }
+            run.now = run.now + use
+            let left = run.now
+            _ = run.take(.lookAgain)
+            return run.now - left
+        }
+        for _ in 0..<8 { _ = wait(after: .milliseconds(2999)) }
+        #expect(wait(after: .zero) >= .milliseconds(1500))
+        #expect(wait(after: .seconds(3)) <= .milliseconds(50))
     }
 
     @Test("an outage ends quickly where another server is known to have taken over")

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import NIOCore
+import NIOPosix
 import SluiceRedis
 import TestSupport
 import Testing
@@ -178,5 +180,44 @@ struct RedisTLSTests {
         let server = try await RedisServer()
         let endpoint = try RedisEndpoint(url: RedisURL("rediss://localhost:\(server.port)"), clientName: "x")
         await #expect(throws: (any Error).self) { _ = try await Client(endpoint) }
+    }
+
+    @Test("Sentinels speak TLS like the server that they name, with the same authority, and not without it")
+    func sentinel() async throws {
+        let tls = try await TLSServer(names: "IP:127.0.0.1")
+        defer { tls.remove() }
+        let port = freePort()
+        let file = tls.directory + "/sentinel.conf"
+        try """
+        port 0
+        tls-port \(port)
+        bind 127.0.0.1
+        tls-cert-file \(tls.directory)/server.pem
+        tls-key-file \(tls.directory)/server.key
+        tls-ca-cert-file \(tls.authority)
+        tls-auth-clients no
+        tls-replication yes
+        sentinel monitor sluice 127.0.0.1 \(tls.port) 1
+        """.write(toFile: file, atomically: true, encoding: .utf8)
+        let process = try ChildProcess("redis-sentinel", [file])
+        let url = try RedisURL("rediss+sentinel://127.0.0.1:\(port)/sluice")
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        func connect(authority: String?) async throws -> RedisAddress {
+            let endpoint = try RedisEndpoint(url: url, certificateAuthority: authority, clientName: "tls-test")
+            let locator = RedisLocator(url, endpoint, on: loop)
+            return try await loop.flatSubmit {
+                locator.connect(on: loop).assumeIsolated().map { connection in
+                    defer { connection.close() }
+                    locator.close()
+                    return connection.address
+                }.nonisolated()
+            }.get()
+        }
+        let isFound = await eventually {
+            try await connect(authority: tls.authority) == RedisAddress(host: "127.0.0.1", port: tls.port)
+        }
+        #expect(isFound, "\(process.output)")
+        let error = await #expect(throws: Sentinels.NoAnswer.self) { _ = try await connect(authority: nil) }
+        #expect("\(error.map { "\($0)" } ?? "")".contains("CERTIFICATE_VERIFY_FAILED"))
     }
 }
