@@ -34,7 +34,8 @@ package final class EmbeddedNode {
                 counters: counters, status: status, wallClock: clock, logger: logger), on: loop)
         shard = Confined(
             Shard(
-                index: 0, eventLoop: loop, limits: limits, head: StreamHead(nodeID: settings.nodeID),
+                index: 0, eventLoop: loop, partitioning: .single, limits: limits,
+                head: StreamHead(nodeID: settings.nodeID),
                 counters: counters, quotas: quotas), on: loop)
         node = Node(
             settings: settings, counters: counters, status: status, hub: hub, streamsMax: 10, connectionsMax: 10,

@@ -12,6 +12,8 @@ package struct TargetNumber: Hashable, Comparable, Sendable {
         rawValue = UInt64(partition.index) << TargetNumber.partitionShift | serial
     }
 
+    package var serial: UInt64 { rawValue & (1 << TargetNumber.partitionShift - 1) }
+
     package var partition: Partition { Partition(Int(rawValue >> TargetNumber.partitionShift)) }
 
     package static func < (left: TargetNumber, right: TargetNumber) -> Bool {

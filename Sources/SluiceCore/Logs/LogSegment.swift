@@ -36,7 +36,7 @@ package final class LogSegment: Sendable {
         var repairedCount = 0
         entries = page.entries.map { entry in
             let (frame, repaired) = entry.event.data.withUnsafeReadableBytes {
-                Frame.append(id: entry.id, type: entry.event.type, data: $0, to: &buffer)
+                Frame.append(id: Cursor(entry.id), type: entry.event.type, data: $0, to: &buffer)
             }
             if repaired { repairedCount += 1 }
             return Entry(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 
-/// The events that arrived in one read of the feed, encoded once, shared by all shards and never changed.
+/// Events of one partition that arrived one behind the other, encoded once, shared by all shards and never changed.
 package final class Batch: Sendable {
     package struct Entry: Sendable {
         package let target: TargetNumber
@@ -43,15 +43,19 @@ package final class Batch: Sendable {
     package let groups: [Group]
     /// The frames, one behind the other.
     package let buffer: ByteBuffer
-    /// The highest id that the node knew once it had this batch: every earlier event has been received.
-    package let clock: EventID
+    package let partition: Partition
+    /// The highest ids that the node knew once it had this batch: every earlier event has been received.
+    package let cut: Cut
 
-    init(position: UInt64, entries: [Entry], groups: [Group], buffer: ByteBuffer, clock: EventID) {
+    init(
+        position: UInt64, entries: [Entry], groups: [Group], buffer: ByteBuffer, partition: Partition, cut: Cut
+    ) {
         self.position = position
         self.entries = entries
         self.groups = groups
         self.buffer = buffer
-        self.clock = clock
+        self.partition = partition
+        self.cut = cut
     }
 
     /// What one target has in the batch: a stream of many targets looks each up, and not through all that others have.
@@ -73,6 +77,9 @@ package final class Batch: Sendable {
             index = entries[Int(index)].next
         } while index != 0
     }
+
+    /// The highest id of its own partition.
+    package var clock: EventID { cut[partition] }
 
     package var end: UInt64 { position + UInt64(entries.count) }
 

@@ -1,26 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 
-/// Collects events until the read of the feed is over.
+/// Collects events until the read of the feed is over, or one of another partition comes.
 package struct BatchBuilder {
     private var entries: [Batch.Entry] = []
     private var groups: [Batch.Group] = []
     private var groupOf: [TargetNumber: Int] = [:]
     private var buffer = ByteBuffer()
     private var position: UInt64 = 0
-    /// The highest id seen so far, of events and of the clock's readings.
-    package private(set) var clock = EventID.zero
+    /// Of what is collected.
+    private var partition = Partition.first
+    /// The highest ids seen so far, of events and of the clocks' readings.
+    package private(set) var cut: Cut
 
-    package init() {}
+    /// - Parameter partitions: how many the broker has.
+    package init(partitions: Int = 1) {
+        cut = Cut(.zero, count: partitions)
+    }
+
+    /// Whether what is collected has to go out before anything of this target comes: a batch is of one partition, so that each
+    /// of its events has the same place in all others.
+    package func isDue(before target: TargetNumber) -> Bool {
+        target.partition != partition && !entries.isEmpty
+    }
+
+    /// Where a client stands that has everything up to this event.
+    private func cursor(_ id: EventID) -> Cursor {
+        cut.count == 1 ? Cursor(id) : Cursor(cut.with(id, in: partition), at: partition)
+    }
 
     /// - Returns: whether the data had to be repaired, because it was not UTF-8.
     package mutating func append(
         _ envelope: borrowing Envelope, data: UnsafeRawBufferPointer, target: TargetNumber
     ) -> Bool {
-        let isLate = envelope.id.map { $0 <= clock } ?? false
+        partition = target.partition
+        let isLate = envelope.id.map { $0 <= cut[partition] } ?? false
         let (frame, repaired) = Frame.append(
-            id: isLate ? nil : envelope.id, type: envelope.type, data: data, to: &buffer)
-        if let id = envelope.id { clock = max(clock, id) }
+            id: isLate ? nil : envelope.id.map { cursor($0) }, type: envelope.type, data: data, to: &buffer)
+        if let id = envelope.id { cut.raise(partition, to: id) }
         append(
             Batch.Entry(
                 target: target, id: envelope.id ?? .zero, isLate: isLate, frame: frame, key: envelope.key,
@@ -30,10 +47,12 @@ package struct BatchBuilder {
 
     /// Appends what was read from a log, which is encoded already.
     package mutating func append(_ entry: LogSegment.Entry, of segment: LogSegment, target: TargetNumber) {
-        let isLate = entry.id <= clock
-        let frame = Frame.append(
-            copyOf: entry.frame, in: segment.buffer, withoutID: isLate ? entry.id : nil, to: &buffer)
-        clock = max(clock, entry.id)
+        partition = target.partition
+        let isLate = entry.id <= cut[partition]
+        let line: Frame.IDLine =
+            if isLate { .removed } else if cut.count == 1 { .kept } else { .replaced(by: cursor(entry.id)) }
+        let frame = Frame.append(copyOf: entry.frame, in: segment.buffer, id: line, to: &buffer)
+        cut.raise(partition, to: entry.id)
         append(
             Batch.Entry(
                 target: target, id: entry.id, isLate: isLate, frame: frame, key: entry.key?.text, ends: entry.ends))
@@ -67,9 +86,9 @@ package struct BatchBuilder {
         }
     }
 
-    /// Takes note of a reading of the clock: every earlier event has been received.
-    package mutating func raise(clock reading: EventID) {
-        clock = max(clock, reading)
+    /// Takes note of a reading of a partition's clock: every earlier event has been received.
+    package mutating func raise(clock reading: EventID, of partition: Partition = .first) {
+        cut.raise(partition, to: reading)
     }
 
     /// The bytes that wait to be given out.
@@ -79,7 +98,8 @@ package struct BatchBuilder {
     package mutating func finish() -> Batch? {
         guard !entries.isEmpty else { return nil }
         groups.sort { $0.target < $1.target }
-        let batch = Batch(position: position, entries: entries, groups: groups, buffer: buffer, clock: clock)
+        let batch = Batch(
+            position: position, entries: entries, groups: groups, buffer: buffer, partition: partition, cut: cut)
         position = batch.end
         entries = []
         groups = []

@@ -10,11 +10,17 @@ package struct Ring {
     private let sizeMax: Int
     package private(set) var start: UInt64 = 0
     package private(set) var end: UInt64 = 0
-    /// The highest id that was dropped: the ring has every event with a later one since its node began to listen.
-    package private(set) var dropped = EventID.zero
+    private var highestDropped: Cut
 
-    package init(sizeMax: Int) {
+    /// - Parameter partitions: how many the broker has.
+    package init(sizeMax: Int, partitions: Int = 1) {
         self.sizeMax = sizeMax
+        highestDropped = Cut(.zero, count: partitions)
+    }
+
+    /// The highest id of a partition that was dropped: the ring has every event with a later one since its node began to listen.
+    package func dropped(of partition: Partition = .first) -> EventID {
+        highestDropped[partition]
     }
 
     /// The newest batch stays, whatever its size.
@@ -28,7 +34,7 @@ package struct Ring {
         while size > sizeMax, batches.count > 1, let oldest = batches.popFirst() {
             size -= oldest.size
             start = oldest.end
-            dropped = max(dropped, oldest.clock)
+            highestDropped.raise(to: oldest.cut)
             drop(oldest)
         }
     }
@@ -39,10 +45,10 @@ package struct Ring {
         return batches[firstIndex { $0.end > position }]
     }
 
-    /// The position from which on all events later than `id` are found; nil if some of them were dropped.
-    package func position(after id: EventID) -> UInt64? {
-        guard id >= dropped else { return nil }
-        let index = firstIndex { $0.clock > id }
+    /// The position from which on all events of a partition later than `id` are found; nil if some of them were dropped.
+    package func position(after id: EventID, of partition: Partition = .first) -> UInt64? {
+        guard id >= highestDropped[partition] else { return nil }
+        let index = firstIndex { $0.cut[partition] > id }
         return index < batches.endIndex ? batches[index].position : end
     }
 

@@ -1,21 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What only a stream has that is not live: where it stands instead, and what it is owed.
+/// What only a lane has that is not live: where it stands instead, and what its stream is owed.
 ///
-/// A class, because most streams are live and should not carry its size.
+/// A class, because most lanes are live and should not carry its size.
 final class Behind {
     enum Stage {
         /// So many of its targets are not confirmed yet.
         case confirming(Int)
         /// Its targets were confirmed when the ring ended here; a reading of the clock is asked for.
         case awaitingReading(UInt64)
+        /// They were, and it is known where it begins: it waits for the stream's other lanes.
+        indirect case ready(Beginning)
         case replaying(Replaying)
         /// Reads the ring from this position on.
         case reading(UInt64)
     }
 
+    /// Where a lane begins.
+    struct Beginning {
+        enum Kind {
+            /// Where the client was, or with the logs.
+            case resumed
+            case now
+            /// Now, and nobody knows what the client lacks.
+            case uncertain(Gap)
+        }
+
+        var kind: Kind
+        /// Events up to here are not for this stream, late ones up to there.
+        var floor: EventID
+        var start: EventID
+        var stage: Stage
+        /// The client wants what the logs have, or nobody knows what it has had.
+        var mayLack: Bool
+    }
+
     var stage: Stage
     var resume = Resume.fresh
+    /// The broker could not be asked for a reading: the stream's other lanes don't wait for it.
+    var isAway = false
     /// Live-only events before this position were there before the stream.
     var liveFrom: UInt64 = 0
     /// The first cursor of a resumed stream follows its replay.
@@ -23,7 +46,7 @@ final class Behind {
     /// What was lost while nothing could be told; several losses are told as one.
     private var owed: Gap?
     private var owedTargets: Set<Target> = []
-    /// Writes that wait in the channel. Nothing passes them by.
+    /// Of a stream's first lane: writes that wait in the channel. Nothing passes them by.
     var queuedWrites = 0
     /// Bytes that waited when somebody looked last: if fewer wait the next time, the client still reads.
     var queuedBytes = 0
@@ -45,6 +68,8 @@ final class Behind {
             }
         owed = Gap(from: from, to: [old.to, gap.to].compactMap(\.self).max(), targets: [])
     }
+
+    var owesGap: Bool { owed != nil }
 
     /// What is owed, with its targets.
     var gap: Gap? {

@@ -3,38 +3,47 @@
 /// What one shard has of the node's feed: the newest batches, and up to where nothing is missing.
 package struct FeedView {
     package private(set) var ring: Ring
-    /// The newest reading of the broker's clock: every event with an id up to this one has been processed. No event moves
-    /// it, so it is what streams are told as their place.
-    package private(set) var clock = EventID.zero
-    /// The highest id of the events that came, or the clock.
-    package private(set) var newest = EventID.zero
-    /// When the broker's data set began, in milliseconds since 1970; 0: not known yet.
-    package private(set) var born: UInt64 = 0
+    /// The newest readings of the broker's clocks: every event with an id up to its partition's has been processed. No event
+    /// moves them, so they are what streams are told as their place.
+    package private(set) var clocks: Cut
+    /// The highest ids of the events that came, or the clocks.
+    package private(set) var newest: Cut
+    /// When each partition's data set began, in milliseconds since 1970; 0: not known yet.
+    private var births: [UInt64]
 
-    package init(ringBytes: Int) {
-        ring = Ring(sizeMax: ringBytes)
+    /// - Parameter partitions: how many the broker has.
+    package init(ringBytes: Int, partitions: Int = 1) {
+        ring = Ring(sizeMax: ringBytes, partitions: partitions)
+        clocks = Cut(.zero, count: partitions)
+        newest = Cut(.zero, count: partitions)
+        births = Array(repeating: 0, count: partitions)
     }
+
+    package func clock(of partition: Partition = .first) -> EventID { clocks[partition] }
+
+    package func born(in partition: Partition = .first) -> UInt64 { births[partition.index] }
 
     /// - Parameter drop: is told each batch that leaves the ring.
     package mutating func append(_ batch: Batch, drop: (Batch) -> Void) {
         ring.append(batch, drop: drop)
-        newest = max(newest, batch.clock)
+        newest.raise(to: batch.cut)
     }
 
-    /// A reading of the clock came through the feed.
-    package mutating func read(clock reading: EventID) {
-        clock = max(clock, reading)
-        newest = max(newest, reading)
+    /// A reading of a partition's clock came through the feed.
+    package mutating func read(clock reading: EventID, of partition: Partition = .first) {
+        clocks.raise(partition, to: reading)
+        newest.raise(partition, to: reading)
     }
 
     /// - Returns: whether the data set has gone back to an older state.
-    package mutating func learn(born: UInt64) -> Bool {
-        defer { self.born = born }
-        return self.born != 0 && born != self.born
+    package mutating func learn(born: UInt64, in partition: Partition = .first) -> Bool {
+        let old = births[partition.index]
+        births[partition.index] = born
+        return old != 0 && born != old
     }
 
     /// An event with this id was published, but does not come.
-    package mutating func pass(_ id: EventID) {
-        newest = max(newest, id)
+    package mutating func pass(_ id: EventID, in partition: Partition = .first) {
+        newest.raise(partition, to: id)
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import DequeModule
 
-/// What is being read from the logs for one stream, and where it goes on in the ring afterwards.
+/// What is being read from the logs for one lane, and where it goes on in the ring afterwards.
 ///
 /// Its identity tells the answers to its own questions from those to an earlier one's.
 package final class Replaying {
@@ -10,6 +10,17 @@ package final class Replaying {
         case gap(Gap, id: EventID?)
     }
 
+    /// What is to be done once a request was answered.
+    package enum PageAction: Equatable {
+        /// Go on with `next`.
+        case proceed
+        /// Call `askAgain` after a while.
+        case askLater
+        /// It is over, or waits to ask again already.
+        case nothing
+    }
+
+    package let partition: Partition
     var replay: Replay
     let targets: [Target]
     /// Where it goes on in the ring.
@@ -21,7 +32,8 @@ package final class Replaying {
     /// The broker was away: it is asked again after a while.
     var isToAskAgain = false
 
-    init(_ replay: Replay, of targets: [Target], at position: UInt64) {
+    init(_ replay: Replay, of targets: [Target], in partition: Partition, at position: UInt64) {
+        self.partition = partition
         self.replay = replay
         self.targets = targets
         self.position = position

@@ -11,4 +11,9 @@ package enum Resume: Equatable, Sendable {
     case available
     /// It brought something that is no cursor: from now on, and a gap says so.
     case malformed
+
+    /// The same for a broker with so many partitions.
+    package func over(_ partitions: Int) -> Resume {
+        if case .after(let cursor) = self { .after(cursor.over(partitions)) } else { self }
+    }
 }

@@ -1,177 +1,145 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 
-/// How a stream begins: its targets are confirmed by the broker; then its starting point is known, or read; then what
-/// lies between its cursor and the ring is read from the logs, or it reads the ring at once.
+/// How a stream begins. Its lanes wait for each other, so that it is known whether the client has everything already, until
+/// one of them can't go on or a second has passed: then those that can begin without the others.
 extension StreamMachine {
     package enum StartAction: Equatable {
-        /// Ask for a reading of the clock, and hand it to `begin(reading:…)`.
-        case askForReading
+        /// Ask for a reading of these partitions' clocks, and hand each to `begin(reading:…)`.
+        case askForReading(PartitionSet)
         /// Everything that it asks for is over, and the client has it. The head is not out: let it say so.
         case refuse
         /// The same, and the head is out.
         case finish
         /// Send the head, if it is not out, and these; then go on with `next`.
-        case start(gap: Gap?, checkpoint: Cursor?)
+        case start(gaps: [Gap], checkpoint: Cursor?)
     }
-
-    /// So often the ring may pass a stream while late events are to come.
-    private static let rereadMax = 32
 
     /// Another of its targets is not confirmed yet.
-    package mutating func waits() {
-        guard case .behind(let behind) = state, case .confirming(let left) = behind.stage else {
-            preconditionFailure("waits for a target in \(phase)")
-        }
-        behind.stage = .confirming(left + 1)
+    package mutating func waits(in partition: Partition = .first) {
+        self[partition].waits()
     }
 
-    /// One of the targets for which it waits is confirmed, or, once, all were named. May race with the end.
+    /// All targets for which it waits were named.
     ///
-    /// - Returns: whether it waits for no other: then `begin` is next.
-    package mutating func confirmed() -> Bool {
-        guard case .behind(let behind) = state else {
-            precondition(isEnded, "confirmed in \(phase)")
-            return false
-        }
-        guard case .confirming(let left) = behind.stage, left > 0 else { preconditionFailure("confirmed in \(phase)") }
-        behind.stage = .confirming(left - 1)
-        return left == 1
+    /// - Returns: whether `begin` is next.
+    package mutating func named() -> Bool {
+        changeAll { $0.confirmed() }
+        return mayBegin
     }
 
-    /// All targets are confirmed: what comes from here on is its own, as soon as it is known after which id.
+    /// One of the targets for which it waits is confirmed. May race with the end.
+    ///
+    /// - Returns: as for `named`.
+    package mutating func confirmed(in partition: Partition = .first) -> Bool {
+        self[partition].confirmed()
+        return self[partition].isConfirmed && mayBegin
+    }
+
+    private var mayBegin: Bool {
+        hasLane(\.isConfirmed) && (isHeadSent || !hasLane { $0.isWaiting && !$0.isConfirmed })
+    }
+
+    /// Everything that is to be begun can be.
     ///
     /// - Parameter replayBytes: what a replay may hold.
+    /// - Returns: nil: nothing can begin yet.
     package mutating func begin(
         _ feed: borrowing FeedView, _ targets: StreamTargets, replayBytes: Int, now: NIODeadline
-    ) -> StartAction {
-        guard case .behind(let behind) = state, case .confirming(0) = behind.stage else {
-            preconditionFailure("begins in \(phase)")
+    ) -> StartAction? {
+        var asking = PartitionSet()
+        changeAll { lane in
+            guard lane.isConfirmed else { return }
+            lane.prepare(feed, targets[lane.partition], targets, replayBytes: replayBytes)
+            if lane.isAwaitingReading { asking.insert(PartitionSet(lane.partition)) }
         }
-        if needsReading(behind.resume, feed, targets) {
-            behind.stage = .awaitingReading(feed.ring.end)
-            return .askForReading
-        }
-        return begin(behind, after: nil, at: feed.ring.end, feed, targets, replayBytes: replayBytes, now: now)
+        guard asking.isEmpty else { return .askForReading(asking) }
+        return start(feed, targets, now: now)
     }
 
-    /// A reading of the clock came, which was made after the confirmations. May race with the end.
+    /// A reading of a clock came, which was made after the confirmations. May race with the end.
     ///
-    /// - Returns: nil: the stream is over.
+    /// - Returns: nil: the stream is over, or waits for its other lanes.
     package mutating func begin(
-        reading: EventID, _ feed: borrowing FeedView, _ targets: StreamTargets, replayBytes: Int, now: NIODeadline
+        reading: EventID, of partition: Partition = .first, _ feed: borrowing FeedView, _ targets: StreamTargets,
+        replayBytes: Int, now: NIODeadline
     ) -> StartAction? {
-        guard case .behind(let behind) = state else {
-            precondition(isEnded, "a reading in \(phase)")
+        guard !isEnded else { return nil }
+        self[partition].received(reading: reading, feed, targets[partition], targets, replayBytes: replayBytes)
+        return start(feed, targets, now: now)
+    }
+
+    /// No reading of this clock can be had now. It is asked for again; the other lanes don't wait for that.
+    package mutating func readingFailed(
+        of partition: Partition, _ feed: borrowing FeedView, _ targets: StreamTargets, now: NIODeadline
+    ) -> StartAction? {
+        guard !isEnded else { return nil }
+        self[partition].behind?.isAway = true
+        return start(feed, targets, now: now)
+    }
+
+    /// The head has gone out: lanes that are ready wait for no others any more.
+    package mutating func proceed(
+        _ feed: borrowing FeedView, _ targets: StreamTargets, replayBytes: Int, now: NIODeadline
+    ) -> StartAction? {
+        others.isEmpty ? nil : begin(feed, targets, replayBytes: replayBytes, now: now)
+    }
+
+    private mutating func start(
+        _ feed: borrowing FeedView, _ targets: StreamTargets, now: NIODeadline
+    ) -> StartAction? {
+        guard hasLane(\.isReady), isHeadSent || !hasLane({ $0.isWaiting && $0.behind?.isAway != true }) else {
             return nil
         }
-        guard case .awaitingReading(let position) = behind.stage else { preconditionFailure("a reading in \(phase)") }
-        return begin(behind, after: reading, at: position, feed, targets, replayBytes: replayBytes, now: now)
-    }
-
-    /// Whether the broker has to be asked, or the shard knows all that the stream needs.
-    private func needsReading(_ resume: Resume, _ feed: borrowing FeedView, _ targets: StreamTargets) -> Bool {
-        if feed.clock == .zero || feed.born == 0 { return true }
-        switch resume {
-        case .after(let cursor): if cursor.id > feed.clock { return true }
-        // It begins now. The last reading is too old for that, and the id of an event since then may be forged: Redis is asked.
-        case .fresh, .malformed: if feed.newest > feed.clock { return true }
-        case .earliest, .available: break
+        if areTopicsOver, !hasLane({ !$0.hasAll(targets[$0.partition]) }) {
+            return isHeadSent ? .finish : .refuse
         }
-        guard let since = targets.since, since <= feed.clock else { return true }
-        return targets.mayEnd && !targets.areEndsKnown
-    }
-
-    /// - Parameters:
-    ///   - reading: nil: none is needed.
-    ///   - position: where the ring ended at the last confirmation.
-    private mutating func begin(
-        _ behind: Behind, after reading: EventID?, at position: UInt64, _ feed: borrowing FeedView,
-        _ targets: StreamTargets, replayBytes: Int, now: NIODeadline
-    ) -> StartAction {
-        let latest = reading ?? feed.clock
         lastWrite = now
         lastCursor = now
-        behind.liveFrom = position
-        let from: Replay.Start
-        switch behind.resume {
-        case .after(let cursor) where cursor.id <= latest:
-            if areTopicsOver, cursor.id >= targets.end { return isHeadSent ? .finish : .refuse }
-            from = .after(cursor.id)
-        case .earliest: from = .earliest
-        case .available: from = .available
-        case .fresh, .malformed, .after:
-            if areTopicsOver { return isHeadSent ? .finish : .refuse }
-            floor = latest
-            start = latest
-            behind.stage = .reading(position)
-            behind.forgetOwed(upTo: latest)
-            let gap = behind.resume == .fresh ? nil : Gap(from: nil, to: latest, targets: targets.names)
-            return .start(gap: gap, checkpoint: hasCheckpoints && latest > .zero ? Cursor(latest) : nil)
+        var gaps: [Gap] = []
+        var isResumed = true
+        // A cursor must not pass by what is to be told first.
+        let owesGap = hasLane { $0.behind?.owesGap ?? false }
+        let hasCheckpoints = hasCheckpoints
+        changeAll { lane in
+            guard lane.isReady else { return }
+            switch lane.begin() {
+            case .resumed: lane.behind?.owesCheckpoint = hasCheckpoints
+            case .now: isResumed = false
+            case .uncertain(let gap):
+                isResumed = false
+                gaps.append(gap)
+            }
+            if owesGap { lane.behind?.owesCheckpoint = hasCheckpoints }
         }
-        behind.owesCheckpoint = hasCheckpoints
-        if case .after(let cursor) = from {
-            floor = cursor
-            start = cursor
-        }
-        let covered = covered(feed, targets)
-        if reading == nil, case .after(let cursor) = from, cursor >= covered,
-            let place = feed.ring.position(after: cursor)
-        {
-            behind.stage = .reading(place)
-        } else {
-            let position = reading == nil ? feed.ring.position(after: covered) ?? position : position
-            var names = targets.names
-            // Of what goes to everybody only where nothing else was asked for.
-            if from == .earliest || from == .available, names.count > 1 { names.removeAll { $0 == .all } }
-            // Late events up to the mark are among what the logs have.
-            start = reading ?? covered
-            replay(behind, names, from: from, through: start, at: position, feed, bytes: replayBytes)
-        }
-        return .start(gap: nil, checkpoint: nil)
+        promise(feed.clocks)
+        guard hasCheckpoints, !isResumed, !owesGap else { return .start(gaps: gaps, checkpoint: nil) }
+        let cursor = cursor(feed.clocks)
+        return .start(gaps: gaps, checkpoint: cursor.id > .zero ? cursor : nil)
     }
 
-    /// After this id the ring has all events of all targets of the stream.
-    private func covered(_ feed: borrowing FeedView, _ targets: StreamTargets) -> EventID {
-        max(feed.ring.dropped, min(targets.since ?? feed.clock, feed.clock))
+    /// The client is told that it is connected, and some lanes can't begin: what is published there from here on is its own.
+    /// Of a partition of which nothing was heard yet the others' time has to do.
+    func promise(_ clocks: Cut) {
+        guard hasLane(\.isWaiting) else { return }
+        let latest = (0..<clocks.count).map { clocks[Partition($0)] }.max() ?? .zero
+        for lane in [first] + others where lane.isWaiting {
+            let clock = clocks[lane.partition]
+            lane.promise(after: clock > .zero ? clocks : clocks.with(latest, in: lane.partition))
+        }
     }
 
-    private func replay(
-        _ behind: Behind, _ targets: [Target], from start: Replay.Start, through mark: EventID, at position: UInt64,
-        _ feed: borrowing FeedView, bytes: Int
-    ) {
-        behind.forgetOwed(upTo: mark)
-        let replay = Replay(targets: targets, from: start, through: mark, born: feed.born, bytesMax: bytes)
-        behind.stage = .replaying(Replaying(replay, of: targets, at: position))
-    }
-
-    /// The data set went back to an older state: what the logs had a moment ago they may have no more, without a trace. What
-    /// is read of them begins anew, and tells so.
+    /// The data set of a partition went back to an older state: what is read of its logs begins anew, and tells so.
     ///
     /// - Returns: whether to go on with `next`.
-    package mutating func wentBack(_ feed: borrowing FeedView) -> Bool {
-        guard case .behind(let behind) = state, case .replaying(let run) = behind.stage else { return false }
-        let from = floor == .zero ? run.replay.start : .after(floor)
-        replay(
-            behind, run.targets, from: from, through: run.mark, at: run.position, feed, bytes: run.replay.bytesMax)
-        return true
+    package mutating func wentBack(_ feed: borrowing FeedView, in partition: Partition = .first) -> Bool {
+        self[partition].wentBack(feed)
     }
 
-    /// The ring has passed the stream: it goes on from the logs, like one that comes back.
-    package mutating func refill(_ feed: borrowing FeedView, _ targets: StreamTargets, replayBytes: Int) {
-        guard case .behind(let behind) = state, case .reading = behind.stage else {
-            preconditionFailure("refills in \(phase)")
-        }
-        // From the ring's start, because live-only events have no id by which to find a later place; what the logs have
-        // brought by then is skipped.
-        let covered = covered(feed, targets)
-        guard covered > floor else {
-            behind.stage = .reading(feed.ring.start)
-            return
-        }
-        reread.append(Range(after: floor, upTo: covered))
-        if reread.count > StreamMachine.rereadMax { start = max(start, reread.removeFirst().upTo) }
-        replay(
-            behind, targets.names, from: .after(floor), through: covered, at: feed.ring.start, feed, bytes: replayBytes)
+    /// The ring has passed a lane: it goes on from the logs, like one that comes back.
+    package mutating func refill(
+        _ feed: borrowing FeedView, _ targets: StreamTargets, in partition: Partition = .first, replayBytes: Int
+    ) {
+        self[partition].refill(feed, targets[partition], replayBytes: replayBytes)
     }
 }

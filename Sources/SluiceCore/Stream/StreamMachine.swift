@@ -3,9 +3,9 @@ import NIOCore
 
 /// One stream's whole life: how it begins, what it gets from the logs, the ring and live, and what it is told.
 ///
-///     confirming ─▶ awaitingReading ─▶ replaying ─▶ reading ─▶ live        any ─end─▶ ended
-///          └────────────┴──────────────────────────────▲ │      │
-///                                          ▲──refill────┘ ◀─────┘ fellBehind, blocked
+/// It has a ``StreamLane`` for each partition that it listens to; with one server there is one. Its lanes share a connection, a head
+/// and a cursor: a lane that can't go on, because its partition is away, keeps no other from doing so, and a connection
+/// that can't take more stops them all.
 ///
 /// There is no queue: a stream that can't take more remembers a position in the shard's ring and reads on from there
 /// once it can; if the ring has passed it, it goes on from the logs. Its shard performs: it reads logs, writes, asks for
@@ -13,22 +13,12 @@ import NIOCore
 ///
 /// What races with the stream's end is ignored after it: a confirmation, a reading, an answer from a log, the end of a
 /// write, a timer. Any other input that does not fit is a fault of the shard, and a trap.
+///
+/// How it begins is in `StreamMachine+Opening.swift`, how it is written in `StreamMachine+Writing.swift`.
 package struct StreamMachine: ~Copyable {
-    /// How it begins and is brought up to date: `StreamMachine+Opening.swift`, `StreamMachine+Reading.swift`.
-    enum State {
-        /// Everything up to the end of the ring was written: takes each batch as it comes.
-        case live
-        case behind(Behind)
-        case ended
-    }
-
-    var state: State
-    /// Logged events up to this id are not for this stream, or were written.
-    package internal(set) var floor = EventID.zero
-    /// A repaired event up to this id that comes late was before this stream, or was among what it has read from the logs.
-    package internal(set) var start = EventID.zero
-    /// What else it has read from the logs, after the ring had passed it: a late event in there was among that.
-    var reread: [Range] = []
+    /// Most streams have one lane.
+    var first: StreamLane
+    var others: [StreamLane]
     /// When bytes went out last: while the socket is full, when it took some last.
     var lastWrite: NIODeadline
     var lastCursor: NIODeadline
@@ -37,60 +27,92 @@ package struct StreamMachine: ~Copyable {
     private var openTopics: Int32 = 0
     /// Sends checkpoints while it is quiet; a client may ask for none.
     let hasCheckpoints: Bool
-    /// Was given late events since the last reading of the clock.
-    package private(set) var hadLate = false
     /// The head of the response is out, or is about to go.
     package private(set) var isHeadSent = false
 
-    /// - Parameter expiry: nil: it lives for ever.
-    package init(now: NIODeadline, expiry: NIODeadline?, resume: Resume, hasCheckpoints: Bool) {
-        let behind = Behind(.confirming(1))
-        behind.resume = resume
-        state = .behind(behind)
+    /// - Parameters:
+    ///   - expiry: nil: it lives for ever.
+    ///   - partitions: of its targets; at least one.
+    package init(
+        now: NIODeadline, expiry: NIODeadline?, resume: Resume, hasCheckpoints: Bool,
+        partitions: PartitionSet = PartitionSet(.first)
+    ) {
+        if partitions == PartitionSet(.first) {
+            first = StreamLane(.first, resume: resume)
+            others = []
+        } else {
+            let lanes = partitions.partitions.map { StreamLane($0, resume: resume) }
+            first = lanes[0]
+            others = Array(lanes.dropFirst())
+        }
         lastWrite = now
         lastCursor = now
         self.expiry = expiry ?? .distantFuture
         self.hasCheckpoints = hasCheckpoints
     }
 
-    /// Takes the next batch straight away: the test at the heart of the fan-out.
-    package var isLive: Bool {
-        if case .live = state { true } else { false }
-    }
-
-    package var isEnded: Bool {
-        if case .ended = state { true } else { false }
-    }
-
-    /// Is given events from the logs.
-    package var isReplaying: Bool {
-        if case .behind(let behind) = state, case .replaying = behind.stage { true } else { false }
-    }
-
-    /// The socket is full; nothing is written until it can take more.
-    package var isBlocked: Bool {
-        if case .behind(let behind) = state { behind.queuedWrites > 0 } else { false }
-    }
-
-    /// Which of its targets' events are for it.
-    package var wanted: Wanted {
-        if case .behind(let behind) = state {
-            Wanted(floor: floor, start: start, reread: reread, liveFrom: behind.liveFrom)
-        } else {
-            Wanted(floor: floor, start: start, reread: reread, liveFrom: 0)
+    subscript(partition: Partition) -> StreamLane {
+        _read {
+            if first.partition == partition { yield first } else { yield others[index(of: partition)] }
+        }
+        _modify {
+            if first.partition == partition { yield &first } else { yield &others[index(of: partition)] }
         }
     }
 
-    /// The ids after the one and up to the other.
-    struct Range {
-        let after: EventID
-        let upTo: EventID
+    private func index(of partition: Partition) -> Int {
+        guard let index = others.firstIndex(where: { $0.partition == partition }) else {
+            preconditionFailure("the stream has no target in partition \(partition)")
+        }
+        return index
+    }
+
+    /// Whether this is so of any lane.
+    func hasLane(_ isSo: (StreamLane) -> Bool) -> Bool {
+        isSo(first) || others.contains(where: isSo)
+    }
+
+    mutating func changeAll(_ change: (inout StreamLane) -> Void) {
+        change(&first)
+        for index in others.indices { change(&others[index]) }
+    }
+
+    /// Takes the next batch of a partition straight away: the test at the heart of the fan-out.
+    package func isLive(in partition: Partition) -> Bool {
+        others.isEmpty ? first.isLive : self[partition].isLive
+    }
+
+    /// Takes each next batch straight away.
+    package var isLive: Bool { first.isLive && others.allSatisfy(\.isLive) }
+
+    package var isEnded: Bool { first.isEnded }
+
+    /// How many of its lanes are given events from the logs.
+    package var replays: Int { (first.isReplaying ? 1 : 0) + others.count(where: \.isReplaying) }
+
+    /// The socket is full; nothing is written until it can take more.
+    package var isBlocked: Bool { first.behind.map { $0.queuedWrites > 0 } ?? false }
+
+    /// Was given late events since the last reading of the clock.
+    package var hadLate: Bool { first.hadLate || others.contains(where: \.hadLate) }
+
+    /// Logged events of a partition up to this id are not for this stream, or were written.
+    package func floor(in partition: Partition = .first) -> EventID { self[partition].floor }
+
+    /// A repaired event up to this id that comes late was before this stream, or was among what it has read from the logs.
+    package func start(in partition: Partition = .first) -> EventID { self[partition].start }
+
+    /// Which of a partition's events are for it.
+    package func wanted(in partition: Partition = .first) -> Wanted {
+        let lane = self[partition]
+        return Wanted(
+            floor: lane.floor, start: lane.start, reread: lane.reread, liveFrom: lane.behind?.liveFrom ?? 0)
     }
 
     package struct Wanted {
-        package let floor: EventID
+        let floor: EventID
         let start: EventID
-        let reread: [Range]
+        let reread: [StreamLane.Range]
         let liveFrom: UInt64
 
         /// Not what the stream has had, nor what was before it.
@@ -113,72 +135,7 @@ package struct StreamMachine: ~Copyable {
 
     /// Nothing more is written: what it still waited for is forgotten.
     package mutating func end() {
-        state = .ended
-    }
-
-    // MARK: What was written
-
-    /// Events up to `highest` went out (`.zero`: live-only ones).
-    ///
-    /// - Parameter hasLate: a late one was among them.
-    package mutating func wrote(upTo highest: EventID, hasLate: Bool = false, now: NIODeadline) {
-        lastWrite = now
-        if hasLate { hadLate = true }
-        if highest > floor { move(to: highest, now: now) }
-    }
-
-    /// The client's cursor is this one now.
-    mutating func move(to id: EventID, now: NIODeadline) {
-        floor = id
-        lastCursor = now
-    }
-
-    /// The socket took less of a batch than it was given; what is next lies at `position`. The rest of the event that was
-    /// begun is queued.
-    package mutating func fellBehind(at position: UInt64, now: NIODeadline) {
-        switch state {
-        case .live: state = .behind(Behind(.reading(position)))
-        case .behind(let behind):
-            guard case .reading = behind.stage else { preconditionFailure("events of a batch in \(phase)") }
-            behind.stage = .reading(position)
-        case .ended: return
-        }
-        blocked(ringEnd: position, now: now)
-    }
-
-    /// The socket is full of something else: its rest is queued.
-    package mutating func blocked(ringEnd: UInt64, now: NIODeadline) {
-        if isLive { state = .behind(Behind(.reading(ringEnd))) }
-        guard case .behind(let behind) = state else { return }
-        if behind.queuedWrites == 0 { lastWrite = now }
-        behind.queuedWrites += 1
-        if case .replaying(let run) = behind.stage { run.rewind() }
-    }
-
-    /// What was queued by one input has gone out. May race with the end.
-    ///
-    /// - Returns: whether all of it has, so that the stream can go on.
-    package mutating func unblocked(now: NIODeadline) -> Bool {
-        guard case .behind(let behind) = state, behind.queuedWrites > 0 else {
-            precondition(isEnded, "nothing was queued")
-            return false
-        }
-        behind.queuedWrites -= 1
-        behind.queuedBytes = 0
-        lastWrite = now
-        return behind.queuedWrites == 0
-    }
-
-    /// A piece of what was queued has gone out.
-    package mutating func progressed(now: NIODeadline) {
-        if isBlocked { lastWrite = now }
-    }
-
-    /// So many bytes are queued still. A large rest may take long: as long as some of it goes out, the stream is alive.
-    package mutating func queued(bytes: Int, now: NIODeadline) {
-        guard case .behind(let behind) = state else { return }
-        if bytes < behind.queuedBytes { progressed(now: now) }
-        behind.queuedBytes = bytes
+        changeAll { $0.state = .ended }
     }
 
     // MARK: The ends of its topics
@@ -196,12 +153,32 @@ package struct StreamMachine: ~Copyable {
     var areTopicsOver: Bool { openTopics == 0 }
 
     /// Whether a live stream has had all that it will ever get.
+    package func isFinished(newest: Cut, targets: @autoclosure () -> StreamTargets) -> Bool {
+        guard areTopicsOver, isLive else { return false }
+        let targets = targets()
+        return !hasLane { !$0.isFinished(newest: newest[$0.partition], end: targets[$0.partition].end) }
+    }
+
+    // MARK: Its place
+
+    /// Where its client stands: what a cursor says. No later one says less of a partition.
     ///
-    /// - Parameter end: the newest of the ids that closed its topics.
-    package func isFinished(newest: EventID, end: @autoclosure () -> EventID) -> Bool {
-        guard isLive, areTopicsOver, !hadLate else { return false }
-        let end = end()
-        return floor >= end || newest >= end
+    /// - Parameter clocks: what everybody is told who is live.
+    mutating func place(_ clocks: Cut) -> Cut {
+        var place = clocks
+        changeAll { lane in
+            if lane.isLive { lane.floor = max(lane.floor, clocks[lane.partition]) }
+            place[lane.partition] = lane.place
+        }
+        return place
+    }
+
+    /// The client's place as a cursor, made at the newest of its partitions.
+    mutating func cursor(_ clocks: Cut) -> Cursor {
+        let place = place(clocks)
+        if others.isEmpty { return Cursor(place, at: first.partition) }
+        let newest = ([first] + others).map(\.partition).max { place[$0] < place[$1] }
+        return Cursor(place, at: newest ?? .first)
     }
 
     // MARK: What it is told
@@ -210,46 +187,39 @@ package struct StreamMachine: ~Copyable {
     /// would get them again.
     ///
     /// - Returns: the checkpoint that is due.
-    package mutating func read(clock: EventID, now: NIODeadline) -> Cursor? {
-        guard hadLate, isLive else { return nil }
-        hadLate = false
-        guard hasCheckpoints, clock >= floor else { return nil }
+    package mutating func read(
+        clocks: Cut, of partition: Partition = .first, now: NIODeadline
+    ) -> Cursor? {
+        guard self[partition].hadLate, self[partition].isLive else { return nil }
+        self[partition].hadLate = false
+        let clock = clocks[partition]
+        guard hasCheckpoints, clock >= self[partition].floor else { return nil }
+        self[partition].floor = clock
         lastWrite = now
-        move(to: clock, now: now)
-        return Cursor(clock)
+        lastCursor = now
+        return cursor(clocks)
     }
 
     package enum GapAction: Equatable {
         /// It does not concern the stream, or comes later.
         case nothing
-        case tell(id: EventID?)
+        case tell(id: Cursor?)
     }
 
     /// Something of its targets is lost for good.
     ///
     /// - Parameters:
-    ///   - gap: names the stream's own targets only.
+    ///   - gap: names the stream's own targets of one partition only.
     ///   - id: what the gap may carry.
-    package mutating func gap(_ gap: Gap, id: EventID?, now: NIODeadline) -> GapAction {
-        // As for late events: another topic may have moved the stream's floor behind the loss.
-        if let to = gap.to, to <= start { return .nothing }
-        switch state {
-        case .ended: return .nothing
-        case .live:
-            guard let id, id > floor else { return .tell(id: nil) }
-            lastWrite = now
-            move(to: id, now: now)
-            return .tell(id: id)
-        case .behind(let behind):
-            switch behind.stage {
-            // What it lacks of the time before its beginning it finds itself, or it was never its own.
-            case .confirming: break
-            // What its own reading covers, it will find itself.
-            case .replaying(let run): if gap.to.map({ $0 > run.mark }) ?? true { behind.owe(gap) }
-            case .awaitingReading, .reading: behind.owe(gap)
-            }
-            return .nothing
-        }
+    package mutating func gap(
+        _ gap: Gap, id: EventID?, in partition: Partition = .first, clocks: Cut, now: NIODeadline
+    ) -> GapAction {
+        guard self[partition].isToTell(gap) else { return .nothing }
+        guard let id, id > self[partition].floor else { return .tell(id: nil) }
+        lastWrite = now
+        self[partition].floor = id
+        lastCursor = now
+        return .tell(id: Cursor(place(clocks).with(id, in: partition), at: partition))
     }
 
     // MARK: Time
@@ -270,7 +240,7 @@ package struct StreamMachine: ~Copyable {
 
     package enum WakeAction: Equatable {
         case sleep
-        /// The broker is away or slow, but the client is told that it is connected.
+        /// The broker is away or slow, but the client is told that it is connected. Then go on with `proceed`.
         case head
         case heartbeat
         /// The clock has moved on while nothing was written: send this cursor.
@@ -282,34 +252,34 @@ package struct StreamMachine: ~Copyable {
 
     /// The time has come to look: what to do, and when to look again.
     package mutating func wake(
-        now: NIODeadline, clock: EventID, limits: Limits
+        now: NIODeadline, clocks: Cut, limits: Limits
     ) -> (action: WakeAction, next: NIODeadline) {
         if isEnded { return (.sleep, .distantFuture) }
         if now >= expiry { return (.expired, .distantFuture) }
-        if case .behind(let behind) = state {
-            if behind.queuedWrites > 0 {
-                if now - lastWrite >= limits.stall { return (.stalled, .distantFuture) }
-                return (.sleep, min(lastWrite + limits.stall, expiry))
-            }
-            switch behind.stage {
-            // It is about to be written anyway.
-            case .reading: return (.sleep, min(now + limits.heartbeat, expiry))
-            case .confirming where !isHeadSent, .awaitingReading where !isHeadSent:
-                guard now - lastWrite >= limits.head else { return (.sleep, min(lastWrite + limits.head, expiry)) }
-                promise(behind, after: clock)
-                lastWrite = now
-                return (.head, min(now + limits.heartbeat, expiry))
-            // What waits for the broker has only heartbeats: where it stands is not known before that is back.
-            case .confirming, .awaitingReading, .replaying: return wakeQuiet(now: now, limits: limits)
-            }
+        if isBlocked {
+            if now - lastWrite >= limits.stall { return (.stalled, .distantFuture) }
+            return (.sleep, min(lastWrite + limits.stall, expiry))
         }
-        guard now - lastCursor >= limits.checkpoint else { return wakeQuiet(now: now, limits: limits) }
+        if !isHeadSent, hasLane({ $0.isWaiting || $0.isReady }) {
+            guard now - lastWrite >= limits.head else { return (.sleep, min(lastWrite + limits.head, expiry)) }
+            promise(clocks)
+            lastWrite = now
+            return (.head, min(now + limits.heartbeat, expiry))
+        }
+        // It is about to be written anyway.
+        if hasLane({ $0.isReading }) { return (.sleep, min(now + limits.heartbeat, expiry)) }
+        // What waits for the broker has only heartbeats: where it stands is not known before that is back.
+        guard hasLane(\.isLive), now - lastCursor >= limits.checkpoint else {
+            return wakeQuiet(now: now, limits: limits)
+        }
         lastCursor = now
-        guard clock > floor else { return wakeQuiet(now: now, limits: limits) }
-        floor = clock
+        guard hasLane({ $0.isLive && clocks[$0.partition] > $0.floor }) else {
+            return wakeQuiet(now: now, limits: limits)
+        }
+        changeAll { if $0.isLive { $0.floor = max($0.floor, clocks[$0.partition]) } }
         lastWrite = now
         let next = min(now + min(limits.heartbeat, limits.checkpoint), expiry)
-        return (hasCheckpoints ? .checkpoint(Cursor(clock)) : .heartbeat, next)
+        return (hasCheckpoints ? .checkpoint(cursor(clocks)) : .heartbeat, next)
     }
 
     private mutating func wakeQuiet(now: NIODeadline, limits: Limits) -> (action: WakeAction, next: NIODeadline) {
@@ -319,44 +289,15 @@ package struct StreamMachine: ~Copyable {
             action = .heartbeat
         }
         var next = min(lastWrite + limits.heartbeat, expiry)
-        if isLive { next = min(next, lastCursor + limits.checkpoint) }
+        if hasLane(\.isLive) { next = min(next, lastCursor + limits.checkpoint) }
         return (action, next)
-    }
-
-    /// Its head goes out before it can begin. The client takes itself for connected then, so what is published from here on
-    /// is its own, as if it had come with this cursor.
-    private func promise(_ behind: Behind, after clock: EventID) {
-        if case .fresh = behind.resume, clock > .zero { behind.resume = .after(Cursor(clock)) }
     }
 
     // MARK: Seen from outside
 
     /// What is to be told once it can be, for its tests.
-    package var owed: Gap? {
-        if case .behind(let behind) = state { behind.gap } else { nil }
-    }
+    package func owed(in partition: Partition = .first) -> Gap? { self[partition].behind?.gap }
 
     /// Where a stream stands, for its tests.
-    package enum Phase: Equatable, Sendable {
-        case confirming
-        case awaitingReading
-        case replaying
-        case reading(UInt64)
-        case live
-        case ended
-    }
-
-    package var phase: Phase {
-        switch state {
-        case .live: .live
-        case .ended: .ended
-        case .behind(let behind):
-            switch behind.stage {
-            case .confirming: .confirming
-            case .awaitingReading: .awaitingReading
-            case .replaying: .replaying
-            case .reading(let position): .reading(position)
-            }
-        }
-    }
+    package func phase(in partition: Partition = .first) -> StreamPhase { self[partition].phase }
 }

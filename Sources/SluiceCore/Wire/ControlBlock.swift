@@ -23,10 +23,10 @@ package enum ControlBlock {
         "event: checkpoint\nid: \(cursor)\ndata:\n\n"
     }
 
-    /// Events between the two cursors are lost and can't be replayed; both nil for the loss of live-only events.
+    /// Events between the two ids are lost and can't be replayed; both nil for the loss of live-only events.
     ///
     /// - Parameter id: carried as `id:` where it does not make the stream's cursor go back.
-    package static func gap(from: Cursor?, to: Cursor?, targets: [Target], id: Cursor?) -> String {
+    package static func gap(from: EventID?, to: EventID?, targets: [Target], id: Cursor?) -> String {
         let names = targets.map { JSONText.quoted($0.description) }.joined(separator: ",")
         let line = id.map { "id: \($0)\n" } ?? ""
         return

@@ -22,7 +22,7 @@ package struct Frame: Equatable, Sendable {
     /// - Parameter type: already checked by ``EventLabel``.
     /// - Returns: the frame, and whether invalid UTF-8 in the data had to be replaced by U+FFFD.
     package static func append(
-        id: EventID?, type: String?, data: UnsafeRawBufferPointer, to buffer: inout ByteBuffer
+        id: Cursor?, type: String?, data: UnsafeRawBufferPointer, to buffer: inout ByteBuffer
     ) -> (frame: Frame, repaired: Bool) {
         let bytes = data.bindMemory(to: UInt8.self)
         if (try? UTF8Span(validating: bytes.span)) != nil {
@@ -34,7 +34,7 @@ package struct Frame: Equatable, Sendable {
     }
 
     private static func append(
-        id: EventID?, type: String?, valid data: UnsafeBufferPointer<UInt8>, to buffer: inout ByteBuffer
+        id: Cursor?, type: String?, valid data: UnsafeBufferPointer<UInt8>, to buffer: inout ByteBuffer
     ) -> Frame {
         var fields = ""
         if let id { fields += "id: \(id)\n" }
@@ -49,21 +49,39 @@ package struct Frame: Equatable, Sendable {
         }
     }
 
-    /// Appends a copy of a frame that lies in another buffer.
-    ///
-    /// - Parameter id: the id that the frame carries and that the copy is to have no more; nil: the copy is the same.
+    /// What becomes of the line with the id in a copy of a frame.
+    package enum IDLine {
+        case kept
+        case removed
+        case replaced(by: Cursor)
+    }
+
+    /// Appends a copy of a frame that lies in another buffer and carries an id.
     package static func append(
-        copyOf frame: Frame, in source: ByteBuffer, withoutID id: EventID?, to buffer: inout ByteBuffer
+        copyOf frame: Frame, in source: ByteBuffer, id: IDLine, to buffer: inout ByteBuffer
     ) -> Frame {
         source.withUnsafeReadableBytes { bytes in
-            guard let id else {
+            let line: String
+            switch id {
+            case .kept:
                 let start = buffer.writerIndex
                 buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[frame.chunk]))
                 return Frame(start: start, end: buffer.writerIndex, headerLength: frame.headerLength)
+            case .removed: line = ""
+            case .replaced(let cursor): line = "id: \(cursor)\n"
             }
-            let block = UnsafeRawBufferPointer(rebasing: bytes[frame.block].dropFirst("id: \(id)\n".utf8.count))
-            return chunk(length: block.count, in: &buffer) { $0.writeBytes(block) }
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[frame.startBehindID(in: bytes)..<frame.block.upperBound])
+            return chunk(length: line.utf8.count + rest.count, in: &buffer) {
+                $0.writeString(line)
+                $0.writeBytes(rest)
+            }
         }
+    }
+
+    /// Where the block of a frame that carries an id goes on behind that: from here to its end it is the same in every copy.
+    func startBehindID(in bytes: UnsafeRawBufferPointer) -> Int {
+        let lineEnd = bytes[block].firstIndex(of: UInt8(ascii: "\n"))
+        return lineEnd.map { $0 + 1 } ?? block.upperBound
     }
 
     /// Appends ready-made lines of an event stream as a chunk of their own: a comment, a `retry:` or a control event.

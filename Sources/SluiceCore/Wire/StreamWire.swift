@@ -17,6 +17,11 @@ package enum StreamWire: Equatable, Sendable {
         }
     }
 
+    /// What a frame that carries an id has in common with its copies, up to its end.
+    package func commonRange(of frame: Frame, in buffer: ByteBuffer) -> Range<Int> {
+        buffer.withUnsafeReadableBytes { frame.startBehindID(in: $0) }..<range(of: frame).upperBound
+    }
+
     /// Frames that lie side by side in their buffer go out as they lie.
     package var keepsNeighbours: Bool { self == .chunked }
 

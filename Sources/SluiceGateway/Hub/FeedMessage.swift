@@ -4,17 +4,17 @@ import SluiceCore
 /// What the hub tells each shard, in the order of the feed.
 package enum FeedMessage: Sendable {
     case batch(Batch)
-    /// Every event with an id up to this one has been delivered; the data set's birth. Nothing that an event says
-    /// moves it.
-    case clock(EventID, born: UInt64)
+    /// Every event of a partition with an id up to this one has been delivered; the data set's birth. Nothing that an event
+    /// says moves it.
+    case clock(EventID, born: UInt64, of: Partition)
     /// Another data set may have come back: this is its birth.
-    case born(UInt64)
+    case born(UInt64, in: Partition)
     case listening(Target, TargetNumber, Coverage)
     case confirmed(Target)
-    /// A reading of the clock, which came before this, covers these targets.
+    /// A reading of the clock, which came before this, covers these targets of one partition.
     case covered([TargetNumber], since: EventID)
-    /// Lost for good, for everyone who listens to it.
-    case gap(Gap, id: EventID?)
+    /// Lost for good, for everyone who listens to these targets of one partition.
+    case gap(Gap, id: EventID?, in: Partition)
     /// The topic was closed by an event with this id, which can't be delivered any more.
     case ended(Target, EventID)
     case disconnect(Disconnect)

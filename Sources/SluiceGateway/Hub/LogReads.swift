@@ -3,7 +3,7 @@ import DequeModule
 import NIOCore
 import SluiceCore
 
-/// Reads logs for all who replay: the node's repair and its streams.
+/// Reads the logs of one partition for all who replay: the node's repair and its streams.
 ///
 /// One command at a time is on its way to the broker, and its answer is bounded in bytes, so that neither publishes nor
 /// ticks wait behind replays. Whoever needs what was just read for somebody else gets the same bytes. Logs take turns.
@@ -29,6 +29,7 @@ package final class LogReads {
     /// What is remembered of the keys of logs, in bytes.
     private static let keyBytesMax = 8 << 20
 
+    private let partition: Partition
     private let broker: any Broker
     private let eventLoop: any EventLoop
     private let counters: Counters
@@ -52,7 +53,11 @@ package final class LogReads {
     package var onUnreadable: (Target, String) -> Void = { _, _ in }
 
     /// - Parameter cacheBytes: what is kept of what was read.
-    package init(broker: any Broker, eventLoop: any EventLoop, counters: Counters, cacheBytes: Int) {
+    package init(
+        _ partition: Partition = .first, broker: any Broker, eventLoop: any EventLoop, counters: Counters,
+        cacheBytes: Int
+    ) {
+        self.partition = partition
         self.broker = broker
         self.eventLoop = eventLoop
         self.counters = counters
@@ -132,7 +137,7 @@ package final class LogReads {
         counters.logReads.add(reads.count)
         let clock = clock
         let epoch = epoch
-        broker.read(.first, reads, bytes: LogReads.bytesPerRead).assumeIsolated().whenComplete { [self] result in
+        broker.read(partition, reads, bytes: LogReads.bytesPerRead).assumeIsolated().whenComplete { [self] result in
             isReading = false
             switch result {
             case .success(let outcomes) where epoch == self.epoch: received(outcomes, of: reads, clock: clock)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
+import SluiceCore
 import Synchronization
 
 /// Whether this node should be given new streams; read by every loop.
@@ -7,22 +8,28 @@ package final class NodeStatus: Sendable {
     /// A feed that is down for less is not worth a change of the load balancer.
     private static let grace = TimeAmount.seconds(5)
 
-    /// When the feed went down, in nanoseconds of the loop's clock; 0: it is up.
+    /// The partitions whose feed is up.
+    private let up = Atomic<UInt16>(0)
+    /// When the last feed that was up went down, in nanoseconds of the loop's clock; 0: one is up.
     private let downSince = Atomic<UInt64>(1)
     private let draining = Atomic<Bool>(false)
 
     package init() {}
 
-    package func feedIsUp() {
+    package func feedIsUp(_ partition: Partition = .first) {
+        up.bitwiseOr(PartitionSet(partition).rawValue, ordering: .relaxed)
         downSince.store(0, ordering: .relaxed)
     }
 
-    package func feedIsDown(now: NIODeadline) {
+    package func feedIsDown(_ partition: Partition = .first, now: NIODeadline) {
+        let left = up.bitwiseAnd(~PartitionSet(partition).rawValue, ordering: .relaxed).newValue
+        guard left == 0 else { return }
         // It may go down again before it is up: the time counts from the first.
         _ = downSince.compareExchange(expected: 0, desired: now.uptimeNanoseconds, ordering: .relaxed)
     }
 
-    package var hasFeed: Bool { downSince.load(ordering: .relaxed) == 0 }
+    /// The partitions whose feed is up.
+    package var feeds: PartitionSet { PartitionSet(rawValue: up.load(ordering: .relaxed)) }
 
     package func beginDrain() {
         draining.store(true, ordering: .relaxed)
@@ -30,7 +37,7 @@ package final class NodeStatus: Sendable {
 
     package var isDraining: Bool { draining.load(ordering: .relaxed) }
 
-    /// nil if ready, else why not.
+    /// nil if ready, else why not. A node without some of its partitions is of more use than none.
     package func problem(now: NIODeadline) -> String? {
         if isDraining { return "draining" }
         let since = downSince.load(ordering: .relaxed)

@@ -90,8 +90,10 @@ package final class Gateway: Sendable {
             settings, endpoint: endpoint, eventLoop: loops[0], counters: counters, status: status, logger: logger)
         let quotas = StreamQuotas(perAddress: settings.streamsPerAddressMax, perClient: settings.streamsPerClientMax)
         let limits = Shard.Limits(settings, shardCount: loops.count)
+        let partitioning = try await hub.eventLoop.submit { hub.value.partitioning }.get()
         let shards = try await shards(
-            on: loops, limits: limits, head: StreamHead(nodeID: settings.nodeID), counters: counters, quotas: quotas)
+            on: loops, partitioning: partitioning, limits: limits, head: StreamHead(nodeID: settings.nodeID),
+            counters: counters, quotas: quotas)
         let node = Node(
             settings: settings, counters: counters, status: status, hub: hub,
             streamsMax: settings.streamsMax > 0 ? settings.streamsMax : max(1, descriptors - descriptorReserve),
@@ -113,7 +115,7 @@ package final class Gateway: Sendable {
         // Who comes before the keys are there would be refused for good.
         await tokens?.start()
         try await Listener.accept(listeners + admin.channels)
-        await waitForBroker(status)
+        await waitForBroker(status, partitioning)
         return Gateway(
             group: group, node: node, shards: shards, listeners: listeners + admin.channels, brokerName: brokerName,
             certificates: [("--tls-cert", certificate), ("--redis-cert", endpoint?.tls)].compactMap { name, files in
@@ -139,7 +141,8 @@ package final class Gateway: Sendable {
 
     /// One for each loop.
     private static func shards(
-        on loops: [any EventLoop], limits: Shard.Limits, head: StreamHead, counters: Counters, quotas: StreamQuotas
+        on loops: [any EventLoop], partitioning: Partitioning, limits: Shard.Limits, head: StreamHead,
+        counters: Counters, quotas: StreamQuotas
     ) async throws -> [Confined<Shard>] {
         var shards: [Confined<Shard>] = []
         for (index, loop) in loops.enumerated() {
@@ -147,7 +150,8 @@ package final class Gateway: Sendable {
                 try await loop.submit {
                     Confined(
                         Shard(
-                            index: index, eventLoop: loop, limits: limits, head: head, counters: counters,
+                            index: index, eventLoop: loop, partitioning: partitioning, limits: limits, head: head,
+                            counters: counters,
                             quotas: quotas), on: loop)
                 }.get())
         }
@@ -180,9 +184,11 @@ package final class Gateway: Sendable {
         return Int(clamping: limit.rlim_cur)
     }
 
-    private static func waitForBroker(_ status: NodeStatus) async {
+    private static func waitForBroker(_ status: NodeStatus, _ partitioning: Partitioning) async {
         let end = ContinuousClock.now + brokerWait
-        while !status.hasFeed, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(5)) }
+        while !status.feeds.isSuperset(of: partitioning.all), ContinuousClock.now < end {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
     }
 
     /// Reads the certificates' files that have changed.

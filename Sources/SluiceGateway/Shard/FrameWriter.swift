@@ -13,8 +13,8 @@ package struct FrameWriter {
     }
 
     /// What a cut leaves: the rest of the frame that was begun, and what comes after it.
-    package struct Cut {
-        package let rest: ByteBuffer
+    package struct Stop {
+        package let rest: FrameRest
         package let nextPosition: UInt64
         /// The highest id of the events that are out, the cut one included.
         package let highest: EventID
@@ -22,12 +22,15 @@ package struct FrameWriter {
         package let count: Int
     }
 
-    /// From this size on the rest of a frame is not copied.
+    /// From this size on a rest is not copied.
     private static let sharedMin = 16 << 10
 
     private var batch: Batch?
     private var selected: ContiguousArray<Int32> = []
     private var scratch = ByteBuffer()
+    /// The selected frames with cursors that are the stream's own, and their bytes; empty: they go out as they are.
+    private var ownFrames: ContiguousArray<Frame> = []
+    private var ownBytes = ByteBuffer()
     private var source = Source.scratch
     private var wire = StreamWire.chunked
     /// The group whose whole content is selected; -1 for any other selection.
@@ -47,6 +50,7 @@ package struct FrameWriter {
     package mutating func end() {
         batch = nil
         if scratch.capacity > 1 << 20 { scratch = ByteBuffer() }
+        if ownBytes.capacity > 1 << 20 { ownBytes = ByteBuffer() }
     }
 
     package var selectedCount: Int { selected.count }
@@ -66,16 +70,19 @@ package struct FrameWriter {
         batch.visit(group) { selected.append($0) }
         highest = group.highest
         hasLate = false
+        ownFrames.removeAll(keepingCapacity: true)
         gather(batch, wire: wire)
         wholeGroup = index
     }
 
     /// Selects what these targets have in the batch, in the order of the feed.
     ///
-    /// - Parameter isSuperseded: whether a later event has made this one superfluous.
+    /// - Parameters:
+    ///   - place: where the client stands in other partitions, if the frames don't say so.
+    ///   - isSuperseded: whether a later event has made this one superfluous.
     package mutating func select(
         _ targets: some Sequence<TargetNumber>, for wanted: StreamMachine.Wanted, from position: UInt64 = 0,
-        wire: StreamWire, isSuperseded: ((Batch.Entry, UInt64) -> Bool)? = nil
+        wire: StreamWire, place: Cut? = nil, isSuperseded: ((Batch.Entry, UInt64) -> Bool)? = nil
     ) {
         guard let batch else { return }
         let first = Int32(position > batch.position ? position - batch.position : 0)
@@ -98,8 +105,24 @@ package struct FrameWriter {
         }
         if groups > 1 { selected.sort() }
         wholeGroup = -1
+        ownFrames.removeAll(keepingCapacity: true)
+        if let place { compose(batch, place) }
         gather(batch, wire: wire)
     }
+
+    /// Copies the selected frames, and gives them cursors of the stream's own.
+    private mutating func compose(_ batch: Batch, _ place: Cut) {
+        ownBytes.clear()
+        for index in selected {
+            let entry = batch.entries[Int(index)]
+            let line: Frame.IDLine =
+                carriesID(entry)
+                ? .replaced(by: Cursor(place.with(entry.id, in: batch.partition), at: batch.partition)) : .kept
+            ownFrames.append(Frame.append(copyOf: entry.frame, in: batch.buffer, id: line, to: &ownBytes))
+        }
+    }
+
+    private func carriesID(_ entry: Batch.Entry) -> Bool { entry.id != .zero && !entry.isLate }
 
     private mutating func gather(_ batch: Batch, wire: StreamWire) {
         self.wire = wire
@@ -107,6 +130,7 @@ package struct FrameWriter {
             selectedBytes = 0
             return
         }
+        guard ownFrames.isEmpty else { return gatherOwn() }
         let isWhole = Int(last - first) + 1 == selected.count
         if selected.count == 1 || (isWhole && wire.keepsNeighbours) {
             let range = range(batch, first).lowerBound..<range(batch, last).upperBound
@@ -117,6 +141,17 @@ package struct FrameWriter {
         scratch.clear()
         batch.buffer.withUnsafeReadableBytes { bytes in
             for index in selected { scratch.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[range(batch, index)])) }
+        }
+        source = .scratch
+        selectedBytes = scratch.readableBytes
+    }
+
+    private mutating func gatherOwn() {
+        scratch.clear()
+        ownBytes.withUnsafeReadableBytes { bytes in
+            for frame in ownFrames {
+                scratch.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[wire.range(of: frame)]))
+            }
         }
         source = .scratch
         selectedBytes = scratch.readableBytes
@@ -145,20 +180,22 @@ package struct FrameWriter {
     }
 
     /// Cuts the selection where the socket stopped: the frame that was begun, or is next, has to be finished first.
-    package func cut(after sent: Int) -> Cut {
+    package func cut(after sent: Int) -> Stop {
         var end = 0
         var highest = EventID.zero
         var hasLate = false
         for (count, index) in selected.enumerated() {
             guard let batch else { break }
-            let range = range(batch, index)
-            end += range.count
             let entry = batch.entries[Int(index)]
+            let (frame, bytes) = ownFrames.isEmpty ? (entry.frame, batch.buffer) : (ownFrames[count], ownBytes)
+            let range = wire.range(of: frame)
+            end += range.count
             highest = max(highest, entry.id)
             hasLate = hasLate || entry.isLate
             if end > sent {
-                return Cut(
-                    rest: rest(batch, range.upperBound - (end - sent)..<range.upperBound, of: range),
+                return Stop(
+                    rest: rest(
+                        bytes.getSlice(at: range.upperBound - (end - sent), length: end - sent), of: entry, in: batch),
                     nextPosition: batch.position + UInt64(index) + 1, highest: highest, hasLate: hasLate,
                     count: count + 1)
             }
@@ -166,10 +203,12 @@ package struct FrameWriter {
         preconditionFailure("all was sent")
     }
 
-    /// The rest of a small frame is copied, because sharing it would keep its whole batch in memory for as long as the
-    /// stream is slow. That of a large one is shared: else each slow stream would hold a copy of it.
-    private func rest(_ batch: Batch, _ range: Range<Int>, of frame: Range<Int>) -> ByteBuffer {
-        guard let slice = batch.buffer.getSlice(at: range.lowerBound, length: range.count) else { return ByteBuffer() }
-        return frame.count < FrameWriter.sharedMin ? ByteBuffer(bytes: slice.readableBytesView) : slice
+    private func rest(_ rest: ByteBuffer?, of entry: Batch.Entry, in batch: Batch) -> FrameRest {
+        let common =
+            !ownFrames.isEmpty && carriesID(entry)
+            ? wire.commonRange(of: entry.frame, in: batch.buffer) : wire.range(of: entry.frame)
+        return FrameRest(
+            rest ?? ByteBuffer(), common: batch.buffer.getSlice(at: common.lowerBound, length: common.count),
+            sharedMin: FrameWriter.sharedMin)
     }
 }

@@ -13,13 +13,13 @@ package struct ReplayWriter {
         let length: Int
         /// `.zero` if it carries none.
         let id: EventID
-        /// The frame's own bytes; nil for lines of the gateway's own.
-        let shared: ByteBuffer?
+        /// What other streams have of the frame, up to its end; nil for lines of the gateway's own.
+        let common: ByteBuffer?
     }
 
     /// What a socket that was full left: the rest of the frame that was begun, or is next, and how much is out with it.
-    package struct Cut {
-        package let rest: ByteBuffer
+    package struct Stop {
+        package let rest: FrameRest
         package let highest: EventID
         package let count: Int
     }
@@ -49,7 +49,9 @@ package struct ReplayWriter {
         return length < ReplayWriter.sharedMin && bytes.readableBytes + length <= ReplayWriter.gatheredMax
     }
 
-    package mutating func append(_ entry: LogSegment.Entry, of segment: LogSegment) {
+    /// - Parameter cursor: in place of the event's id.
+    package mutating func append(_ entry: LogSegment.Entry, of segment: LogSegment, cursor: Cursor? = nil) {
+        if let cursor { return append(entry, of: segment, as: cursor) }
         let range = wire.range(of: entry.frame)
         guard let frame = segment.buffer.getSlice(at: range.lowerBound, length: range.count) else { return }
         if items.isEmpty, range.count >= ReplayWriter.sharedMin {
@@ -57,20 +59,29 @@ package struct ReplayWriter {
         } else {
             bytes.writeImmutableBuffer(frame)
         }
-        add(entry.id, shared: frame)
+        add(entry.id, common: frame)
+    }
+
+    private mutating func append(_ entry: LogSegment.Entry, of segment: LogSegment, as cursor: Cursor) {
+        var own = ByteBuffer()
+        let frame = Frame.append(copyOf: entry.frame, in: segment.buffer, id: .replaced(by: cursor), to: &own)
+        let range = wire.range(of: frame)
+        bytes.writeBytes(own.viewBytes(at: range.lowerBound, length: range.count) ?? own.readableBytesView)
+        let common = wire.commonRange(of: entry.frame, in: segment.buffer)
+        add(entry.id, common: segment.buffer.getSlice(at: common.lowerBound, length: common.count))
     }
 
     /// Lines of the gateway's own.
     package mutating func append(lines: String, id: EventID?) {
         wire.append(lines: lines, to: &bytes)
-        add(id ?? .zero, shared: nil)
+        add(id ?? .zero, common: nil)
     }
 
-    private mutating func add(_ id: EventID, shared: ByteBuffer?) {
+    private mutating func add(_ id: EventID, common: ByteBuffer?) {
         highest = max(highest, id)
         let begin = items.last?.end ?? 0
         items.append(
-            Item(end: bytes.readableBytes, length: bytes.readableBytes - begin, id: id, shared: shared))
+            Item(end: bytes.readableBytes, length: bytes.readableBytes - begin, id: id, common: common))
     }
 
     package mutating func clear() {
@@ -81,22 +92,19 @@ package struct ReplayWriter {
     }
 
     /// - Parameter sent: how many bytes the socket took, not all.
-    package func cut(after sent: Int) -> Cut {
+    package func cut(after sent: Int) -> Stop {
         var highest = EventID.zero
         for (index, item) in items.enumerated() {
             highest = max(highest, item.id)
             guard item.end > sent else { continue }
-            return Cut(rest: rest(of: item, after: sent), highest: highest, count: index + 1)
+            return Stop(rest: rest(of: item, after: sent), highest: highest, count: index + 1)
         }
         preconditionFailure("all was sent")
     }
 
-    private func rest(of item: Item, after sent: Int) -> ByteBuffer {
-        let source = item.shared ?? bytes
-        // What was gathered up to the item's end, or the frame alone: both end where the item does.
-        let end = item.shared.map(\.writerIndex) ?? (bytes.readerIndex + item.end)
+    private func rest(of item: Item, after sent: Int) -> FrameRest {
         let length = min(item.end - sent, item.length)
-        guard let rest = source.getSlice(at: end - length, length: length) else { return ByteBuffer() }
-        return length < ReplayWriter.restSharedMin ? ByteBuffer(bytes: rest.readableBytesView) : rest
+        let rest = bytes.getSlice(at: bytes.readerIndex + item.end - length, length: length)
+        return FrameRest(rest ?? ByteBuffer(), common: item.common, sharedMin: ReplayWriter.restSharedMin)
     }
 }

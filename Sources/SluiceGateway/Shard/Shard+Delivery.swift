@@ -22,14 +22,16 @@ extension Shard {
         writer.begin(batch)
         for index in dirty.indices {
             let stream = dirty[index]
-            if stream.isDirtyTwice {
-                writer.select(stream.numbers, for: stream.machine.wanted, wire: stream.wire)
+            let place = stream.machine.placeBefore(batch)
+            if stream.isDirtyTwice || place != nil {
+                writer.select(
+                    stream.numbers, for: stream.machine.wanted(in: batch.partition), wire: stream.wire, place: place)
             } else {
                 writer.select(
-                    group: Int(stream.dirtyGroup), beyond: stream.machine.floor, wire: stream.wire,
-                    for: stream.machine.wanted)
+                    group: Int(stream.dirtyGroup), beyond: stream.machine.floor(in: batch.partition),
+                    wire: stream.wire, for: stream.machine.wanted(in: batch.partition))
             }
-            delivered += write(to: stream, now: now)
+            delivered += write(batch, place, to: stream, now: now)
         }
         writer.end()
         dirty.removeAll(keepingCapacity: true)
@@ -45,7 +47,7 @@ extension Shard {
             guard let listeners = byNumber[group.target] else { continue }
             listeners.note(isOver: listeners.feed.receive(group))
             hasEnds = hasEnds || group.ends
-            for stream in listeners.streams where stream.machine.isLive {
+            for stream in listeners.streams where stream.machine.isLive(in: batch.partition) {
                 if stream.dirtyBatch == batch.end {
                     stream.isDirtyTwice = true
                 } else {
@@ -72,14 +74,14 @@ extension Shard {
     }
 
     func finishIfOver(_ stream: Stream, now: NIODeadline) {
-        if stream.machine.isFinished(newest: feed.newest, end: stream.targets.end) { finish(stream, now: now) }
+        if stream.machine.isFinished(newest: feed.newest, targets: stream.targets) { finish(stream, now: now) }
     }
 
     /// A topic was closed by an event that does not come: its log was gone before anybody could read it.
     func ended(_ target: Target, by id: EventID) {
         guard let listeners = subscribers[target] else { return }
         listeners.note(isOver: listeners.feed.end(by: id))
-        feed.pass(id)
+        feed.pass(id, in: listeners.partition)
         endFinished(listeners)
     }
 
@@ -91,10 +93,11 @@ extension Shard {
         }
     }
 
-    /// Writes what the writer has selected.
+    /// Writes what the writer has selected of a batch.
     ///
+    /// - Parameter place: where the stream stands in other partitions, if that is not what the batch says.
     /// - Returns: how many events went out, at least in part.
-    func write(to stream: Stream, now: NIODeadline) -> Int {
+    func write(_ batch: Batch, _ place: Cut?, to stream: Stream, now: NIODeadline) -> Int {
         let count = writer.selectedCount
         // Once a stream has ended, its descriptor may be another connection's.
         guard count > 0, !stream.machine.isEnded else { return 0 }
@@ -103,20 +106,23 @@ extension Shard {
             ? writer.withSelectedBytes { stream.socket.send($0) } : stream.socket.send(writer.selectedBuffer)
         hadLate = hadLate || writer.hasLate
         if sent == writer.selectedBytes {
-            stream.machine.wrote(upTo: writer.highest, hasLate: writer.hasLate, now: now)
+            stream.machine.wrote(
+                upTo: writer.highest, in: batch.partition, place: place ?? batch.cut, hasLate: writer.hasLate, now: now)
             return count
         }
         let cut = writer.cut(after: sent)
-        stream.machine.wrote(upTo: cut.highest, hasLate: cut.hasLate, now: now)
-        stream.machine.fellBehind(at: cut.nextPosition, now: now)
-        queue(cut.rest, for: stream)
+        stream.machine.wrote(
+            upTo: cut.highest, in: batch.partition, place: place ?? batch.cut, hasLate: cut.hasLate, now: now)
+        stream.machine.fellBehind(
+            at: cut.nextPosition, in: batch.partition, ringEnd: feed.ring.end, now: now)
+        queue(cut.rest, for: stream, now: now)
         return cut.count
     }
 
     // MARK: Gaps
 
     /// The node has found that something is lost for good: everyone concerned is told.
-    func tell(_ gap: Gap, id: EventID?) {
+    func tell(_ gap: Gap, id: EventID?, in partition: Partition) {
         let now = eventLoop.now
         // Of each stream only its own targets, without a look at its others: an outage may cost all of them something.
         var own: [ObjectIdentifier: (stream: Stream, targets: [Target])] = [:]
@@ -129,21 +135,19 @@ extension Shard {
         }
         for (stream, targets) in own.values {
             let gap = Gap(from: gap.from, to: gap.to, targets: targets)
-            if case .tell(let id) = stream.machine.gap(gap, id: id, now: now) {
+            if case .tell(let id) = stream.machine.gap(gap, id: id, in: partition, clocks: feed.clocks, now: now) {
                 send(gap, id: id, to: stream, now: now)
             }
         }
     }
 
-    func send(_ gap: Gap, id: EventID?, to stream: Stream, now: NIODeadline) {
+    func send(_ gap: Gap, id: Cursor?, to stream: Stream, now: NIODeadline) {
         counters.gaps.add(1)
         send(lines: Shard.lines(gap, id: id), to: stream, now: now)
     }
 
-    static func lines(_ gap: Gap, id: EventID?) -> String {
-        ControlBlock.gap(
-            from: gap.from.map { Cursor($0) }, to: gap.to.map { Cursor($0) }, targets: gap.targets,
-            id: id.map { Cursor($0) })
+    static func lines(_ gap: Gap, id: Cursor?) -> String {
+        ControlBlock.gap(from: gap.from, to: gap.to, targets: gap.targets, id: id)
     }
 
     // MARK: What the gateway itself writes
@@ -173,8 +177,16 @@ extension Shard {
         queue(bytes.getSlice(at: bytes.readerIndex + sent, length: bytes.readableBytes - sent) ?? bytes, for: stream)
     }
 
+    /// What is left of a frame.
+    func queue(_ rest: FrameRest, for stream: Stream, now: NIODeadline) {
+        queue(rest.bytes, for: stream)
+        guard let shared = rest.shared else { return }
+        stream.machine.blocked(ringEnd: feed.ring.end, now: now)
+        queue(shared, for: stream)
+    }
+
     /// The rest of a frame that was begun, of which the machine knows; nothing else is written before it is out.
-    func queue(_ rest: ByteBuffer, for stream: Stream) {
+    private func queue(_ rest: ByteBuffer, for stream: Stream) {
         let bound = NIOLoopBound((shard: self, stream: stream), eventLoop: eventLoop)
         stream.socket.queue(rest, onProgress: { bound.value.stream.machine.progressed(now: bound.eventLoop.now) })
             .whenSuccess {

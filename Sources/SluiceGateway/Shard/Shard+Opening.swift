@@ -21,15 +21,17 @@ extension Shard {
         if let owner = stream.owner { owned[owner, default: [:]][ObjectIdentifier(stream)] = stream }
         for target in targets {
             if subscribers[target] == nil { unknown.append(target) }
-            let listeners = subscribers[target] ?? Subscribers<Stream>(target: target)
+            let listeners =
+                subscribers[target]
+                ?? Subscribers<Stream>(target: target, partition: partitioning.partition(of: target))
             subscribers[target] = listeners
             join(stream, listeners)
         }
         let now = eventLoop.now
         let standing = stream.targets
         stream.machine.opened(standing)
-        if stream.machine.confirmed() { begin(stream, standing, now: now) }
-        let (_, next) = stream.machine.wake(now: now, clock: feed.clock, limits: limits.stream)
+        if stream.machine.named() { begin(stream, standing, now: now) }
+        let (_, next) = stream.machine.wake(now: now, clocks: feed.clocks, limits: limits.stream)
         wheel.insert(stream, at: min(next, now + limits.stream.head))
         if !unknown.isEmpty {
             let targets = unknown
@@ -45,9 +47,12 @@ extension Shard {
         case .fresh, .malformed:
             return request.targets.count { subscribers[$0] == nil }
         case .after(let cursor):
+            let cut = cursor.over(partitioning.count).cut
             return (request.targets + [.all]).count { target in
                 guard let listeners = subscribers[target] else { return true }
-                return cursor.id < max(feed.ring.dropped, listeners.feed.since ?? feed.clock)
+                let partition = listeners.partition
+                let since = listeners.feed.since ?? feed.clock(of: partition)
+                return cut[partition] < max(feed.ring.dropped(of: partition), since)
             }
         default:
             return max(1, request.targets.count)
@@ -57,7 +62,7 @@ extension Shard {
     private func join(_ stream: Stream, _ listeners: Subscribers<Stream>) {
         stream.join(listeners)
         guard !listeners.feed.isConfirmed else { return }
-        stream.machine.waits()
+        stream.machine.waits(in: listeners.partition)
         waiting[listeners.target, default: []].append(stream)
         // Those that left while the broker is away must not pile up.
         if waiting[listeners.target, default: []].count > listeners.streams.count * 2 + 64 {
@@ -68,64 +73,85 @@ extension Shard {
     // MARK: The starting point
 
     func begin(_ stream: Stream, _ targets: StreamTargets, now: NIODeadline) {
-        start(stream, stream.machine.begin(feed, targets, replayBytes: replayBytes, now: now), now: now)
+        change(stream, now: now) { $0.begin(feed, targets, replayBytes: replayBytes, now: now) }
     }
 
-    private func start(_ stream: Stream, _ action: StreamMachine.StartAction, now: NIODeadline) {
+    /// The head has gone out without what can't begin yet.
+    func proceed(_ stream: Stream, now: NIODeadline) {
+        change(stream, now: now) { $0.proceed(feed, stream.targets, replayBytes: replayBytes, now: now) }
+    }
+
+    private func change(
+        _ stream: Stream, now: NIODeadline, _ input: (inout StreamMachine) -> StreamMachine.StartAction?
+    ) {
+        let replays = stream.machine.replays
+        guard let action = input(&stream.machine) else { return }
+        replayCount += stream.machine.replays - replays
         switch action {
-        case .askForReading:
-            awaitingReading.append(stream)
-            askForReading()
+        case .askForReading(let partitions):
+            for partition in partitions.partitions {
+                awaitingReading[partition.index].append(stream)
+                askForReading(of: partition)
+            }
         case .refuse: refuse(stream)
         case .finish: finish(stream, now: now)
-        case .start(let gap, let checkpoint):
-            if stream.machine.isReplaying { replayCount += 1 }
-            if gap != nil { counters.gaps.add(1) }
-            let lines = gap.map { Shard.lines($0, id: $0.to) } ?? ""
+        case .start(let gaps, let checkpoint):
+            counters.gaps.add(gaps.count)
+            // With several partitions an id alone is no place.
+            let lines = gaps.map { gap in
+                Shard.lines(gap, id: checkpoint ?? (partitioning.count == 1 ? gap.to.map { Cursor($0) } : nil))
+            }.joined()
             send(lines: lines + (checkpoint.map { ControlBlock.checkpoint($0) } ?? ""), to: stream, now: now)
             advance(stream)
         }
     }
 
-    private func askForReading() {
-        guard !isReadingAsked, !awaitingReading.isEmpty, let hub else { return }
-        isReadingAsked = true
-        let served = awaitingReading
-        awaitingReading = []
+    private func askForReading(of partition: Partition) {
+        let served = awaitingReading[partition.index]
+        guard !readingsAsked.contains(PartitionSet(partition)), !served.isEmpty, let hub else { return }
+        readingsAsked.insert(PartitionSet(partition))
+        awaitingReading[partition.index] = []
         var unknown: Set<Target> = []
         for stream in served where stream.targets.mayEnd {
-            for listeners in stream.subscriptions where listeners.feed.end == .unknown {
+            for listeners in stream.subscriptions
+            where listeners.partition == partition && listeners.feed.end == .unknown {
                 if listeners.target.kind == .topic { unknown.insert(listeners.target) }
             }
         }
         let targets = Array(unknown)
         let bound = NIOLoopBound((shard: self, streams: served), eventLoop: eventLoop)
-        hub.eventLoop.flatSubmit { hub.value.mark(markersOf: targets) }.hop(to: eventLoop).whenComplete { result in
-            bound.value.shard.received(result, markersOf: targets, for: bound.value.streams)
+        hub.eventLoop.flatSubmit { hub.value.mark(partition, markersOf: targets) }.hop(to: eventLoop).whenComplete {
+            bound.value.shard.received($0, of: partition, markersOf: targets, for: bound.value.streams)
         }
     }
 
     private func received(
-        _ result: Result<ClockReading, any Error>, markersOf targets: [Target], for streams: [Stream]
+        _ result: Result<ClockReading, any Error>, of partition: Partition, markersOf targets: [Target],
+        for streams: [Stream]
     ) {
-        isReadingAsked = false
+        readingsAsked.remove(PartitionSet(partition))
+        let now = eventLoop.now
         switch result {
         case .success(let reading):
-            learn(born: reading.born)
+            learn(born: reading.born, in: partition)
             for (target, marker) in zip(targets, reading.markers) {
                 if let listeners = subscribers[target] { listeners.note(isOver: listeners.feed.learn(marker)) }
             }
-            let now = eventLoop.now
             for stream in streams {
-                let action = stream.machine.begin(
-                    reading: reading.clock, feed, stream.targets, replayBytes: replayBytes, now: now)
-                if let action { start(stream, action, now: now) }
+                change(stream, now: now) {
+                    $0.begin(
+                        reading: reading.clock, of: partition, feed, stream.targets, replayBytes: replayBytes, now: now)
+                }
             }
-            askForReading()
+            askForReading(of: partition)
         case .failure:
             // The broker is away. Ask again until it is back.
-            awaitingReading.append(contentsOf: streams.filter { !$0.machine.isEnded })
-            eventLoop.assumeIsolated().scheduleTask(in: Shard.retryDelay) { [self] in askForReading() }
+            let left = streams.filter { !$0.machine.isEnded }
+            awaitingReading[partition.index].append(contentsOf: left)
+            for stream in left {
+                change(stream, now: now) { $0.readingFailed(of: partition, feed, stream.targets, now: now) }
+            }
+            eventLoop.assumeIsolated().scheduleTask(in: Shard.retryDelay) { [self] in askForReading(of: partition) }
         }
     }
 
@@ -141,7 +167,7 @@ extension Shard {
 
     /// Nothing more is written.
     func forget(_ stream: Stream) {
-        if stream.machine.isReplaying { replayCount -= 1 }
+        replayCount -= stream.machine.replays
         stream.machine.end()
     }
 

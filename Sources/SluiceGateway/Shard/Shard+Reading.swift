@@ -23,14 +23,14 @@ extension Shard {
         var gathered = ReplayWriter(wire: stream.wire)
         var bytes = 0
         while true {
-            switch stream.machine.next(feed, end: stream.targets.end, now: now) {
+            switch stream.machine.next(feed, targets: stream.targets, now: now) {
             case .wait: return
-            case .event(let entry, let segment):
+            case .event(let entry, let segment, let cursor):
                 guard gathered.hasRoom(for: entry.frame) || flush(&gathered, to: stream, now: now) else { return }
-                gathered.append(entry, of: segment)
+                gathered.append(entry, of: segment, cursor: cursor)
             case .gap(let gap, let id):
                 counters.gaps.add(1)
-                gathered.append(lines: Shard.lines(gap, id: id), id: id)
+                gathered.append(lines: Shard.lines(gap, id: id), id: id?.id)
             case .flush:
                 guard flush(&gathered, to: stream, now: now) else { return }
             case .read(let requests, let run): read(requests, for: stream, run)
@@ -39,7 +39,7 @@ extension Shard {
                 bytes += write(from: position, to: stream, now: now)
                 guard bytes > Shard.catchUpBytes else { continue }
                 return eventLoop.assumeIsolated().execute { [self] in advance(stream) }
-            case .overrun(let position): refill(stream, from: position, now: now)
+            case .overrun(let position, let partition): refill(stream, in: partition, from: position, now: now)
             case .tell(let gap): send(gap, id: nil, to: stream, now: now)
             case .checkpoint(let cursor): send(lines: ControlBlock.checkpoint(cursor), to: stream, now: now)
             case .finish: return finish(stream, now: now)
@@ -54,19 +54,23 @@ extension Shard {
         guard let batch = feed.ring.batch(at: position) else { preconditionFailure("\(position) is not in the ring") }
         writer.begin(batch)
         defer { writer.end() }
+        let place = stream.machine.placeBefore(batch)
         writer.select(
-            stream.numbers, for: stream.machine.wanted, from: position, wire: stream.wire,
+            stream.numbers, for: stream.machine.wanted(in: batch.partition), from: position, wire: stream.wire,
+            place: place,
             isSuperseded: stream.conflates ? { [newestOfKey] in newestOfKey.isSuperseded($0, at: $1) } : nil)
         stream.machine.read(upTo: batch.end)
-        counters.eventsDelivered.add(write(to: stream, now: now))
+        counters.eventsDelivered.add(write(batch, place, to: stream, now: now))
         return writer.selectedBytes
     }
 
-    private func refill(_ stream: Stream, from position: UInt64, now: NIODeadline) {
+    private func refill(_ stream: Stream, in partition: Partition, from position: UInt64, now: NIODeadline) {
         counters.streamsOverrun.add(1)
-        let floor = stream.machine.floor
-        let lost = stream.subscriptions.filter { $0.feed.isLost(from: position, floor: floor) }.map(\.target)
-        stream.machine.refill(feed, stream.targets, replayBytes: replayBytes)
+        let floor = stream.machine.floor(in: partition)
+        let lost = stream.subscriptions.filter {
+            $0.partition == partition && $0.feed.isLost(from: position, floor: floor)
+        }.map(\.target)
+        stream.machine.refill(feed, stream.targets, in: partition, replayBytes: replayBytes)
         replayCount += 1
         if !lost.isEmpty { send(Gap(from: nil, to: nil, targets: lost), id: nil, to: stream, now: now) }
     }
@@ -89,18 +93,18 @@ extension Shard {
         stream.machine.replayed(cut.count, upTo: cut.highest, now: now)
         counters.eventsDelivered.add(cut.count)
         stream.machine.blocked(ringEnd: feed.ring.end, now: now)
-        queue(cut.rest, for: stream)
+        queue(cut.rest, for: stream, now: now)
         return false
     }
 
     private func read(_ requests: [Replay.Request], for stream: Stream, _ run: Replaying) {
         guard let hub else { return }
         let bound = NIOLoopBound((shard: self, stream: stream, run: run), eventLoop: eventLoop)
-        let mark = run.mark
+        let (mark, partition) = (run.mark, run.partition)
         let conflates = stream.conflates
         hub.run { hub in
             for request in requests {
-                hub.logReads.read(
+                hub.logReads(of: partition).read(
                     request.target, after: request.after, through: mark, bytes: request.bytes, conflates: conflates
                 ) { outcome in
                     bound.eventLoop.execute {
@@ -113,13 +117,7 @@ extension Shard {
     }
 
     private func received(_ outcome: LogReads.Outcome, lane: Int, of run: Replaying, for stream: Stream) {
-        let action =
-            switch outcome {
-            case .slice(let slice): stream.machine.received(slice, lane: lane, of: run)
-            case .unreadable: stream.machine.unreadable(lane: lane, of: run)
-            case .failed: stream.machine.failed(lane: lane, of: run)
-            }
-        switch action {
+        switch stream.machine.received(outcome, lane: lane, of: run) {
         case .nothing: break
         case .proceed: advance(stream)
         case .askLater:

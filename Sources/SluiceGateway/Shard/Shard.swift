@@ -42,10 +42,11 @@ package final class Shard {
     let quotas: StreamQuotas
     var hub: Confined<Hub>?
 
+    let partitioning: Partitioning
     var subscribers: [Target: Subscribers<Stream>] = [:]
     var byNumber: [TargetNumber: Subscribers<Stream>] = [:]
     /// Every stream; they all listen to `all`.
-    let everyone = Subscribers<Stream>(target: .all)
+    let everyone: Subscribers<Stream>
     /// Streams by the client whose token opened them, where they listen to topics or to another client: what ends a
     /// client's streams means these, too.
     var owned: [Target: [ObjectIdentifier: Stream]] = [:]
@@ -70,15 +71,16 @@ package final class Shard {
 
     /// Streams that wait for a target to be confirmed.
     var waiting: [Target: [Stream]] = [:]
-    /// Streams that wait for a reading of the clock: one serves them all.
-    var awaitingReading: [Stream] = []
-    var isReadingAsked = false
+    /// Streams that wait for a reading of a partition's clock: one serves them all.
+    var awaitingReading: [[Stream]]
+    var readingsAsked = PartitionSet()
     /// Streams that are being written from the logs.
     var replayCount = 0
 
     /// What its streams tell it.
     package private(set) lazy var host = Stream.Host(
-        inputEnded: { [unowned self] in inputEnded($0) }, closed: { [unowned self] in closed($0) })
+        partitioning: partitioning, inputEnded: { [unowned self] in inputEnded($0) },
+        closed: { [unowned self] in closed($0) })
 
     var writer = FrameWriter()
     /// Streams to be written in this batch. Kept, so that a batch costs no allocation.
@@ -88,8 +90,8 @@ package final class Shard {
     private var drain: Drain<Stream>?
 
     package init(
-        index: Int, eventLoop: any EventLoop, limits: Limits, head: StreamHead, counters: Counters,
-        quotas: StreamQuotas
+        index: Int, eventLoop: any EventLoop, partitioning: Partitioning, limits: Limits, head: StreamHead,
+        counters: Counters, quotas: StreamQuotas
     ) {
         self.index = index
         self.eventLoop = eventLoop
@@ -97,7 +99,10 @@ package final class Shard {
         self.head = head
         self.counters = counters
         self.quotas = quotas
-        self.feed = FeedView(ringBytes: limits.ringBytes)
+        self.partitioning = partitioning
+        everyone = Subscribers(target: .all, partition: partitioning.partition(of: .all))
+        awaitingReading = Array(repeating: [], count: partitioning.count)
+        self.feed = FeedView(ringBytes: limits.ringBytes, partitions: partitioning.count)
         self.wheel = TimerWheel(slots: Shard.wheelSlots, tick: Shard.tickInterval, now: eventLoop.now)
         self.openRate = TokenBucket(rate: limits.openRate, now: eventLoop.now)
         self.watched = TimerWheel(slots: Shard.watchSlots, tick: Shard.tickInterval, now: eventLoop.now)
@@ -158,11 +163,11 @@ package final class Shard {
     package func receive(_ message: FeedMessage) {
         switch message {
         case .batch(let batch): deliver(batch)
-        case .clock(let reading, let born):
-            feed.read(clock: reading)
-            learn(born: born)
-            moveCursors()
-        case .born(let born): learn(born: born)
+        case .clock(let reading, let born, let partition):
+            feed.read(clock: reading, of: partition)
+            learn(born: born, in: partition)
+            moveCursors(of: partition)
+        case .born(let born, let partition): learn(born: born, in: partition)
         case .covered(let numbers, let since):
             for number in numbers { _ = byNumber[number]?.feed.coverage.settle(at: since) }
         case .listening(let target, let number, let coverage):
@@ -175,8 +180,8 @@ package final class Shard {
         case .confirmed(let target):
             guard let listeners = subscribers[target] else { return }
             confirmed(listeners)
-        case .gap(let gap, let id):
-            tell(gap, id: id)
+        case .gap(let gap, let id, let partition):
+            tell(gap, id: id, in: partition)
         case .ended(let target, let id):
             ended(target, by: id)
         case .disconnect(let order):
@@ -186,23 +191,24 @@ package final class Shard {
 
     private func confirmed(_ listeners: Subscribers<Stream>) {
         listeners.feed.coverage.confirm()
-        for stream in waiting.removeValue(forKey: listeners.target) ?? [] where stream.machine.confirmed() {
+        for stream in waiting.removeValue(forKey: listeners.target) ?? []
+        where stream.machine.confirmed(in: listeners.partition) {
             begin(stream, stream.targets, now: eventLoop.now)
         }
     }
 
-    func learn(born: UInt64) {
-        guard feed.learn(born: born) else { return }
-        for stream in everyone.streams where stream.machine.wentBack(feed) { advance(stream) }
+    func learn(born: UInt64, in partition: Partition) {
+        guard feed.learn(born: born, in: partition) else { return }
+        for stream in everyone.streams where stream.machine.wentBack(feed, in: partition) { advance(stream) }
     }
 
     /// Late events carry no id: without a checkpoint behind them a quiet stream that comes back would get them again.
-    private func moveCursors() {
+    private func moveCursors(of partition: Partition) {
         guard hadLate else { return }
         hadLate = false
         let now = eventLoop.now
         for stream in everyone.streams where stream.machine.hadLate {
-            if let cursor = stream.machine.read(clock: feed.clock, now: now) {
+            if let cursor = stream.machine.read(clocks: feed.clocks, of: partition, now: now) {
                 send(lines: ControlBlock.checkpoint(cursor), to: stream, now: now)
             }
             hadLate = hadLate || stream.machine.hadLate
@@ -228,12 +234,13 @@ package final class Shard {
     /// - Returns: when to look at the stream again; nil if it is over.
     private func wake(_ stream: Stream, now: NIODeadline) -> NIODeadline? {
         if stream.machine.isBlocked { stream.machine.queued(bytes: stream.socket.queuedBytes, now: now) }
-        let (action, next) = stream.machine.wake(now: now, clock: feed.clock, limits: limits.stream)
+        let (action, next) = stream.machine.wake(now: now, clocks: feed.clocks, limits: limits.stream)
         switch action {
         case .sleep:
             break
         case .head:
             send(lines: "", to: stream, now: now)
+            proceed(stream, now: now)
         case .heartbeat:
             send(lines: ControlBlock.heartbeat, to: stream, now: now)
         case .checkpoint(let cursor):

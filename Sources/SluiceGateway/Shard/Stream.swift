@@ -11,10 +11,14 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
 
     /// Whoever performs what its machine says.
     package final class Host {
+        let partitioning: Partitioning
         let inputEnded: (Stream) -> Void
         let closed: (Stream) -> Void
 
-        init(inputEnded: @escaping (Stream) -> Void, closed: @escaping (Stream) -> Void) {
+        init(
+            partitioning: Partitioning, inputEnded: @escaping (Stream) -> Void, closed: @escaping (Stream) -> Void
+        ) {
+            self.partitioning = partitioning
             self.inputEnded = inputEnded
             self.closed = closed
         }
@@ -52,7 +56,8 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
         self.socket = socket
         self.wire = wire
         self.machine = StreamMachine(
-            now: now, expiry: expiry, resume: request.resume, hasCheckpoints: request.hasCheckpoints)
+            now: now, expiry: expiry, resume: request.resume.over(host.partitioning.count),
+            hasCheckpoints: request.hasCheckpoints, partitions: host.partitioning.partitions(of: request.targets))
         self.conflates = request.conflates
         self.owner = request.owner
         self.extraHeaders = extraHeaders
@@ -84,7 +89,10 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
 
     package var targets: StreamTargets {
         var targets = StreamTargets()
-        for membership in memberships { targets.add(membership.subscribers.target, membership.subscribers.feed) }
+        for membership in memberships {
+            let subscribers = membership.subscribers
+            targets.add(subscribers.target, subscribers.feed, in: subscribers.partition)
+        }
         return targets
     }
 

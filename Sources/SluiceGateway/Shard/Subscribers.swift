@@ -4,13 +4,15 @@ import SluiceCore
 /// The streams of one shard that listen to one target: dense, because every event walks them.
 package final class Subscribers<Member: AnyObject> {
     package let target: Target
+    package let partition: Partition
     /// nil until the hub has answered.
     package var number: TargetNumber?
     package var feed: TargetFeed
     package private(set) var streams: ContiguousArray<Member> = []
 
-    package init(target: Target) {
+    package init(target: Target, partition: Partition = .first) {
         self.target = target
+        self.partition = partition
         feed = TargetFeed(of: target)
     }
 

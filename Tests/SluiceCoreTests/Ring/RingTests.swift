@@ -25,7 +25,7 @@ struct RingTests {
         #expect(ring.start == 0 && ring.end == 0)
         #expect(ring.batch(at: 0) == nil)
         #expect(ring.position(after: .zero) == 0)
-        #expect(ring.dropped == .zero)
+        #expect(ring.dropped() == .zero)
     }
 
     @Test("each position in the ring finds the batch that holds it, no other does")
@@ -63,7 +63,7 @@ struct RingTests {
         for batch in batches { ring.append(batch) { _ in } }
         #expect(ring.start == 4)
         #expect(ring.end == 8)
-        #expect(ring.dropped == EventID(4, 0))
+        #expect(ring.dropped() == EventID(4, 0))
         #expect(ring.batch(at: 3) == nil)
         #expect(ring.batch(at: 4)?.position == 4)
         #expect(ring.position(after: EventID(3, 9)) == nil)

@@ -4,161 +4,156 @@ import SluiceCore
 import Testing
 
 /// One stream whose machine is the product's own. Its socket takes a random number of events; what it writes is compared
-/// with what the model of the feed knows to be true.
+/// with what the model of the feed knows to be true (`ModelClient.swift`).
 final class ModelStream {
-    private enum Item {
-        case event(EventID, isLate: Bool)
-        case liveOnly(UInt64)
-        case gap(Gap, id: EventID?)
-        case checkpoint(EventID)
-
-        /// What the client takes for its place.
-        var id: EventID? {
-            switch self {
-            case .event(let id, let isLate): isLate ? nil : id
-            case .liveOnly: nil
-            case .gap(_, let id): id
-            case .checkpoint(let id): id
-            }
-        }
-    }
-
     static let limits = StreamMachine.Limits(heartbeat: .seconds(15), checkpoint: .seconds(40), stall: .seconds(300))
 
     var machine: StreamMachine
     private unowned let model: NodeModel
+    let client: ModelClient
     private let mine: Set<Int>
     private let resume: Resume
-    private let hasCheckpoints: Bool
-    private var isReadingAsked = false
+    private var readingsAsked = PartitionSet()
     var room: Int
     /// Where each queued write ends: they go out one after the other.
     private(set) var queued = 0
-
-    // What a client of it would see, and what it makes of that.
-    /// Everything later is its own; nil: it has not begun.
-    private(set) var beginning: EventID?
-    private var liveFrom: UInt64?
-    private var seen: Set<EventID> = []
-    private var seenLiveOnly: Set<UInt64> = []
-    private var toldLiveOnly: Set<UInt64> = []
-    private var gaps: [Gap] = []
-    private var isUncertain = false
-    /// The last event id that the client has.
-    private(set) var cursor = EventID.zero
-    /// Up to where it has read logs.
-    private var marks: Set<EventID> = []
-    private(set) var overruns = 0
-    private(set) var faults: [String] = []
 
     init(_ model: NodeModel, mine: Set<Int>, resume: Resume, hasCheckpoints: Bool, room: Int) {
         self.model = model
         self.mine = mine
         self.resume = resume
-        self.hasCheckpoints = hasCheckpoints
         self.room = room
-        machine = StreamMachine(now: model.now, expiry: nil, resume: resume, hasCheckpoints: hasCheckpoints)
-        if case .after(let id) = resume { cursor = id.id }
+        client = ModelClient(model, mine: mine, resume: resume, hasCheckpoints: hasCheckpoints)
+        machine = StreamMachine(
+            now: model.now, expiry: nil, resume: resume, hasCheckpoints: hasCheckpoints,
+            partitions: PartitionSet(mine.map { PartitionSet(model.partition($0)) }))
     }
 
     func open() {
-        for target in mine where !model.known[target].isConfirmed { machine.waits() }
+        for target in mine where !model.known[target].isConfirmed { machine.waits(in: model.partition(target)) }
         machine.opened(targets)
-        confirmed()
+        if machine.named() { begin() }
     }
 
     func listens(_ target: Int) -> Bool { mine.contains(target) }
 
+    private var partitions: Set<Partition> { Set(mine.map { model.partition($0) }) }
+
     var targets: StreamTargets {
         var targets = StreamTargets()
-        for target in mine.sorted() { targets.add(NodeModel.targets[target], model.known[target]) }
+        for target in mine.sorted() {
+            targets.add(NodeModel.targets[target], model.known[target], in: model.partition(target))
+        }
         return targets
     }
 
-    private var areTopicsOver: Bool {
-        mine != [2]
-            && mine.allSatisfy { target in
-                if case .ended = model.known[target].end { true } else { target == 2 }
-            }
+    private func isWaiting(_ partition: Partition) -> Bool {
+        [.confirming, .awaitingReading].contains(machine.phase(in: partition))
     }
 
-    private func fail(_ problem: String) { faults.append(problem) }
+    private func fail(_ problem: String) { client.faults.append(problem) }
 
     // MARK: What its shard does
 
-    func confirmed() {
-        guard machine.confirmed() else { return }
-        liveFrom = model.feed.ring.end
-        perform(machine.begin(model.feed, targets, replayBytes: 1 << 12, now: model.now))
+    func confirmed(_ partition: Partition) {
+        if machine.confirmed(in: partition) { begin() }
     }
 
-    func received(reading: EventID) {
-        guard isReadingAsked else { return }
-        isReadingAsked = false
-        if let action = machine.begin(
-            reading: reading, model.feed, targets, replayBytes: model.chance(1, in: 2) ? 1 : 1 << 12, now: model.now)
-        {
-            perform(action)
+    private func begin() {
+        change { $0.begin(model.feed, targets, replayBytes: 1 << 12, now: model.now) }
+    }
+
+    /// Those that begin to listen with this input do so at the ring's end.
+    private func change(_ input: (inout StreamMachine) -> StreamMachine.StartAction?) {
+        let waiting = partitions.filter { machine.phase(in: $0) == .confirming }
+        let action = input(&machine)
+        for partition in waiting where machine.phase(in: partition) != .confirming {
+            client.liveFrom[partition] = model.feed.ring.end
         }
+        if let action { perform(action) }
+    }
+
+    func received(reading: EventID, of partition: Partition) {
+        guard readingsAsked.remove(PartitionSet(partition)) != nil else { return }
+        let bytes = model.chance(1, in: 2) ? 1 : 1 << 12
+        change { $0.begin(reading: reading, of: partition, model.feed, targets, replayBytes: bytes, now: model.now) }
+    }
+
+    func readingFailed(of partition: Partition) {
+        guard readingsAsked.contains(PartitionSet(partition)) else { return }
+        change { $0.readingFailed(of: partition, model.feed, targets, now: model.now) }
     }
 
     private func perform(_ action: StreamMachine.StartAction) {
         switch action {
-        case .askForReading: isReadingAsked = true
+        case .askForReading(let partitions): readingsAsked.formUnion(partitions)
         case .refuse, .finish:
-            if !areTopicsOver || (resume != .fresh && resume != .malformed && cursor < targets.end) { fail("refused") }
+            client.refused(targets)
             machine.end()
-        case .start(let gap, let checkpoint):
+        case .start(let gaps, let checkpoint):
             _ = machine.takeHead()
-            begin()
-            if let gap { send([.gap(gap, id: gap.to)]) }
-            if let checkpoint { send([.checkpoint(checkpoint.id)]) }
+            for partition in partitions {
+                switch machine.phase(in: partition) {
+                case .replaying, .reading, .live:
+                    client.begins(partition, floor: machine.floor(in: partition), start: machine.start(in: partition))
+                default: if isWaiting(partition) { client.promised(partition) }
+                }
+            }
+            for gap in gaps { send([.gap(gap, id: checkpoint)]) }
+            if let checkpoint { send([.checkpoint(checkpoint)]) }
             advance()
         }
     }
 
-    /// What the stream owes its client from here on.
-    private func begin() {
-        switch resume {
-        case .after(let id) where machine.floor == id.id: beginning = id.id
-        case .earliest, .available: beginning = .zero
-        case .fresh, .malformed, .after: beginning = beginning ?? machine.floor
-        }
-        isUncertain = resume == .malformed || cursor > machine.floor
-        cursor = min(cursor, machine.floor)
-    }
-
     func deliver(_ batch: Batch) {
-        guard machine.isLive else { return }
-        write(batch, from: batch.position)
+        guard partitions.contains(batch.partition), machine.isLive(in: batch.partition) else { return }
+        write(batch, from: batch.position, place: machine.placeBefore(batch))
     }
 
-    private func write(_ batch: Batch, from position: UInt64) {
-        let wanted = machine.wanted
-        var selected: [(item: Item, index: UInt64, entry: Batch.Entry)] = []
-        for (index, entry) in batch.entries.enumerated() where mine.contains(Int(entry.target.rawValue)) {
+    private func write(_ batch: Batch, from position: UInt64, place: Cut?) {
+        let wanted = machine.wanted(in: batch.partition)
+        var selected: [(item: ModelClient.Item, index: UInt64, entry: Batch.Entry)] = []
+        for (index, entry) in batch.entries.enumerated() where mine.contains(Int(entry.target.serial)) {
             let at = batch.position + UInt64(index)
             guard at >= position, wanted.contains(entry, at: at) else { continue }
-            let item: Item = entry.id == .zero ? .liveOnly(at) : .event(entry.id, isLate: entry.isLate)
-            selected.append((item, at, entry))
+            selected.append((item(entry, at: at, of: batch, place), at, entry))
         }
         guard let last = selected.last else { return }
         let isWhole = selected.count <= room
         let out = isWhole ? selected[...] : selected[...room]
         room = isWhole ? room - selected.count : 0
-        for one in out { show(one.item) }
+        for one in out { client.show(one.item, floor: machine.floor(in: batch.partition)) }
         machine.wrote(
-            upTo: out.map(\.entry.id).max() ?? .zero,
+            upTo: out.map(\.entry.id).max() ?? .zero, in: batch.partition, place: place ?? batch.cut,
             hasLate: out.contains { $0.entry.isLate }, now: model.now)
         guard !isWhole else { return }
-        machine.fellBehind(at: (out.last ?? last).index + 1, now: model.now)
+        machine.fellBehind(
+            at: (out.last ?? last).index + 1, in: batch.partition, ringEnd: model.feed.ring.end, now: model.now)
         queued += 1
     }
 
+    private func item(_ entry: Batch.Entry, at position: UInt64, of batch: Batch, _ place: Cut?) -> ModelClient.Item {
+        if entry.id == .zero { return .liveOnly(position) }
+        if entry.isLate { return .event(entry.id, cursor: nil) }
+        let own = place.map { Cursor($0.with(entry.id, in: batch.partition), at: batch.partition) }
+        guard let cursor = own ?? Self.cursor(entry.frame, in: batch.buffer) else {
+            fail("the frame of \(entry.id) has no cursor")
+            return .event(entry.id, cursor: nil)
+        }
+        return .event(entry.id, cursor: cursor)
+    }
+
+    /// What the frame's own bytes say.
+    private static func cursor(_ frame: Frame, in buffer: ByteBuffer) -> Cursor? {
+        let block = buffer.getString(at: frame.block.lowerBound, length: frame.block.count) ?? ""
+        let line = block.prefix { $0 != "\n" }
+        return line.hasPrefix("id: ") ? Cursor(line.dropFirst(4)) : nil
+    }
+
     /// Lines of the gateway's own: if the socket is full, they wait in the channel.
-    private func send(_ items: [Item]) {
+    private func send(_ items: [ModelClient.Item]) {
         for item in items {
-            show(item)
+            client.show(item, floor: floor(of: item))
             if room > 0, queued == 0 {
                 room -= 1
             } else {
@@ -168,51 +163,61 @@ final class ModelStream {
         }
     }
 
+    private func floor(of item: ModelClient.Item) -> EventID {
+        guard case .gap(let gap, _) = item, let target = gap.targets.first,
+            let index = NodeModel.targets.firstIndex(of: target)
+        else { return .zero }
+        return machine.floor(in: model.partition(index))
+    }
+
     func advance() {
-        var gathered: [Item] = []
+        var gathered: [ModelClient.Item] = []
         for _ in 0..<100_000 {
-            switch machine.next(model.feed, end: targets.end, now: model.now) {
+            switch machine.next(model.feed, targets: targets, now: model.now) {
             case .wait:
                 if !gathered.isEmpty, !machine.isBlocked { fail("waits with \(gathered)") }
                 return
-            case .event(let entry, _):
+            case .event(let entry, _, let cursor):
                 if gathered.count >= 3 { flush(&gathered) }
                 if machine.isBlocked { return }
-                gathered.append(.event(entry.id, isLate: false))
+                gathered.append(.event(entry.id, cursor: cursor ?? Cursor(entry.id)))
             case .gap(let gap, let id): gathered.append(.gap(gap, id: id))
             case .flush: flush(&gathered)
             case .read(let requests, let run):
-                marks.insert(run.mark)
+                client.marks[run.partition, default: []].insert(run.mark)
                 model.read(requests, for: self, run)
             case .replayed: break
             case .write(let position):
                 guard let batch = model.feed.ring.batch(at: position) else { return fail("\(position) is not there") }
+                let place = machine.placeBefore(batch)
                 machine.read(upTo: batch.end)
-                write(batch, from: position)
+                write(batch, from: position, place: place)
                 // A shard gives the others a turn, and comes back.
                 if model.chance(1, in: 4) { return }
-            case .overrun(let position):
-                overruns += 1
-                let floor = machine.floor
-                let lost = mine.sorted().filter { model.known[$0].isLost(from: position, floor: floor) }
-                machine.refill(model.feed, targets, replayBytes: 1 << 12)
+            case .overrun(let position, let partition):
+                client.overruns += 1
+                let floor = machine.floor(in: partition)
+                let lost = mine.sorted().filter {
+                    model.partition($0) == partition && model.known[$0].isLost(from: position, floor: floor)
+                }
+                machine.refill(model.feed, targets, in: partition, replayBytes: 1 << 12)
                 if !lost.isEmpty {
                     send([.gap(Gap(from: nil, to: nil, targets: lost.map { NodeModel.targets[$0] }), id: nil)])
                 }
             case .tell(let gap): send([.gap(gap, id: nil)])
-            case .checkpoint(let cursor): send([.checkpoint(cursor.id)])
+            case .checkpoint(let cursor): send([.checkpoint(cursor)])
             case .finish: return finish()
             }
         }
         fail("has no end")
     }
 
-    private func flush(_ gathered: inout [Item]) {
+    private func flush(_ gathered: inout [ModelClient.Item]) {
         let isWhole = gathered.count <= room
         let out = isWhole ? gathered[...] : gathered[...room]
         room = isWhole ? room - gathered.count : 0
-        for item in out { show(item) }
-        machine.replayed(out.count, upTo: out.compactMap(\.id).max() ?? .zero, now: model.now)
+        for item in out { client.show(item, floor: floor(of: item)) }
+        machine.replayed(out.count, upTo: out.compactMap(\.cursor?.id).max() ?? .zero, now: model.now)
         gathered = []
         guard !isWhole else { return }
         machine.blocked(ringEnd: model.feed.ring.end, now: model.now)
@@ -220,12 +225,12 @@ final class ModelStream {
     }
 
     func received(_ slice: LogSlice, _ lane: Int, _ run: Replaying) {
-        if machine.received(slice, lane: lane, of: run) == .proceed { advance() }
+        if machine.received(.slice(slice), lane: lane, of: run) == .proceed { advance() }
     }
 
     /// - Returns: whether to ask again.
     func failed(_ lane: Int, _ run: Replaying) -> Bool {
-        machine.failed(lane: lane, of: run) == .askLater
+        machine.received(.failed, lane: lane, of: run) == .askLater
     }
 
     func retry(_ run: Replaying) {
@@ -243,23 +248,32 @@ final class ModelStream {
         advance()
     }
 
-    func tick() {
-        if let cursor = machine.read(clock: model.feed.clock, now: model.now) { send([.checkpoint(cursor.id)]) }
+    func tick(_ partition: Partition) {
+        guard partitions.contains(partition) else { return }
+        if let cursor = machine.read(clocks: model.feed.clocks, of: partition, now: model.now) {
+            send([.checkpoint(cursor)])
+        }
         finishIfOver()
     }
 
-    func tell(_ gap: Gap, id: EventID?) {
-        if case .tell(let id) = machine.gap(gap, id: id, now: model.now) { send([.gap(gap, id: id)]) }
+    func wentBack(_ partition: Partition) {
+        if partitions.contains(partition), machine.wentBack(model.feed, in: partition) { advance() }
+    }
+
+    func tell(_ gap: Gap, id: EventID?, in partition: Partition) {
+        let action = machine.gap(gap, id: id, in: partition, clocks: model.feed.clocks, now: model.now)
+        if case .tell(let id) = action { send([.gap(gap, id: id)]) }
     }
 
     func wake() {
-        let (action, next) = machine.wake(now: model.now, clock: model.feed.clock, limits: ModelStream.limits)
+        let (action, next) = machine.wake(now: model.now, clocks: model.feed.clocks, limits: ModelStream.limits)
         switch action {
         case .sleep, .heartbeat: break
         case .head:
             _ = machine.takeHead()
-            if resume == .fresh, model.feed.clock > .zero { beginning = model.feed.clock }
-        case .checkpoint(let cursor): send([.checkpoint(cursor.id)])
+            for partition in partitions where isWaiting(partition) { client.promised(partition) }
+            change { $0.proceed(model.feed, targets, replayBytes: 1 << 12, now: model.now) }
+        case .checkpoint(let cursor): send([.checkpoint(cursor)])
         case .stalled: end()
         case .expired: fail("expired")
         }
@@ -267,121 +281,20 @@ final class ModelStream {
     }
 
     func finishIfOver() {
-        if machine.isFinished(newest: model.feed.newest, end: targets.end) { finish() }
+        if machine.isFinished(newest: model.feed.newest, targets: targets) { finish() }
     }
 
     private func finish() {
         if mine.contains(where: { $0 != 2 && model.markers[$0]?.ends != true }) { return end() }
-        compare(upTo: .max, "finished")
+        // What comes behind the end, in another partition, is not waited for.
+        client.compare(upTo: model.partitions == 1 ? nil : model.feed.newest, "finished")
         machine.end()
-    }
-}
-
-extension ModelStream {
-    // MARK: What its client sees
-
-    private func show(_ item: Item) {
-        switch item {
-        case .event(let id, let isLate):
-            if !seen.insert(id).inserted { fail("\(id) twice") }
-            if id <= beginning ?? .max { fail("\(id) is from before \(String(describing: beginning))") }
-            if !isLate { move(to: id) }
-        case .liveOnly(let position):
-            if !seenLiveOnly.insert(position).inserted { fail("live \(position) twice") }
-            if position < liveFrom ?? .max { fail("live \(position) is from before \(String(describing: liveFrom))") }
-        case .gap(let gap, let id):
-            check(gap)
-            gaps.append(gap)
-            // What it tells without ids is what was before here.
-            if gap.to == nil {
-                gaps.append(Gap(from: nil, to: machine.floor, targets: gap.targets))
-                for (position, target) in model.liveOnly where gap.targets.contains(NodeModel.targets[target]) {
-                    toldLiveOnly.insert(position)
-                }
-            }
-            if let id { move(to: id) }
-        case .checkpoint(let id):
-            if !hasCheckpoints { fail("a checkpoint") }
-            move(to: id)
-            compare(upTo: id, "checkpoint", withLate: false)
-        }
-    }
-
-    private func move(to id: EventID) {
-        if id < cursor { fail("the cursor goes back from \(cursor) to \(id)") }
-        cursor = id
-    }
-
-    private func isTold(_ event: NodeModel.Published) -> Bool {
-        gaps.contains { tells($0, of: event) }
-    }
-
-    private func tells(_ gap: Gap, of event: NodeModel.Published) -> Bool {
-        guard let to = gap.to, event.id <= to, event.id > gap.from ?? .zero else { return false }
-        return gap.targets.contains(NodeModel.targets[event.target])
-    }
-
-    /// A gap tells of something that is lost, and that the client does not have.
-    private func check(_ gap: Gap) {
-        if isUncertain {
-            isUncertain = false
-            return
-        }
-        guard let to = gap.to else {
-            if overruns == 0 { fail("\(gap) without an overrun") }
-            return
-        }
-        // What a data set that went back lacks is not known.
-        if (gap.from ?? .zero) < EventID(model.born, 0), model.born > 1 { return }
-        for target in gap.targets where !gaps.contains(where: { $0.to == nil }) {
-            let isTrue = model.history.contains {
-                NodeModel.targets[$0.target] == target && $0.isGone
-                    && $0.id > max(gap.from ?? .zero, beginning ?? .zero)
-                    // What the newest of an empty log were cannot be known, if they are later than the mark.
-                    && ($0.id <= to || marks.contains(to)) && !seen.contains($0.id)
-            }
-            if !isTrue { fail("\(gap) is false for \(target)") }
-        }
-    }
-
-    /// The client has everything up to an id, or knows what it lacks.
-    ///
-    /// - Parameter withLate: also what the node itself has got late.
-    func compare(upTo id: EventID, _ occasion: String, withLate: Bool = true) {
-        guard let beginning else { return }
-        for event in model.history.reversed() {
-            if event.id <= beginning { break }
-            guard event.id <= id, mine.contains(event.target), !seen.contains(event.id), !isTold(event) else {
-                continue
-            }
-            if model.isMissing(event) || (event.isLate && !withLate) { continue }
-            if event.id <= marks.min() ?? .zero {
-                if resume == .available, event.isGone { continue }
-                // Who had nothing does not know of it.
-                if resume == .earliest, event.isUndone { continue }
-                // What went to everybody is no part of it.
-                if resume == .available || resume == .earliest, event.target == 2, mine.count > 1 { continue }
-            }
-            fail("\(occasion): \(event.id) of \(NodeModel.targets[event.target]) is missing up to \(id)")
-        }
-    }
-
-    /// Nothing is under way any more.
-    func compareAll() {
-        compare(upTo: .max, "at rest")
-        guard let liveFrom else { return }
-        for (position, target) in model.liveOnly
-        where position >= liveFrom && mine.contains(target)
-            && !seenLiveOnly.contains(position) && !toldLiveOnly.contains(position)
-        {
-            fail("live \(position) is missing")
-        }
     }
 
     /// The connection ends. That something is lost from before its cursor, as of late events, it may not have heard yet.
     func end() {
-        if let owed = machine.owed { gaps.append(owed) }
-        compare(upTo: cursor, "ended", withLate: false)
+        for partition in partitions { if let owed = machine.owed(in: partition) { client.gaps.append(owed) } }
+        if let cursor = client.cursor { client.compare(upTo: cursor.cut, "ended", withLate: false) }
         machine.end()
     }
 }

@@ -28,10 +28,12 @@ final class NodeModel {
     private var fresh: [Int] = []
     var streams: [ModelStream] = []
 
-    private var builder = BatchBuilder()
+    /// How many partitions the broker has; the targets are in the first three of several.
+    let partitions: Int
+    private var builder: BatchBuilder
     private var nextID = NodeModel.firstID
-    private(set) var born: UInt64 = 1
-    private var isUp = true
+    private var births: [UInt64]
+    private var up: PartitionSet
     /// Nothing of these arrives before what is missing was repaired.
     private var hasHole = NodeModel.targets.map { _ in false }
     private var logs: [[LogEntry]] = NodeModel.targets.map { _ in [] }
@@ -40,19 +42,38 @@ final class NodeModel {
     private var indexOf: [EventID: Int] = [:]
     /// The newest logged event of each target that has arrived, or was told to be lost.
     private var settledUpTo = NodeModel.targets.map { _ in EventID.zero }
-    /// The target and the position of each live-only event that has arrived.
-    private(set) var liveOnly: [(position: UInt64, target: Int)] = []
+    /// Each live-only event that has arrived, by its position.
+    private(set) var targetOfLiveOnly: [UInt64: Int] = [:]
     private var requests: [(stream: ModelStream, request: Replay.Request, mark: EventID, run: Replaying)] = []
     private var retries: [(stream: ModelStream, run: Replaying)] = []
 
-    init(seed: UInt64, ringBytes: Int) {
+    init(seed: UInt64, ringBytes: Int, partitions: Int) {
         generator = SeededGenerator(seed: seed)
-        feed = FeedView(ringBytes: ringBytes)
+        self.partitions = partitions
+        feed = FeedView(ringBytes: ringBytes, partitions: partitions)
+        builder = BatchBuilder(partitions: partitions)
+        births = Array(repeating: 1, count: partitions)
+        up = PartitionSet(rawValue: .max)
     }
+
+    private static let partitionOf = [0, 1, 2, 1].map { Partition($0) }
+
+    func partition(_ target: Int) -> Partition { partitions == 1 ? .first : NodeModel.partitionOf[target] }
+
+    /// Ids tell their partition, so that no two are the same.
+    func partition(of id: EventID) -> Partition { Partition(Int(id.sequence)) }
+
+    func born(in partition: Partition) -> UInt64 { births[partition.index] }
+
+    private var used: [Partition] { partitions == 1 ? [.first] : Array(Set(NodeModel.partitionOf)).sorted() }
+
+    private func isUp(_ partition: Partition) -> Bool { up.contains(PartitionSet(partition)) }
+
+    func randomPartition() -> Partition { used.randomElement(using: &generator) ?? .first }
 
     func chance(_ one: Int, in all: Int) -> Bool { Int.random(in: 0..<all, using: &generator) < one }
 
-    var clock: EventID { EventID(nextID, 0) }
+    func clock(of partition: Partition) -> EventID { EventID(nextID, UInt64(partition.index)) }
 
     // MARK: Publishing
 
@@ -63,13 +84,13 @@ final class NodeModel {
 
     private func publishOne() {
         let target = Int.random(in: 0..<NodeModel.targets.count, using: &generator)
+        let partition = partition(target)
         guard !chance(2, in: 10) else {
-            guard isUp, known[target].isConfirmed else { return }
-            builder.add(nil, to: UInt64(target))
+            if isUp(partition), known[target].isConfirmed { add(nil, target, false) }
             return
         }
         nextID += 1
-        let id = clock
+        let id = clock(of: partition)
         let ends = chance(1, in: 4)
         indexOf[id] = history.count
         history.append(Published(id: id, target: target))
@@ -77,28 +98,36 @@ final class NodeModel {
             LogEntry(id: id, previous: markers[target]?.id, event: Event(ByteBuffer(string: "x"), ends: ends)))
         markers[target] = LogMarker(id: id, ends: ends)
         guard known[target].isConfirmed else { return }
-        if isUp, chance(1, in: 60) { hasHole[target] = true }
-        if isUp, !hasHole[target] { arrive(id, target, ends) }
+        if isUp(partition), chance(1, in: 60) { hasHole[target] = true }
+        if isUp(partition), !hasHole[target] { arrive(id, target, ends) }
     }
 
     private func arrive(_ id: EventID, _ target: Int, _ ends: Bool) {
         guard let index = indexOf[id] else { return }
         history[index].hasArrived = true
-        history[index].isLate = id <= builder.clock
+        history[index].isLate = id <= builder.cut[partition(target)]
         settledUpTo[target] = id
-        builder.add(id, to: UInt64(target), ends: ends)
+        add(id, target, ends)
+    }
+
+    private func add(_ id: EventID?, _ target: Int, _ ends: Bool) {
+        let number = TargetNumber(UInt64(target), in: partition(target))
+        if builder.isDue(before: number) { flush() }
+        _ = [UInt8(ascii: "x")].withUnsafeBytes {
+            builder.append(Envelope(id: id, ends: ends), data: $0, target: number)
+        }
     }
 
     private func flush() {
         guard let batch = builder.finish() else { return }
         for (index, entry) in batch.entries.enumerated() where entry.id == .zero {
-            liveOnly.append((batch.position + UInt64(index), Int(entry.target.rawValue)))
+            targetOfLiveOnly[batch.position + UInt64(index)] = Int(entry.target.serial)
         }
         feed.append(batch) { [self] in
-            for group in $0.groups { known[Int(group.target.rawValue)].drop(group, of: $0) }
+            for group in $0.groups { known[Int(group.target.serial)].drop(group, of: $0) }
         }
         for group in batch.groups {
-            let target = Int(group.target.rawValue)
+            let target = Int(group.target.serial)
             note(target, known[target].receive(group))
         }
         for stream in streams { stream.deliver(batch) }
@@ -112,10 +141,10 @@ final class NodeModel {
 
     // MARK: What goes wrong
 
-    /// The connection is lost, and with it what is published before it is back.
-    func goDown() {
+    /// A connection is lost, and with it what is published before it is back.
+    func goDown(_ partition: Partition) {
         flush()
-        isUp = false
+        up.remove(PartitionSet(partition))
     }
 
     /// The oldest events leave a log.
@@ -131,11 +160,11 @@ final class NodeModel {
     }
 
     /// Redis fails over to a replica that lacks what was published last.
-    func goBack() {
-        goDown()
-        answerAll(failing: true)
-        let last = EventID(max(NodeModel.firstID, nextID - UInt64.random(in: 0...10, using: &generator)), 0)
-        for target in logs.indices {
+    func goBack(_ partition: Partition) {
+        goDown(partition)
+        answerAll(failing: [partition])
+        let last = EventID(max(NodeModel.firstID, nextID - UInt64.random(in: 0...10, using: &generator)), .max)
+        for target in logs.indices where self.partition(target) == partition {
             lose(logs[target].filter { $0.id > last }.map(\.id))
             for index in history.indices where history[index].target == target && history[index].id > last {
                 history[index].isUndone = true
@@ -150,18 +179,19 @@ final class NodeModel {
             }
         }
         nextID += 5
-        born = nextID
+        births[partition.index] = nextID
         // Before anything else is read, as long as it is not known what is missing.
-        comeBack()
+        comeBack(partition)
     }
 
     /// The node reads from the logs what it has missed, and tells what is lost for good.
-    func comeBack() {
-        let wasUp = isUp
-        isUp = true
-        hasHole = hasHole.map { _ in false }
+    func comeBack(_ partition: Partition) {
+        let wasUp = isUp(partition)
+        up.insert(PartitionSet(partition))
+        for target in hasHole.indices where self.partition(target) == partition { hasHole[target] = false }
         for index in history.indices where isMissing(history[index]) {
             let event = history[index]
+            guard self.partition(event.target) == partition else { continue }
             if let entry = logs[event.target].first(where: { $0.id == event.id }) {
                 arrive(event.id, event.target, entry.event.ends)
             } else {
@@ -171,14 +201,14 @@ final class NodeModel {
             }
         }
         flush()
-        for (target, marker) in markers.enumerated() {
+        for (target, marker) in markers.enumerated() where self.partition(target) == partition {
             if let marker, marker.ends, settledUpTo[target] <= marker.id, known[target].isConfirmed {
                 note(target, known[target].end(by: marker.id))
-                feed.pass(marker.id)
+                feed.pass(marker.id, in: partition)
             }
         }
         for stream in streams { stream.finishIfOver() }
-        if !wasUp { tick() }
+        if !wasUp { tick(partition) }
     }
 
     /// It has not arrived, and must.
@@ -187,47 +217,73 @@ final class NodeModel {
     }
 
     private func tell(_ gap: Gap) {
-        let isFollowed = history.contains { isMissing($0) && $0.id < gap.to ?? .zero }
         for target in gap.targets {
             guard let index = NodeModel.targets.firstIndex(of: target) else { continue }
+            let partition = partition(index)
+            let isFollowed = history.contains {
+                isMissing($0) && self.partition($0.target) == partition && $0.id < gap.to ?? .zero
+            }
             if let to = gap.to { known[index].coverage.lose(upTo: to) }
-            for stream in streams where stream.listens(index) { stream.tell(gap, id: isFollowed ? nil : gap.to) }
+            for stream in streams where stream.listens(index) {
+                stream.tell(gap, id: isFollowed ? nil : gap.to, in: partition)
+            }
         }
     }
 
     // MARK: The clock
 
-    /// A reading of the clock comes through the feed.
-    func tick() {
-        guard isUp else { return }
+    /// A reading of a partition's clock comes through the feed.
+    func tick(_ partition: Partition) {
+        guard isUp(partition) else { return }
         flush()
-        builder.raise(clock: clock)
-        feed.read(clock: clock)
-        learnBorn()
-        for target in fresh { _ = known[target].coverage.settle(at: feed.clock) }
-        fresh = []
-        for stream in streams { stream.tick() }
+        builder.raise(clock: clock(of: partition), of: partition)
+        feed.read(clock: clock(of: partition), of: partition)
+        learnBorn(partition)
+        for target in fresh where self.partition(target) == partition {
+            _ = known[target].coverage.settle(at: feed.clock(of: partition))
+        }
+        fresh.removeAll { self.partition($0) == partition }
+        for stream in streams { stream.tick(partition) }
     }
 
-    private func learnBorn() {
-        guard feed.learn(born: born) else { return }
-        for stream in streams where stream.machine.wentBack(feed) { stream.advance() }
+    func tickAll() {
+        for partition in used { tick(partition) }
+    }
+
+    private func learnBorn(_ partition: Partition) {
+        guard feed.learn(born: births[partition.index], in: partition) else { return }
+        for stream in streams { stream.wentBack(partition) }
     }
 
     func confirm(_ target: Int) {
-        guard isUp, !known[target].isConfirmed else { return }
+        guard isUp(partition(target)), !known[target].isConfirmed else { return }
         known[target].coverage.confirm()
         if known[target].since == nil { fresh.append(target) }
         settledUpTo[target] = markers[target]?.id ?? .zero
-        for stream in streams where stream.listens(target) { stream.confirmed() }
+        for stream in streams where stream.listens(target) { stream.confirmed(partition(target)) }
     }
 
-    /// Answers all that wait for a reading of the clock.
-    func answerReadings() {
-        guard isUp else { return }
-        learnBorn()
-        for (target, marker) in markers.enumerated() { note(target, known[target].learn(marker)) }
-        for stream in streams { stream.received(reading: clock) }
+    /// Answers all that wait for a reading of a partition's clock.
+    func answerReadings(_ partition: Partition) {
+        guard isUp(partition) else {
+            for stream in streams { stream.readingFailed(of: partition) }
+            return
+        }
+        learnBorn(partition)
+        for (target, marker) in markers.enumerated() where self.partition(target) == partition {
+            note(target, known[target].learn(marker))
+        }
+        for stream in streams { stream.received(reading: clock(of: partition), of: partition) }
+    }
+
+    /// Everything that was away is back, and all is answered.
+    func settleOnce() {
+        for partition in used {
+            comeBack(partition)
+            tick(partition)
+            answerReadings(partition)
+        }
+        answerAll(failing: [])
     }
 
     // MARK: Logs
@@ -239,7 +295,8 @@ final class NodeModel {
     func answerSome() {
         for _ in 0..<Int.random(in: 0...3, using: &generator) where !requests.isEmpty {
             let index = Int.random(in: requests.indices, using: &generator)
-            answer(requests.remove(at: index), failing: !isUp || chance(1, in: 8))
+            let request = requests.remove(at: index)
+            answer(request, failing: !isUp(request.run.partition) || chance(1, in: 8))
         }
         let due = retries
         retries = []
@@ -248,12 +305,15 @@ final class NodeModel {
         }
     }
 
-    func answerAll(failing: Bool) {
-        while let one = requests.popLast() { answer(one, failing: failing) }
-        guard !failing else { return }
-        let due = retries
+    /// - Parameter failing: only what is asked of these is answered, with a failure; none: all is answered.
+    func answerAll(failing: Set<Partition>) {
+        let due = requests.filter { failing.isEmpty || failing.contains($0.run.partition) }
+        requests.removeAll { failing.isEmpty || failing.contains($0.run.partition) }
+        for one in due.reversed() { answer(one, failing: !failing.isEmpty) }
+        guard failing.isEmpty else { return }
+        let waiting = retries
         retries = []
-        for (stream, run) in due { stream.retry(run) }
+        for (stream, run) in waiting { stream.retry(run) }
     }
 
     private func answer(

@@ -10,7 +10,7 @@ struct StreamTimeTests {
     private static func wake(
         _ stream: inout StreamMachine, at seconds: Int64, clock: EventID = .zero
     ) -> (action: StreamMachine.WakeAction, next: NIODeadline) {
-        stream.wake(now: Tables.at(seconds), clock: clock, limits: Tables.limits)
+        stream.wake(now: Tables.at(seconds), clocks: Cut(clock), limits: Tables.limits)
     }
 
     @Test("a quiet stream gets a heartbeat after the interval, not before, and each write puts it off")
@@ -52,7 +52,7 @@ struct StreamTimeTests {
         (action, next) = Self.wake(&stream, at: 300, clock: EventID(500, 0))
         #expect(action == .checkpoint(Cursor(EventID(500, 0))))
         #expect(next == Tables.at(315))
-        #expect(stream.floor == EventID(500, 0))
+        #expect(stream.floor() == EventID(500, 0))
         (action, next) = Self.wake(&stream, at: 314, clock: EventID(600, 0))
         #expect(action == .sleep)
         #expect(next == Tables.at(315))
@@ -75,7 +75,7 @@ struct StreamTimeTests {
         let (action, next) = Self.wake(&stream, at: 300, clock: EventID(clock, 0))
         #expect(action == .heartbeat)
         #expect(next == Tables.at(315))
-        #expect(stream.floor == EventID(10, 0))
+        #expect(stream.floor() == EventID(10, 0))
     }
 
     @Test("a stream that still reads gets no checkpoint and no heartbeat between its events")
@@ -84,13 +84,13 @@ struct StreamTimeTests {
         let (action, next) = Self.wake(&stream, at: 400, clock: EventID(500, 0))
         #expect(action == .sleep)
         #expect(next == Tables.at(415))
-        #expect(stream.floor == EventID(10, 0))
+        #expect(stream.floor() == EventID(10, 0))
     }
 
     @Test("a blocked stream gets nothing, and is stalled once nothing went out for the limit")
     func stall() {
         var stream = Tables.live()
-        stream.fellBehind(at: 6, now: Tables.at(100))
+        stream.fellBehind(at: 6, ringEnd: 6, now: Tables.at(100))
         var (action, next) = Self.wake(&stream, at: 129, clock: EventID(500, 0))
         #expect(action == .sleep)
         #expect(next == Tables.at(130))

@@ -45,9 +45,10 @@ struct ControlBlockTests {
     @Test("a gap carries both ends and its targets, and an id where one is given")
     func gap() throws {
         let targets = [try Target.topic("a"), try Target.client("c"), .all]
-        let from = Cursor(EventID(1, 0))
-        let to = Cursor(EventID(9, 2))
-        let (event, gap) = try ControlBlockTests.gap(in: ControlBlock.gap(from: from, to: to, targets: targets, id: to))
+        let from = EventID(1, 0)
+        let to = EventID(9, 2)
+        let (event, gap) = try ControlBlockTests.gap(
+            in: ControlBlock.gap(from: from, to: to, targets: targets, id: Cursor(to)))
         #expect(event.type == "gap")
         #expect(event.lastEventID == "9-2")
         #expect(gap == Gap(from: "1-0", to: "9-2", topics: ["topic:a", "client:c", "all"]))

@@ -20,7 +20,9 @@ struct FrameTests {
 
     private static func make(_ data: [UInt8], id: EventID? = nil, type: String? = nil, before: String = "") -> Made {
         var buffer = ByteBuffer(string: before)
-        let (frame, repaired) = data.withUnsafeBytes { Frame.append(id: id, type: type, data: $0, to: &buffer) }
+        let (frame, repaired) = data.withUnsafeBytes {
+            Frame.append(id: id.map { Cursor($0) }, type: type, data: $0, to: &buffer)
+        }
         return Made(frame: frame, repaired: repaired, buffer: buffer)
     }
 

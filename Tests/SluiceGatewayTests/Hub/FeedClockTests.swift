@@ -115,7 +115,7 @@ struct FeedClockTests {
         node.hub.receive(.up())
         let output = try node.output(channel)
         #expect(output.contains("event: gap\nid: \(FeedClockTests.id(5))"))
-        #expect(stream.machine.phase == .ended)
+        #expect(stream.machine.phase() == .ended)
         node.tick()
         let back = try node.open("topic=a&last_event_id=\(FeedClockTests.id(5))")
         #expect(try node.output(back.channel).hasPrefix("HTTP/1.1 204 "))

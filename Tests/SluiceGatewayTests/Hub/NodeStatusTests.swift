@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
+import SluiceCore
 import SluiceGateway
 import Testing
 
@@ -10,11 +11,11 @@ struct NodeStatusTests {
     @Test("not before the feed has been up once, however often it goes down before")
     func neverUp() {
         let status = NodeStatus()
-        #expect(status.problem(now: Self.at(1)) == "no feed from the broker" && !status.hasFeed)
+        #expect(status.problem(now: Self.at(1)) == "no feed from the broker" && status.feeds.isEmpty)
         status.feedIsDown(now: Self.at(2))
         #expect(status.problem(now: Self.at(2)) == "no feed from the broker")
         status.feedIsUp()
-        #expect(status.problem(now: Self.at(3)) == nil && status.hasFeed)
+        #expect(status.problem(now: Self.at(3)) == nil && status.feeds == PartitionSet(.first))
     }
 
     @Test("for five seconds without a feed, which count from when it first went down")

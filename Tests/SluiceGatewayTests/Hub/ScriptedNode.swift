@@ -108,7 +108,7 @@ final class ScriptedNode {
             status: NodeStatus(),
             wallClock: { ScriptedNode.now }, logger: logger)
         shard = Shard(
-            index: 0, eventLoop: loop, limits: Shard.Limits(Settings(), shardCount: 1),
+            index: 0, eventLoop: loop, partitioning: .single, limits: Shard.Limits(Settings(), shardCount: 1),
             head: StreamHead(nodeID: "scripted"), counters: counters,
             quotas: StreamQuotas(perAddress: 0, perClient: 0))
         hub.start(shards: [Confined(shard, on: loop).receiver])

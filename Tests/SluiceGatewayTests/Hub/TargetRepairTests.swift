@@ -135,7 +135,7 @@ struct TargetRepairTests {
         node.tick()
         node.loop.advanceTime(by: .seconds(2))
         #expect(count("event: gap", in: try node.output(channel)) == 1)
-        #expect(stream.machine.phase == .ended)
+        #expect(stream.machine.phase() == .ended)
     }
 
     @Test("ends with the interest in its target")

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How a lane begins: its targets are confirmed by the broker; then its starting point is known, or read; then what lies between
+/// its cursor and the ring is read from the logs, or it reads the ring at once.
+extension StreamLane {
+    /// So often the ring may pass a lane while late events are to come.
+    private static let rereadMax = 32
+
+    /// Another of its targets is not confirmed yet.
+    mutating func waits() {
+        guard let behind, case .confirming(let left) = behind.stage else {
+            preconditionFailure("waits for a target in \(phase)")
+        }
+        behind.stage = .confirming(left + 1)
+    }
+
+    /// One of the targets for which it waits is confirmed, or, once, all were named. May race with the end.
+    mutating func confirmed() {
+        guard let behind else {
+            precondition(isEnded, "confirmed in \(phase)")
+            return
+        }
+        guard case .confirming(let left) = behind.stage, left > 0 else { preconditionFailure("confirmed in \(phase)") }
+        behind.stage = .confirming(left - 1)
+    }
+
+    /// All targets are confirmed.
+    var isConfirmed: Bool {
+        if case .confirming(0) = behind?.stage { true } else { false }
+    }
+
+    var isAwaitingReading: Bool {
+        if case .awaitingReading = behind?.stage { true } else { false }
+    }
+
+    var isReady: Bool {
+        if case .ready = behind?.stage { true } else { false }
+    }
+
+    /// Not one of its targets can bring anything yet.
+    var isWaiting: Bool {
+        switch behind?.stage {
+        case .confirming, .awaitingReading: true
+        default: false
+        }
+    }
+
+    /// All targets are confirmed: what comes from here on is its own, as soon as it is known after which id.
+    ///
+    /// - Parameters:
+    ///   - replayBytes: what a replay may hold.
+    ///   - all: of all partitions.
+    mutating func prepare(
+        _ feed: borrowing FeedView, _ targets: StreamTargets.Part, _ all: StreamTargets, replayBytes: Int
+    ) {
+        guard let behind, case .confirming(0) = behind.stage else { preconditionFailure("begins in \(phase)") }
+        behind.liveFrom = feed.ring.end
+        if needsReading(behind.resume, feed, targets, mayEnd: all.mayEnd) {
+            behind.stage = .awaitingReading(feed.ring.end)
+        } else {
+            behind.stage = .ready(beginning(behind, after: nil, feed, targets, all, replayBytes: replayBytes))
+        }
+    }
+
+    /// Whether the broker has to be asked, or the shard knows all that the lane needs.
+    private func needsReading(
+        _ resume: Resume, _ feed: borrowing FeedView, _ targets: StreamTargets.Part, mayEnd: Bool
+    ) -> Bool {
+        let clock = feed.clock(of: partition)
+        if clock == .zero || feed.born(in: partition) == 0 { return true }
+        switch resume {
+        case .after(let cursor) where !isUnknown(in: cursor): if cursor.cut[partition] > clock { return true }
+        // It begins now. The last reading is too old for that, and the id of an event since then may be forged: Redis is asked.
+        case .fresh, .malformed, .after: if feed.newest[partition] > clock { return true }
+        case .earliest, .available: break
+        }
+        guard let since = targets.since, since <= clock else { return true }
+        return mayEnd && !targets.areEndsKnown
+    }
+
+    /// A reading of the clock came, which was made after the confirmations.
+    mutating func received(
+        reading: EventID, _ feed: borrowing FeedView, _ targets: StreamTargets.Part, _ all: StreamTargets,
+        replayBytes: Int
+    ) {
+        guard let behind, case .awaitingReading = behind.stage else { preconditionFailure("a reading in \(phase)") }
+        behind.stage = .ready(beginning(behind, after: reading, feed, targets, all, replayBytes: replayBytes))
+    }
+
+    /// - Parameter reading: nil: none is needed.
+    private func beginning(
+        _ behind: Behind, after reading: EventID?, _ feed: borrowing FeedView, _ targets: StreamTargets.Part,
+        _ all: StreamTargets, replayBytes: Int
+    ) -> Behind.Beginning {
+        let latest = reading ?? feed.clock(of: partition)
+        let from: Replay.Start
+        switch behind.resume {
+        case .after(let cursor) where cursor.cut[partition] <= latest && !isUnknown(in: cursor):
+            from = .after(cursor.cut[partition])
+        case .earliest: from = .earliest
+        case .available: from = .available
+        case .fresh, .malformed, .after:
+            let gap = Gap(from: nil, to: latest, targets: targets.names)
+            var isUnknown = false
+            if case .after(let cursor) = behind.resume { isUnknown = self.isUnknown(in: cursor) }
+            return Behind.Beginning(
+                kind: behind.resume == .fresh ? .now : .uncertain(gap), floor: latest, start: latest,
+                stage: .reading(behind.liveFrom), mayLack: isUnknown)
+        }
+        let covered = covered(feed, targets)
+        var cursor = EventID.zero
+        if case .after(let id) = from { cursor = id }
+        let mayLack = from != .after(cursor)
+        if reading == nil, !mayLack, cursor >= covered,
+            let place = feed.ring.position(after: cursor, of: partition)
+        {
+            return Behind.Beginning(
+                kind: .resumed, floor: cursor, start: cursor, stage: .reading(place), mayLack: false)
+        }
+        var position = behind.liveFrom
+        if reading == nil { position = feed.ring.position(after: covered, of: partition) ?? position }
+        var names = targets.names
+        // Of what goes to everybody only where nothing else was asked for.
+        if from == .earliest || from == .available, !all.isOnlyAll { names.removeAll { $0 == .all } }
+        // Late events up to the mark are among what the logs have.
+        let mark = reading ?? covered
+        let run = replay(names, from: from, through: mark, at: position, feed, bytes: replayBytes)
+        return Behind.Beginning(kind: .resumed, floor: cursor, start: mark, stage: .replaying(run), mayLack: mayLack)
+    }
+
+    /// If all topics of the stream are over: whether the client has all that it asks for.
+    func hasAll(_ targets: StreamTargets.Part) -> Bool {
+        guard case .ready(let beginning) = behind?.stage, !beginning.mayLack else { return false }
+        if case .resumed = beginning.kind { return beginning.floor >= targets.end }
+        return true
+    }
+
+    mutating func begin() -> Behind.Beginning.Kind {
+        guard let behind, case .ready(let beginning) = behind.stage else { preconditionFailure("starts in \(phase)") }
+        floor = beginning.floor
+        start = beginning.start
+        behind.stage = beginning.stage
+        behind.forgetOwed(upTo: beginning.start)
+        return beginning.kind
+    }
+
+    /// The node that made the cursor knew nothing of the partition.
+    private func isUnknown(in cursor: Cursor) -> Bool {
+        cursor.cut.count > 1 && cursor.cut[partition] == .zero
+    }
+
+    /// After this id the ring has all events of all targets of the lane.
+    private func covered(_ feed: borrowing FeedView, _ targets: StreamTargets.Part) -> EventID {
+        let clock = feed.clock(of: partition)
+        return max(feed.ring.dropped(of: partition), min(targets.since ?? clock, clock))
+    }
+
+    private func replay(
+        _ targets: [Target], from start: Replay.Start, through mark: EventID, at position: UInt64,
+        _ feed: borrowing FeedView, bytes: Int
+    ) -> Replaying {
+        let replay = Replay(
+            targets: targets, from: start, through: mark, born: feed.born(in: partition), bytesMax: bytes)
+        return Replaying(replay, of: targets, in: partition, at: position)
+    }
+
+    /// Its head goes out before it can begin. The client takes itself for connected then, so what is published from here on
+    /// is its own, as if it had come with this cursor.
+    func promise(after clocks: Cut) {
+        guard let behind, isWaiting, behind.resume == .fresh, clocks[partition] > .zero else { return }
+        behind.resume = .after(Cursor(clocks, at: partition))
+    }
+
+    /// The data set went back to an older state: what the logs had a moment ago they may have no more, without a trace. What
+    /// is read of them begins anew, and tells so.
+    ///
+    /// - Returns: whether to go on.
+    mutating func wentBack(_ feed: borrowing FeedView) -> Bool {
+        guard let behind else { return false }
+        switch behind.stage {
+        case .replaying(let run):
+            behind.stage = .replaying(again(run, from: floor == .zero ? run.replay.start : .after(floor), feed))
+            behind.forgetOwed(upTo: run.mark)
+            return true
+        case .ready(var beginning):
+            guard case .replaying(let run) = beginning.stage else { return false }
+            beginning.stage = .replaying(again(run, from: run.replay.start, feed))
+            behind.stage = .ready(beginning)
+            return false
+        case .confirming, .awaitingReading, .reading: return false
+        }
+    }
+
+    private func again(_ run: Replaying, from start: Replay.Start, _ feed: borrowing FeedView) -> Replaying {
+        replay(run.targets, from: start, through: run.mark, at: run.position, feed, bytes: run.replay.bytesMax)
+    }
+
+    /// The ring has passed the lane: it goes on from the logs, like one that comes back.
+    mutating func refill(_ feed: borrowing FeedView, _ targets: StreamTargets.Part, replayBytes: Int) {
+        guard let behind, case .reading = behind.stage else { preconditionFailure("refills in \(phase)") }
+        // From the ring's start, because live-only events have no id by which to find a later place; what the logs have
+        // brought by then is skipped.
+        let covered = covered(feed, targets)
+        guard covered > floor else {
+            behind.stage = .reading(feed.ring.start)
+            return
+        }
+        reread.append(Range(after: floor, upTo: covered))
+        if reread.count > StreamLane.rereadMax { start = max(start, reread.removeFirst().upTo) }
+        behind.forgetOwed(upTo: covered)
+        behind.stage = .replaying(
+            replay(
+                targets.names, from: .after(floor), through: covered, at: feed.ring.start, feed, bytes: replayBytes))
+    }
+}

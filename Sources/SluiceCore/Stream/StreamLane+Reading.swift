@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How a lane is given what its logs have.
+extension StreamLane {
+    /// What is next of a run.
+    enum ReplayAction {
+        case wait
+        case event(LogSegment.Entry, in: LogSegment)
+        case gap(Gap, id: EventID?)
+        case flush
+        case read([Replay.Request])
+        /// The logs are read; the ring is next.
+        case done
+    }
+
+    mutating func next(of run: Replaying) -> ReplayAction {
+        if let step = run.again() { return StreamLane.action(step) }
+        let hasGathered = run.offered > 0
+        if hasGathered, run.holdsMuch { return .flush }
+        guard !run.isToAskAgain else { return hasGathered ? .flush : .wait }
+        switch run.replay.next() {
+        case .event(let entry, let segment, _): return StreamLane.action(run.give(.event(entry, in: segment)))
+        case .gap(let gap, let id): return StreamLane.action(run.give(.gap(gap, id: id)))
+        case .read(let requests): return .read(requests)
+        case .wait: return hasGathered ? .flush : .wait
+        case .done:
+            if hasGathered { return .flush }
+            floor = max(floor, run.mark)
+            behind?.stage = .reading(run.position)
+            return .done
+        }
+    }
+
+    private static func action(_ step: Replaying.Step) -> ReplayAction {
+        switch step {
+        case .event(let entry, let segment): .event(entry, in: segment)
+        case .gap(let gap, let id): .gap(gap, id: id)
+        }
+    }
+
+    /// What a request has brought. May race with the end.
+    mutating func received(_ outcome: Replay.Outcome, request: Int, of run: Replaying) -> Replaying.PageAction {
+        guard self.run === run else { return .nothing }
+        if run.replay.received(outcome, lane: request) { return run.isToAskAgain ? .nothing : .proceed }
+        // The broker is away: the stream stays open, and goes on when that is back.
+        guard !run.isToAskAgain else { return .nothing }
+        run.isToAskAgain = true
+        return .askLater
+    }
+}
