@@ -42,7 +42,7 @@ package final class ClusterFeed {
     private let isMaster: (RedisAddress) -> EventLoopFuture<Bool>
     private let permitted: ([String], Partition) -> EventLoopFuture<[String]>
     private var tell: (Notice) -> Void
-    private var partitions: [PartitionFeed]
+    private var partitions: [PartitionChannels]
     /// Who has each partition, as far as is known.
     private var owners = [MasterFeed?](repeating: nil, count: Partitioning.clusterCount)
     private var masters: [ClusterMap.Master: MasterFeed] = [:]
@@ -66,7 +66,7 @@ package final class ClusterFeed {
         self.isMaster = isMaster
         self.permitted = permitted
         self.tell = tell
-        partitions = anchors.map { PartitionFeed(anchor: $0, linger: linger) }
+        partitions = anchors.map { PartitionChannels(anchor: $0, linger: linger) }
     }
 
     package func start() {

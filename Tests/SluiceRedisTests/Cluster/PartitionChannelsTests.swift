@@ -3,12 +3,12 @@ import NIOCore
 import SluiceRedis
 import Testing
 
-@Suite("PartitionFeed")
-struct PartitionFeedTests {
+@Suite("PartitionChannels")
+struct PartitionChannelsTests {
     private static let now = NIODeadline.uptimeNanoseconds(0)
 
     /// Sends what is due, and returns the names.
-    private static func sent(_ feed: inout PartitionFeed) -> Set<String> {
+    private static func sent(_ feed: inout PartitionChannels) -> Set<String> {
         var names: Set<String> = []
         while let command = feed.next(now: now) {
             if case .subscribe(let some) = command { names.formUnion(some) }
@@ -16,8 +16,8 @@ struct PartitionFeedTests {
         return names
     }
 
-    private static func opened(wanting names: String...) -> PartitionFeed {
-        var feed = PartitionFeed(anchor: "node", linger: .seconds(5))
+    private static func opened(wanting names: String...) -> PartitionChannels {
+        var feed = PartitionChannels(anchor: "node", linger: .seconds(5))
         for name in names { #expect(feed.want(name) == false) }
         feed.open()
         let asked = sent(&feed)
@@ -27,16 +27,16 @@ struct PartitionFeedTests {
 
     @Test("a channel that is confirmed counts only once its server was found to be master after that")
     func held() {
-        var feed = PartitionFeedTests.opened(wanting: "a", "b")
-        #expect(feed.subscribed("a", now: PartitionFeedTests.now) == false)
+        var feed = PartitionChannelsTests.opened(wanting: "a", "b")
+        #expect(feed.subscribed("a", now: PartitionChannelsTests.now) == false)
         #expect(feed.isMaster() == [], "nothing was asked yet")
         #expect(feed.phase == .open)
-        _ = feed.subscribed("node", now: PartitionFeedTests.now)
+        _ = feed.subscribed("node", now: PartitionChannelsTests.now)
         #expect(feed.phase == .checking)
         #expect(feed.want("a") == false, "it is confirmed, but by whom?")
         #expect(Set(feed.isMaster()) == ["a", "node"])
         #expect(feed.settle() == false, "one is missing")
-        #expect(feed.subscribed("b", now: PartitionFeedTests.now) == true, "from now on at once")
+        #expect(feed.subscribed("b", now: PartitionChannelsTests.now) == true, "from now on at once")
         #expect(feed.settle() == true)
         #expect(feed.phase == .up)
         #expect(feed.want("a") == true)
@@ -45,38 +45,38 @@ struct PartitionFeedTests {
 
     @Test("what was confirmed by a server that sends the partition away is asked for again, and told only then")
     func sentAway() {
-        var feed = PartitionFeedTests.opened(wanting: "a")
-        _ = feed.subscribed("node", now: PartitionFeedTests.now)
-        _ = feed.subscribed("a", now: PartitionFeedTests.now)
+        var feed = PartitionChannelsTests.opened(wanting: "a")
+        _ = feed.subscribed("node", now: PartitionChannelsTests.now)
+        _ = feed.subscribed("a", now: PartitionChannelsTests.now)
         let opening = feed.opening
         #expect(feed.close() == true)
         #expect(feed.close() == false)
         #expect(feed.isMaster() == [])
         #expect(feed.settle() == false)
-        var names = PartitionFeedTests.sent(&feed)
+        var names = PartitionChannelsTests.sent(&feed)
         #expect(names == [])
         feed.open()
-        names = PartitionFeedTests.sent(&feed)
+        names = PartitionChannelsTests.sent(&feed)
         #expect(feed.opening != opening && names == ["a", "node"])
-        _ = feed.subscribed("a", now: PartitionFeedTests.now)
-        _ = feed.subscribed("node", now: PartitionFeedTests.now)
+        _ = feed.subscribed("a", now: PartitionChannelsTests.now)
+        _ = feed.subscribed("node", now: PartitionChannelsTests.now)
         #expect(Set(feed.isMaster()) == ["a", "node"])
         #expect(feed.settle() == true)
     }
 
     @Test("what a master can't carry out just now is asked for again after a while, and what it has confirmed stays")
     func postponed() {
-        var feed = PartitionFeedTests.opened()
-        _ = feed.subscribed("node", now: PartitionFeedTests.now)
+        var feed = PartitionChannelsTests.opened()
+        _ = feed.subscribed("node", now: PartitionChannelsTests.now)
         _ = feed.isMaster()
         #expect(feed.settle() == true)
         #expect(feed.want("a") == false)
-        var names = PartitionFeedTests.sent(&feed)
+        var names = PartitionChannelsTests.sent(&feed)
         #expect(names == ["a"])
-        feed.postponed(until: PartitionFeedTests.now + .seconds(1), now: PartitionFeedTests.now)
-        names = PartitionFeedTests.sent(&feed)
+        feed.postponed(until: PartitionChannelsTests.now + .seconds(1), now: PartitionChannelsTests.now)
+        names = PartitionChannelsTests.sent(&feed)
         #expect(names == [] && feed.phase == .up)
-        let later = PartitionFeedTests.now + .seconds(1)
+        let later = PartitionChannelsTests.now + .seconds(1)
         let again = feed.next(now: later)
         #expect(again == .subscribe(["a"]))
         #expect(feed.subscribed("a", now: later) == true)

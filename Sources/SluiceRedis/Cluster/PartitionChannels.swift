@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 
-/// The feed of one partition of a cluster: its channels, and whether what is published to them arrives.
+/// The channels of one partition of a cluster, and whether what is published to them arrives.
 ///
 ///     closed ──open──▶ open ──node's channel confirmed──▶ checking ──is master──▶ checked ──all confirmed──▶ up
 ///
 /// each ──close──▶ closed. A master that became a replica says so to whoever is subscribed already, but takes new subscriptions
 /// as if nothing were. So only once a channel is confirmed its server is asked whether it is master: if it is, it can't cease
 /// to be without a word. What is confirmed before that is told after it. No I/O; time is an argument.
-package struct PartitionFeed {
+package struct PartitionChannels {
     package enum Phase: Equatable, Sendable {
         /// Its master is not known or not connected, or has sent it away.
         case closed
