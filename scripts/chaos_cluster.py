@@ -9,7 +9,7 @@ import time
 from chaos_redis import HOST, Redis, RedisClient, Server, free_ports, until
 
 MASTERS, MOST_MASTERS = 3, 6
-KEYS = 10  # that move to another master at once
+STEPS = 20  # in which a slot moves
 
 
 def slot(text):
@@ -134,7 +134,7 @@ class RedisCluster(Redis):
         async with self.turn:
             old, heir = await self.pair(dice)
             self.lab.note("failover", f"asked for, {old.name} to {heir.name}")
-            await heir.ask("CLUSTER", "FAILOVER")
+            await heir.must("CLUSTER", "FAILOVER")
             await self.is_promoted(heir)
 
     async def kill_master(self, dice):
@@ -154,6 +154,7 @@ class RedisCluster(Redis):
             async with self.loss(old.group):
                 if lag:
                     await heir.cut_from_master()
+                    self.lab.send_away(dice, lag + pause)
                     await asyncio.sleep(lag)
                 self.lab.note(name, f"{old.name} {'killed' if is_killed else 'stopped'}, back {pause:.1f} s after the "
                               f"promotion of {heir.name}" + (f", which is {lag:.1f} s behind" if lag else ""))
@@ -174,36 +175,31 @@ class RedisCluster(Redis):
     async def move_slot(self, dice):
         async with self.turn:
             await until(self.is_whole, "the cluster is whole", 90)
-            partition, pause = dice.randrange(self.PARTITIONS), dice.uniform(0, 0.1)
+            partition, seconds = dice.randrange(self.PARTITIONS), dice.uniform(0, 3)
             source = await self.owner(partition)
             target = dice.choice([one for one in self.servers if one.role == "master" and one is not source])
-            await self.move(partition, source, target, pause)
+            await self.move(partition, source, target, seconds)
 
     async def owner(self, partition):
         await self.learn()
         return next(one for one in self.servers if one.port == self.owners[slot(50 * partition)])
 
-    async def move(self, partition, source, target, pause, kind="move slot"):
+    async def move(self, partition, source, target, seconds, kind="move slot"):
         """The slot of a partition moves key by key, while it is in use."""
         place, began = slot(50 * partition), time.monotonic()
-        source_id, target_id = await source.ask("CLUSTER", "MYID"), await target.ask("CLUSTER", "MYID")
-        await target.ask("CLUSTER", "SETSLOT", place, "IMPORTING", source_id)
-        await source.ask("CLUSTER", "SETSLOT", place, "MIGRATING", target_id)
-        moved, is_assigned = 0, False
-        while not is_assigned:
-            keys = await source.ask("CLUSTER", "GETKEYSINSLOT", place, KEYS)
-            if not isinstance(keys, list):
-                raise RuntimeError(f"a slot can't be moved: {keys}")
-            if keys:
-                await source.ask("MIGRATE", HOST, target.port, "", 0, 5000, "KEYS", *keys)
-                moved += len(keys)
-                await asyncio.sleep(pause)
-                continue
-            await target.ask("CLUSTER", "SETSLOT", place, "NODE", target_id)
-            is_assigned = await source.ask("CLUSTER", "SETSLOT", place, "NODE", target_id) == "OK"
-        for one in self.servers:
-            if one.role == "master" and one not in (source, target):
-                await one.ask("CLUSTER", "SETSLOT", place, "NODE", target_id)
+        source_id, target_id = await source.must("CLUSTER", "MYID"), await target.must("CLUSTER", "MYID")
+        await target.must("CLUSTER", "SETSLOT", place, "IMPORTING", source_id)
+        await source.must("CLUSTER", "SETSLOT", place, "MIGRATING", target_id)
+        step = await source.must("CLUSTER", "COUNTKEYSINSLOT", place) // STEPS + 1
+        moved = 0
+        while keys := await source.must("CLUSTER", "GETKEYSINSLOT", place, step):
+            await source.must("MIGRATE", HOST, target.port, "", 0, 5000, "KEYS", *keys)
+            moved += len(keys)
+            await asyncio.sleep(seconds / STEPS)
+        # The target first: whoever is asked meanwhile sends to the source, and that to the target.
+        others = [one for one in self.servers if one.role == "master" and one not in (source, target)]
+        for one in (target, source, *others):
+            await one.must("CLUSTER", "SETSLOT", place, "NODE", target_id)
         self.held[partition].append((time.time(), target.group))
         self.lab.note(kind, f"partition {partition} with {moved} keys from {source.name} to {target.name} in "
                       f"{time.monotonic() - began:.1f} s", count=kind == "move slot")
@@ -219,7 +215,7 @@ class RedisCluster(Redis):
             await one.start()
             await until(one.ask_role, f"{one.name} answers")
             bus = next(line for line in one.file.read_text().splitlines() if line.startswith("cluster-port"))
-            await self.servers[0].ask("CLUSTER", "MEET", HOST, one.port, bus.split()[1])
+            await self.servers[0].must("CLUSTER", "MEET", HOST, one.port, bus.split()[1])
             one.group = one.port
             self.servers.append(one)
             await until(self.is_whole, "the cluster is whole")
@@ -228,7 +224,7 @@ class RedisCluster(Redis):
                 held = [[p for p in range(self.PARTITIONS) if self.owners[slot(50 * p)] == other.port]
                         for other in self.servers if other is not one]
                 partition = dice.choice(max(held, key=len))
-                await self.move(partition, await self.owner(partition), one, 0.02, "join master")
+                await self.move(partition, await self.owner(partition), one, 0.2, "join master")
                 await self.learn()
 
 

@@ -192,6 +192,11 @@ class Lab:
         for one in chosen:
             one.vanish()
 
+    def send_away(self, dice, seconds):
+        """Some subscribers miss what Redis is about to lose."""
+        for one in dice.sample(self.subscribers, max(1, len(self.subscribers) // 10)):
+            one.vanish(seconds + dice.uniform(0, 6))
+
     async def break_things(self, seconds, dice):
         """All times, targets and lengths come from the seed."""
         share = self.options.intensity * seconds / 60

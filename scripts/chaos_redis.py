@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Redis, and what the other kinds share with it: servers, a client, a watch on who is master, the way to publish."""
+"""One Redis, and what the other kinds share with it: servers, a client, a watch on masters, the way to publish."""
 import asyncio
 import contextlib
 import random
@@ -98,12 +98,23 @@ class Server:
         reply = await self.ask("ROLE")
         return reply[0] if isinstance(reply, list) and reply else None
 
+    async def must(self, *words):
+        """For what changes the deployment. Asked again if no answer came: Sentinels cut connections."""
+        for _ in range(10):
+            reply = await self.ask(*words)
+            if isinstance(reply, RuntimeError):
+                break
+            if reply is not None:
+                return reply
+        raise RuntimeError(f"{self.name} answers {' '.join(map(str, words))} with {reply}")
+
     async def cut_from_master(self):
-        await self.ask("CONFIG", "SET", "masterauth", "wrong")  # it comes back, and is sent away
-        await self.ask("CLIENT", "KILL", "TYPE", "master")
+        await self.must("CONFIG", "SET", "masterauth", "wrong")  # it comes back, and is sent away
+        await self.must("CLIENT", "KILL", "TYPE", "master")
 
     async def join_master(self):
-        await self.ask("CONFIG", "SET", "masterauth", "")
+        await self.must("CONFIG", "SET", "masterauth", "")
+        await self.must("CONFIG", "REWRITE")  # a Sentinel had the wrong one written
 
 
 async def until(condition, what, seconds=60):
@@ -237,6 +248,7 @@ class Single(Redis):
                 self.server.process.send_signal(signal.SIGSTOP)  # or the copy would be of several moments
                 shutil.copytree(folder, copy)
                 self.server.process.send_signal(signal.SIGCONT)
+                self.lab.send_away(dice, age + pause)
                 await asyncio.sleep(age)
                 self.lab.note("older file", f"of {age:.1f} s ago, back after {pause:.1f} s")
                 await self.server.kill()

@@ -97,24 +97,27 @@ class Sentinel(Redis):
             await self.settles(old)
 
     async def kill_master(self, dice):
-        await self.depose("kill master", dice.uniform(0.2, 3), is_killed=True)
+        await self.depose("kill master", dice, is_killed=True)
 
     async def zombie(self, dice):
-        await self.depose("zombie", dice.uniform(0, 3), is_killed=False)
+        await self.depose("zombie", dice, is_killed=False)
 
     async def lagging_replicas(self, dice):
         """Whoever is promoted lacks what was acknowledged, and heard, in the last seconds."""
-        await self.depose("lagging replicas", dice.uniform(0.2, 3), dice.random() < 0.7, dice.uniform(0.3, 2.5))
+        await self.depose("lagging replicas", dice, dice.random() < 0.7, dice.uniform(0.3, 2.5))
 
-    async def depose(self, name, pause, is_killed, lag=0):
+    async def depose(self, name, dice, is_killed, lag=0):
         """The master is gone, until some time after another was promoted: then it comes back, and is a second master
         until a Sentinel has told it. Meanwhile its heir may be attacked."""
+        pause = dice.uniform(0.2, 3)
         async with self.loss(0):
             async with self.turn:
                 old = await self.master()
                 others = [one for one in self.servers if one is not old] if lag else []
                 for one in others:
                     await one.cut_from_master()
+                if lag:
+                    self.lab.send_away(dice, lag + pause)
                 await asyncio.sleep(lag)
                 self.lab.note(name, f"{old.name} {'killed' if is_killed else 'stopped'}, back {pause:.1f} s after the "
                               f"promotion" + (f" of one that is {lag:.1f} s behind" if lag else ""))

@@ -138,7 +138,7 @@ class Subscriber:
         self.query = "&".join(f"topic={topic}" for topic in topics)
         self.index = {topic.encode(): index for index, topic in enumerate(topics)}
         self.cursor, self.retry, self.start, self.is_stopped = "", 3.0, None, False
-        self.connections, self.gaps, self.foreign, self.stalls = [], [], [], []
+        self.connections, self.gaps, self.foreign, self.stalls, self.away = [], [], [], [], 0
         self.last_n = [0] * len(topics)
         # One row for each event or other id; a million tuples would cost ten times as much.
         self.ids, self.which, self.ns, self.times = array("Q"), array("B"), array("L"), array("d")
@@ -162,7 +162,8 @@ class Subscriber:
                 self.counts["connections refused"] += 1
                 end.close()
             connection.ended = time.time()
-            await asyncio.sleep(self.retry)
+            pause, self.away = max(self.retry, self.away), 0
+            await asyncio.sleep(pause)
 
     def receive(self, type, data, id):
         before, at = self.cursor, number(id) if id else 0
@@ -200,8 +201,9 @@ class Subscriber:
             if not transport.is_closing():
                 transport.resume_reading()
 
-    def vanish(self):
-        """A reset, as from a phone that changes its network."""
+    def vanish(self, away=0):
+        """A reset, as from a phone that changes its network, and is without one for some seconds."""
+        self.away = away
         if transport := self.transport:
             self.connections[-1].is_left = True
             transport.get_extra_info("socket").setsockopt(
