@@ -60,6 +60,11 @@ class RedisCluster(Redis):
     def partition(self, topic):
         return slot(f"topic:{topic}") % self.PARTITIONS
 
+    def shares(self, topics):
+        """By partition: one that is down must hold up nobody else's events."""
+        shares = [[one for one in topics if self.partition(one) == p] for p in range(self.PARTITIONS)]
+        return [share for share in shares if share]
+
     def tag(self, topic):
         return 50 * self.partition(topic)
 

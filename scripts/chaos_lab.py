@@ -27,7 +27,7 @@ FAULTS = {"kill node": 2.2, "stop node": 1.6, "rolling restart": 0.4, "reload ba
           "vanish": 4.0}
 # What a stalled subscriber has to take is more than all socket buffers on the way hold, or no node would notice.
 BULK_TOPICS, BULK_BYTES, BULK_EVENTS, BULK_SUBSCRIBERS, BULK_MAXLEN = 4, 64 * 1024, 160, 4, 2000
-PUBLISHERS, BY_GATEWAY = 4, 25  # one topic of so many is published over HTTP
+BY_GATEWAY = 25  # one topic of so many is published over HTTP
 SETTLE_SECONDS = 30
 
 
@@ -254,9 +254,8 @@ class Lab:
         await self.wait_for(self.have_all_begun)
         watching = [asyncio.create_task(one) for one in (self.watch_metrics(), self.redis.watch())]
         by_gateway, others = topics[::BY_GATEWAY], [one for i, one in enumerate(topics) if i % BY_GATEWAY]
-        for i in range(PUBLISHERS):
-            self.publisher(others[i::PUBLISHERS], options.rate * len(others) / len(topics) / PUBLISHERS,
-                           self.redis.route(i))
+        for index, share in enumerate(self.redis.shares(others)):
+            self.publisher(share, options.rate * len(share) / len(topics), self.redis.route(index))
         self.publisher(by_gateway, options.rate / BY_GATEWAY, GatewayRoute(self.port))
         publishing = [asyncio.create_task(one.run()) for one in self.publishers]
         await self.watched(self.break_things(options.duration, dice), publishing + watching)

@@ -143,6 +143,10 @@ class Redis:
         """Which servers held the topic at that time: the number that they have in common."""
         return 0
 
+    def shares(self, topics):
+        """Which topics have a publisher in common."""
+        return [topics[i::4] for i in range(4) if topics[i::4]]
+
     def key(self, topic):
         return f"sluice:topic:{topic}"
 
