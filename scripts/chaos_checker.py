@@ -80,7 +80,7 @@ class Checker:
                         event.is_kept = event.id == id
                     continue
                 self.counts["lost unheard"] += not any(event.heard for event in events)
-                group = self.redis.group(topic, events[-1].sent)
+                group = self.redis.group(f"topic:{topic}", events[-1].sent)
                 if not any(one == group and start <= events[-1].sent <= end for one, start, end in self.redis.losses):
                     self.problem("not in the log", f"{topic}:{first} was acknowledged as {text} at "
                                  f"{clock(events[-1].sent)}, and nothing befell Redis")
@@ -111,6 +111,7 @@ class Checker:
     def look_at_order(self, one):
         """Each once, ids rising within a partition; with one partition, those of checkpoints and gaps, too."""
         name, seen, highest = f"subscriber {one.number}", {}, collections.Counter()
+        partitions = [self.redis.partition(f"topic:{topic}") for topic in one.topics]
         for row, (id, index, n, at) in enumerate(zip(one.ids, one.which, one.ns, one.times)):
             if index == NO_EVENT:
                 what, partition, is_event = "checkpoint or gap", 0, False
@@ -118,7 +119,7 @@ class Checker:
                     continue
             else:
                 topic, is_event = one.topics[index], True
-                what, partition, first = f"{topic}:{n}", self.redis.partition(topic), seen.setdefault((index, n), row)
+                what, partition, first = f"{topic}:{n}", partitions[index], seen.setdefault((index, n), row)
                 events = self.ledger.events[topic]
                 if n > len(events) or events[n - 1].is_refused or id and events[n - 1].id != id:
                     self.problem("foreign", f"{name}: {what} id {shown(id)} at {clock(at)}")
@@ -139,13 +140,12 @@ class Checker:
         if told:
             self.counts["lost with notice"] += 1
             return None if event.is_kept else self.look_at_time(one, event, told)
-        had = [id for id, index in zip(one.ids, one.which)
-               if id and index != NO_EVENT and self.redis.partition(one.topics[index])
-               == self.redis.partition(event.topic)]
+        own = one.topics.index(event.topic)
+        had = [id for id, index in zip(one.ids, one.which) if id and index == own]
         place, at = bisect.bisect(had, event.id), event.sent
         near = [shown(id) for id in had[max(0, place - 2):place + 2]]
         # Beyond the last cursor nothing was claimed yet: late, but perhaps not lost.
-        is_passed = event.id <= highest[self.redis.partition(event.topic)] or not event.is_kept
+        is_passed = event.id <= highest[self.redis.partition(f"topic:{event.topic}")] or not event.is_kept
         self.problem("lost without notice" if is_passed else "not delivered in time",
                      f"subscriber {one.number}: {event.topic}:{event.n} id {shown(event.id)} of {clock(at)}, "
                      f"{'in the log' if event.is_kept else 'heard, then lost by Redis'}, had {near}"
@@ -153,7 +153,7 @@ class Checker:
 
     def look_at_time(self, one, event, gap):
         """A gap is due six seconds after the promotion, or the end of two masters, or the stream's opening."""
-        group = self.redis.group(event.topic, event.sent)
+        group = self.redis.group(f"topic:{event.topic}", event.sent)
         changes = [at for at, who in self.redis.promotions if who == group]
         changes += [end for who, _, end in self.redis.doubles if who == group]
         change = min((at for at in changes if at >= event.sent), default=None)
@@ -175,15 +175,13 @@ class Checker:
 
     def look_at_gap(self, one, gap, seen):
         self.counts["gaps told"] += 1
-        names = [name.removeprefix("topic:") for name in gap.names]
-        known = [name for name in names if name in one.topics]
-        if known != names or len({self.redis.partition(name) for name in known}) != 1:
-            self.problem("foreign", f"subscriber {one.number}: gap {gap.text} at {clock(gap.at)}")
-        count = sum((one.topics.index(topic), event.n) not in seen for topic in known
-                    for event in self.gone[topic] if gap.covers(topic, event.id))
-        if count:
+        topics = [name.removeprefix("topic:") for name in gap.names if name != "all"]
+        if not set(topics) <= set(one.topics) or len({self.redis.partition(name) for name in gap.names}) != 1:
+            return self.problem("foreign", f"subscriber {one.number}: gap {gap.text} at {clock(gap.at)}")
+        if any(gap.covers(topic, event.id) and (one.topics.index(topic), event.n) not in seen
+               for topic in topics for event in self.gone[topic]):
             return
-        groups = {self.redis.group(topic, gap.at) for topic in known}
+        groups = {self.redis.group(name, gap.at) for name in gap.names}
         if any(group in groups and start - 1 <= gap.connection.opened <= end + TOLD_SECONDS
                for group, start, end in self.redis.doubles):
             self.counts["gaps of two masters"] += 1
@@ -232,6 +230,6 @@ class Checker:
                 continue
             topic = one.topics[one.which[row]]
             event = self.ledger.events[topic][one.ns[row] - 1]
-            if event.sent >= at and self.redis.group(topic, event.sent) == group:
+            if event.sent >= at and self.redis.group(f"topic:{topic}", event.sent) == group:
                 return one.times[row] - at
         return None

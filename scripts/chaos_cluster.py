@@ -57,22 +57,22 @@ class RedisCluster(Redis):
 
     # ---- Names ----
 
-    def partition(self, topic):
-        return slot(f"topic:{topic}") % self.PARTITIONS
+    def partition(self, target):
+        return slot(target) % self.PARTITIONS
 
     def shares(self, topics):
         """By partition: one that is down must hold up nobody else's events."""
-        shares = [[one for one in topics if self.partition(one) == p] for p in range(self.PARTITIONS)]
+        shares = [[one for one in topics if self.tag(one) == 50 * p] for p in range(self.PARTITIONS)]
         return [share for share in shares if share]
 
     def tag(self, topic):
-        return 50 * self.partition(topic)
+        return 50 * self.partition(f"topic:{topic}")
 
     def key(self, topic):
         return f"sluice:{{{self.tag(topic)}}}:topic:{topic}"
 
-    def group(self, topic, at):
-        return [group for when, group in self.held[self.partition(topic)] if when <= at][-1]
+    def group(self, target, at):
+        return [group for when, group in self.held[self.partition(target)] if when <= at][-1]
 
     def words(self, topic, data, token, maxlen):
         prefix = f"sluice:{{{self.tag(topic)}}}"

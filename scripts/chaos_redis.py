@@ -136,11 +136,12 @@ class Redis:
         self.lab, self.servers, self.turn = lab, [], asyncio.Lock()  # one change of the deployment at a time
         self.promotions, self.doubles, self.losses = [], [], []
 
-    def partition(self, topic):
+    def partition(self, target):
+        """Of `topic:news` or `all`."""
         return 0
 
-    def group(self, topic, at):
-        """Which servers held the topic at that time: the number that they have in common."""
+    def group(self, target, at):
+        """Which servers held the target at that time: the number that they have in common."""
         return 0
 
     def shares(self, topics):
