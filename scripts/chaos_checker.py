@@ -136,7 +136,8 @@ class Checker:
         return seen, highest
 
     def look_at_missing(self, one, event, highest):
-        told = next((gap for gap in one.gaps if event.id and gap.covers(event.topic, event.id)), None)
+        told = next((gap for gap in one.gaps if gap.covers(event.topic, event.id)
+                     or not event.id and gap.at > event.sent and f"topic:{event.topic}" in gap.names), None)
         if told:
             self.counts["lost with notice"] += 1
             return None if event.is_kept else self.look_at_time(one, event, told)
