@@ -63,6 +63,8 @@ package final class ClusterBroker: Broker {
     package func stop() {
         feed?.stop()
         commands?.stop()
+        // What is still answered is nobody's any more.
+        tell = { _ in }
     }
 
     // MARK: Feed

@@ -101,6 +101,8 @@ package final class RedisBroker: Broker {
         feed?.stop()
         commands.stop()
         locator.close()
+        // What is still answered is nobody's any more.
+        tell = { _ in }
     }
 
     package func want(_ target: Target, as number: TargetNumber) -> Bool {
