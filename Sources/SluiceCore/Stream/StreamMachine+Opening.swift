@@ -129,11 +129,12 @@ extension StreamMachine {
         }
     }
 
-    /// The data set of a partition went back to an older state: what is read of its logs begins anew, and tells so.
+    /// The data set of a partition, perhaps not of one of its own, went back to an older state: what is read of its logs begins
+    /// anew, and tells so.
     ///
     /// - Returns: whether to go on with `next`.
     package mutating func wentBack(_ feed: borrowing FeedView, in partition: Partition = .first) -> Bool {
-        self[partition].wentBack(feed)
+        hasLane { $0.partition == partition } && self[partition].wentBack(feed)
     }
 
     /// The ring has passed a lane: it goes on from the logs, like one that comes back.

@@ -183,14 +183,14 @@ package struct StreamMachine: ~Copyable {
 
     // MARK: What it is told
 
-    /// A reading of the clock came. Late events carry no id: without a checkpoint behind them a stream that comes back
+    /// A reading of a partition's clock came, perhaps not of one of its own. Late events carry no id: without a checkpoint behind them a stream that comes back
     /// would get them again.
     ///
     /// - Returns: the checkpoint that is due.
     package mutating func read(
         clocks: Cut, of partition: Partition = .first, now: NIODeadline
     ) -> Cursor? {
-        guard self[partition].hadLate, self[partition].isLive else { return nil }
+        guard hasLane({ $0.partition == partition && $0.hadLate && $0.isLive }) else { return nil }
         self[partition].hadLate = false
         let clock = clocks[partition]
         guard hasCheckpoints, clock >= self[partition].floor else { return nil }

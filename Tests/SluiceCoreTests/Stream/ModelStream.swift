@@ -249,7 +249,6 @@ final class ModelStream {
     }
 
     func tick(_ partition: Partition) {
-        guard partitions.contains(partition) else { return }
         if let cursor = machine.read(clocks: model.feed.clocks, of: partition, now: model.now) {
             send([.checkpoint(cursor)])
         }
@@ -257,7 +256,7 @@ final class ModelStream {
     }
 
     func wentBack(_ partition: Partition) {
-        if partitions.contains(partition), machine.wentBack(model.feed, in: partition) { advance() }
+        if machine.wentBack(model.feed, in: partition) { advance() }
     }
 
     func tell(_ gap: Gap, id: EventID?, in partition: Partition) {
