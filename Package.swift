@@ -145,7 +145,9 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ] + indirect.map(\.product),
-            resources: ["bench", "publish", "serve", "subscribe", "token"].map { .embedInCode("Help/\($0).txt") },
+            resources: ["bench", "partitions", "publish", "serve", "subscribe", "token"].map {
+                .embedInCode("Help/\($0).txt")
+            },
             swiftSettings: settings
         ),
         // What the tests have in common: real servers as child processes, and a client of event streams.

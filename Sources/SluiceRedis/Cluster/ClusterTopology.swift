@@ -94,22 +94,11 @@ package final class ClusterTopology {
     }
 
     private func map(seenBy address: RedisAddress) -> EventLoopFuture<ClusterMap> {
-        let replies: EventLoopFuture<[RESPValue]>
-        if let link = link(address) {
-            replies = EventLoopFuture.whenAllSucceed(ClusterMap.commands.map { link.send($0) }, on: eventLoop)
-        } else {
-            replies = RedisConnection.connect(to: endpoint.at(address), on: eventLoop).assumeIsolated().flatMap {
-                [eventLoop] connection in
-                let replies = ClusterMap.commands.map { connection.send($0, timeout: ClusterTopology.answerTime) }
-                let all = EventLoopFuture.whenAllSucceed(replies, on: eventLoop).assumeIsolated()
-                let isLone = connection.greeting?.isOfCluster == false
-                return all.flatMapErrorThrowing { error in
-                    throw isLone
-                        ? RedisError.unfit("it is no server of a cluster: its URL begins with redis://") : error
-                }.always { _ in connection.close() }.nonisolated()
-            }.nonisolated()
+        guard let link = link(address) else {
+            return ClusterMap.seen(by: address, endpoint, timeout: ClusterTopology.answerTime, on: eventLoop)
         }
-        return replies.flatMapThrowing { try ClusterMap(replies: $0, asked: address) }
+        return EventLoopFuture.whenAllSucceed(ClusterMap.commands.map { link.send($0) }, on: eventLoop)
+            .flatMapThrowing { try ClusterMap(replies: $0, asked: address) }
     }
 
     private func answered(_ number: Int, _ address: RedisAddress, _ result: Result<ClusterMap, any Error>) {

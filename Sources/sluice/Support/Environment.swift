@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 
-/// What the commands take from the environment: a token does not belong where `ps` shows it.
+/// What the commands take from the environment: a secret does not belong where `ps` shows it.
 enum Environment {
     static var all: [String: String] {
         var result: [String: String] = [:]
@@ -14,6 +14,7 @@ enum Environment {
         return result
     }
 
+    static var redis: String? { value("SLUICE_REDIS") }
     static var token: String? { value("SLUICE_TOKEN") }
     static var sentinelPassword: String? { value("SLUICE_SENTINEL_PASSWORD") }
 
