@@ -21,10 +21,7 @@ package final class Hub {
     private var complaints = Complaints(interval: .minutes(1))
     private var nextNumber: UInt64 = 1
     private var ticker: RepeatedTask?
-    private var publishQueue = PublishQueue()
-    private var publishing: [PublishQueue.Ticket: EventLoopPromise<[Result<Receipt, PublishFailure>]>] = [:]
-    /// Events are being handed to the broker, which may answer at once.
-    private var isPublishing = false
+    private let publishers: [PartitionPublisher]
 
     /// - Parameters:
     ///   - limits: of the node: its partitions share what it may hold.
@@ -45,6 +42,7 @@ package final class Hub {
         var share = limits
         share.held /= partitions.count
         self.output = output
+        publishers = partitions.map { _ in PartitionPublisher(broker: broker, eventLoop: eventLoop) }
         feeds = partitions.map {
             PartitionFeed(
                 of: $0, broker: broker, output: output, limits: share, cacheBytes: replayCacheBytes / partitions.count,
@@ -114,29 +112,22 @@ package final class Hub {
         _ publications: [Publication]
     ) -> EventLoopFuture<[Result<Receipt, PublishFailure>]> {
         guard !publications.isEmpty else { return eventLoop.makeSucceededFuture([]) }
-        if let failure = broker.refusal(of: publishQueue.bytes + PublishQueue.bytes(of: publications)) {
+        let waiting = publishers.reduce(0) { $0 + $1.bytes }
+        if let failure = broker.refusal(of: waiting + PublishQueue.bytes(of: publications)) {
             return eventLoop.makeSucceededFuture(publications.map { _ in .failure(failure) })
         }
         counters.eventsPublished.add(publications.count)
-        let promise = eventLoop.makePromise(of: [Result<Receipt, PublishFailure>].self)
-        publishing[publishQueue.add(publications)] = promise
-        publishNext()
-        return promise.futureResult
-    }
-
-    private func publishNext() {
-        guard !isPublishing else { return }
-        isPublishing = true
-        while let (ticket, index, publication) = publishQueue.next() {
-            broker.publish(publication).assumeIsolated().whenComplete { [self] result in
-                let result = result.mapError { $0 as? PublishFailure ?? .unavailable("\($0)") }
-                if let results = publishQueue.answered(ticket, index, result) {
-                    publishing.removeValue(forKey: ticket)?.succeed(results)
-                }
-                publishNext()
+        let byPartition = Dictionary(grouping: publications.indices) { index in
+            broker.partitioning.partition(of: publications[index].target)
+        }
+        let answers = byPartition.map { partition, indices in
+            publishers[partition.index].publish(indices.map { publications[$0] }).map {
+                zip(indices, $0).map { ($0, $1) }
             }
         }
-        isPublishing = false
+        return EventLoopFuture.whenAllSucceed(answers, on: eventLoop).map { answers in
+            answers.flatMap(\.self).sorted { $0.0 < $1.0 }.map(\.1)
+        }
     }
 
     package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
