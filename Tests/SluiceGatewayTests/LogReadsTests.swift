@@ -25,7 +25,7 @@ struct LogReadsTests {
     private static let mark = EventID(ScriptedNode.now, 0)
 
     init() throws {
-        broker = ScriptedBroker(eventLoop: loop)
+        broker = ScriptedBroker(eventLoop: loop, partitioning: .single)
         reads = LogReads(broker: broker, eventLoop: loop, counters: counters, cacheBytes: 1 << 20)
         topic = try .topic("t")
     }

@@ -105,14 +105,16 @@ extension Shard {
             stream.socket.isDirect
             ? writer.withSelectedBytes { stream.socket.send($0) } : stream.socket.send(writer.selectedBuffer)
         hadLate = hadLate || writer.hasLate
+        // What its events say of other partitions.
+        let place = partitioning.count == 1 ? nil : place ?? batch.cut
         if sent == writer.selectedBytes {
             stream.machine.wrote(
-                upTo: writer.highest, in: batch.partition, place: place ?? batch.cut, hasLate: writer.hasLate, now: now)
+                upTo: writer.highest, in: batch.partition, place: place, hasLate: writer.hasLate, now: now)
             return count
         }
         let cut = writer.cut(after: sent)
         stream.machine.wrote(
-            upTo: cut.highest, in: batch.partition, place: place ?? batch.cut, hasLate: cut.hasLate, now: now)
+            upTo: cut.highest, in: batch.partition, place: place, hasLate: cut.hasLate, now: now)
         stream.machine.fellBehind(
             at: cut.nextPosition, in: batch.partition, ringEnd: feed.ring.end, now: now)
         queue(cut.rest, for: stream, now: now)

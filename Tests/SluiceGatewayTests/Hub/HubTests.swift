@@ -101,4 +101,30 @@ struct HubTests {
         }
         #expect(most == PublishQueue.windowStandard && answered == 100)
     }
+
+    @Test(
+        "Events that wait for a partition which is away keep no other partition's waiting, and answers keep their order"
+    )
+    func otherPartitions() throws {
+        let node = ScriptedNode(.cluster)
+        let event = Event(ByteBuffer(string: "x"))
+        let topics = try (0..<400).map { try Target.topic("t\($0)") }
+        let away = Partitioning.cluster.partition(of: topics[0])
+        let waiting = topics.filter { Partitioning.cluster.partition(of: $0) == away }
+        let other = try #require(topics.first { Partitioning.cluster.partition(of: $0) != away })
+        var answered: [Int] = []
+        for _ in 0..<3 { _ = node.hub.publish(waiting.map { Publication(event, to: $0) }) }
+        node.hub.publish([waiting[0], other, waiting[1]].map { Publication(event, to: $0) }).assumeIsolated()
+            .whenSuccess {
+                answered = $0.compactMap { try? $0.get().nodes }
+            }
+        #expect(
+            node.broker.published.contains(other) && node.broker.publishing.count == PublishQueue.windowStandard + 1)
+        for turn in 0..<1000 where !node.broker.publishing.isEmpty {
+            let target = node.broker.published[turn]
+            node.broker.publishing.removeFirst().succeed(Receipt(id: nil, nodes: target == other ? 2 : 1))
+            node.loop.run()
+        }
+        #expect(answered == [1, 2, 1])
+    }
 }

@@ -13,7 +13,7 @@ final class ScriptedBroker: Broker {
     private static let readsMax = 100
 
     let name = "scripted"
-    let partitioning = Partitioning.single
+    let partitioning: Partitioning
     private let eventLoop: any EventLoop
     var clock = EventID(ScriptedNode.now, 0)
     var logs: [Target: [LogEntry]] = [:]
@@ -36,9 +36,11 @@ final class ScriptedBroker: Broker {
     private(set) var numbers: [Target: TargetNumber] = [:]
     /// Events that were handed over and wait for their answer.
     var publishing: [EventLoopPromise<Receipt>] = []
+    private(set) var published: [Target] = []
 
-    init(eventLoop: any EventLoop) {
+    init(eventLoop: any EventLoop, partitioning: Partitioning) {
         self.eventLoop = eventLoop
+        self.partitioning = partitioning
     }
 
     func start(tell: @escaping (BrokerNotice) -> Void) {}
@@ -80,6 +82,7 @@ final class ScriptedBroker: Broker {
     func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
         let promise = eventLoop.makePromise(of: Receipt.self)
         publishing.append(promise)
+        published.append(publication.target)
         return promise.futureResult
     }
 
@@ -100,15 +103,15 @@ final class ScriptedNode {
     let hub: Hub
     let shard: Shard
 
-    init() {
+    init(_ partitioning: Partitioning = .single) {
         let logger = Logger(label: "scripted") { _ in SwiftLogNoOpLogHandler() }
-        broker = ScriptedBroker(eventLoop: loop)
+        broker = ScriptedBroker(eventLoop: loop, partitioning: partitioning)
         hub = Hub(
             eventLoop: loop, broker: broker, limits: .init(event: 1000), replayCacheBytes: 1 << 20, counters: counters,
             status: NodeStatus(),
             wallClock: { ScriptedNode.now }, logger: logger)
         shard = Shard(
-            index: 0, eventLoop: loop, partitioning: .single, limits: Shard.Limits(Settings(), shardCount: 1),
+            index: 0, eventLoop: loop, partitioning: partitioning, limits: Shard.Limits(Settings(), shardCount: 1),
             head: StreamHead(nodeID: "scripted"), counters: counters,
             quotas: StreamQuotas(perAddress: 0, perClient: 0))
         hub.start(shards: [Confined(shard, on: loop).receiver])
