@@ -12,7 +12,7 @@ extension FuzzTarget {
         var input = input
         let flags = input.byte()
         let seed = input.byte()
-        let id = flags & 1 == 0 ? nil : EventID(input.line())
+        let id = flags & 1 == 0 ? nil : Cursor(String(decoding: input.line(), as: UTF8.self))
         let givenType = flags & 2 == 0 ? nil : String(validating: input.line(), as: UTF8.self)
         let type = givenType.flatMap { EventLabel.problem(type: $0) == nil ? $0 : nil }
 
