@@ -52,6 +52,15 @@ extension SluiceFunction {
         return RESPCommand(words)
     }
 
+    /// Says what was heard last of each of these, so that what the data set has lost of it is told to all who lack it.
+    package static func heard(_ report: HeardReport, partition: Partition, names: RedisNames) -> RESPCommand {
+        var words = ["FCALL", "sluice_heard", "\(report.events.count * 2 + 1)", names.clock(partition)]
+        for event in report.events { words += [names.channel(event.target), names.marker(event.target)] }
+        words.append("\(report.since)")
+        for event in report.events { words.append(event.ends ? "\(event.id) end" : "\(event.id)") }
+        return RESPCommand(words)
+    }
+
     /// Raises the clock to the time and to what the node knows, and publishes its reading on the node's own channel.
     package static func tick(known: EventID, node channel: String) -> RESPCommand {
         ["FCALL", "sluice_tick", "1", channel, "\(known)"]

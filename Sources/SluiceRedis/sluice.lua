@@ -18,7 +18,7 @@
 -- Scripts are atomic but not rolled back, so everything is checked before the first write; that
 -- includes the right to run each inner command, because those run with the caller's rights.
 
-local VERSION = 6 -- raised with every change of this file; nodes replace an older one, never a newer
+local VERSION = 7 -- raised with every change of this file; nodes replace an older one, never a newer
 
 local DATA_MAX = 1048576
 local LABEL_MAX = 128
@@ -288,10 +288,56 @@ end
 
 local ZERO = { ms = 0, seq = 0 }
 
--- The clock as it stands: its reading, and when the data set began (nil: there is no clock yet).
+-- What this process has written to each clock. Variables are neither replicated nor saved. So if a clock shows something
+-- else, another process had it, and this one may lack what that one gave out last.
+local given, clock_count = {}, 0
+local CLOCKS_MAX = 256
+local RUNS_MAX = 16
+
+-- A run is what one process gives out without a break: when it began (in microseconds), and the newest id that it found.
+-- From two lists of them a node sees where two data sets part.
+local function begin_run(key, found)
+  local time = redis.call('TIME')
+  local runs = redis.call('HMGET', key, 'runs')[1] or ''
+  runs = runs .. string.format(' %s%06d %s', time[1], time[2], id_text(found))
+  local _, count = runs:gsub('%S+ %S+', '')
+  if count > RUNS_MAX then runs = runs:gsub('^ *%S+ %S+', '', count - RUNS_MAX) end
+  return runs
+end
+
+-- The clock as it stands: its reading, when the data set began (nil: there is no clock yet), and the runs, if they have to be
+-- written because one begins here.
 local function read_clock(key)
   local fields = redis.call('HMGET', key, 'last', 'born')
-  return fields[1] and parse_id(fields[1]) or ZERO, fields[2] and tonumber(fields[2])
+  local last = fields[1] and parse_id(fields[1]) or ZERO
+  local runs
+  if not fields[1] or fields[1] ~= given[key] then runs = begin_run(key, last) end
+  return last, fields[2] and tonumber(fields[2]), runs
+end
+
+-- `born`: nil: it stands there already; `runs` as well.
+local function write_clock(key, reading, born, runs)
+  if not given[key] then
+    if clock_count == CLOCKS_MAX then given, clock_count = {}, 0 end
+    clock_count = clock_count + 1
+  end
+  given[key] = reading
+  redis.call('HSET', key, 'last', reading)
+  if runs then redis.call('HSET', key, 'runs', runs) end
+  if born then redis.call('HSET', key, 'born', born) end
+end
+
+-- A marker is '<id>', or '<id> end', and behind it the holes of its log: ' lost <from> <after> <up to>' for each. `from` is the
+-- last event before it, and what is lost is later than `after`.
+local function holes_of(marker)
+  return marker:match(' lost .*$') or ''
+end
+
+-- Those of which a cursor may still know nothing.
+local function young_holes(holes, now)
+  return (holes:gsub(' lost %S+ %S+ (%d+)%-%d+', function(ms)
+    if tonumber(ms) < now - DAY * 1000 then return '' end
+  end))
 end
 
 -- The next id after `last`: the time, or the last one with its sequence raised.
@@ -352,15 +398,17 @@ local function publish(keys, args)
       return refuse('NOPERM: may not SET ' .. marker_key .. ', HSET ' .. clock_key .. ' or PEXPIRE ' .. key)
     end
     local now = now_milliseconds()
-    local last, born = read_clock(clock_key)
+    local last, born, runs = read_clock(clock_key)
     local marker = redis.call('GET', marker_key)
-    local previous, p = nil, '-'
+    local previous, p, holes = nil, '-', ''
     if marker and marker == place.marker then
-      previous, p = place.id, place.name
+      previous, p, holes = place.id, place.name, place.holes
     elseif marker then
       previous = parse_id(marker)
       p = previous and id_text(previous) or '-'
+      holes = holes_of(marker)
     end
+    if holes ~= '' then holes = young_holes(holes, now) end
     -- A clock that was deleted by hand must not give out ids that the log has passed.
     if previous and is_after(previous, last) then last = previous end
     last = next_id(last, now)
@@ -385,13 +433,9 @@ local function publish(keys, args)
       life = options.ttl * 1000
       redis.call('PEXPIRE', key, options.life_text or whole_text(life))
     end
-    if born then
-      redis.call('HSET', clock_key, 'last', id)
-    else
-      redis.call('HSET', clock_key, 'last', id, 'born', whole_text(now))
-    end
-    local marker_value = options['end'] and (id .. ' end') or id
-    place.marker, place.name, place.id = marker_value, id, last
+    write_clock(clock_key, id, not born and whole_text(now), runs)
+    local marker_value = (options['end'] and (id .. ' end') or id) .. holes
+    place.marker, place.name, place.id, place.holes = marker_value, id, last, holes
     if life == -1 then
       redis.call('SET', marker_key, marker_value)
     else
@@ -428,13 +472,9 @@ local function tick(keys, args)
   if #args % 2 == 0 then return refuse('a registry field has no value') end
 
   local now = now_milliseconds()
-  local last, born = read_clock(clock_key)
-  local is_new = not born
-  if is_after(known, last) then
-    -- The node had its knowledge from here: this data set is an older one, and has forgotten what came after.
-    if born then born, is_new = known.ms, true end
-    last = known
-  end
+  local last, born, runs = read_clock(clock_key)
+  -- A data set that has forgotten what the node had from here gives out no id twice.
+  if is_after(known, last) then last = known end
   if now > last.ms then last = { ms = now, seq = 0 } end
   if #args > 1 then
     -- The first write, and the only one that can fail (a key of another type).
@@ -443,14 +483,120 @@ local function tick(keys, args)
     redis.call('EXPIRE', key, REGISTRY_SECONDS)
   end
   local reading = id_text(last)
+  write_clock(clock_key, reading, not born and whole_text(now), runs)
   born = whole_text(born or now)
-  if is_new then
-    redis.call('HSET', clock_key, 'last', reading, 'born', born)
-  else
-    redis.call('HSET', clock_key, 'last', reading)
-  end
   redis.call(tag and 'SPUBLISH' or 'PUBLISH', key, 'tick ' .. reading .. ' ' .. born)
   return { reading, born, now }
+end
+
+-- FCALL sluice_heard 2n+1 <clock> <log> <marker>... <since> <id>|<id end>...
+--
+-- A node says of each log which event it has heard last: this may be an older data set, which has it no more. What is lost is
+-- kept in the marker, for all who come back, and told on the log's channel. `since`: up to here the data set is the one in
+-- which it was heard. Replies how many logs have lost something.
+local HOLES_MAX = 8
+
+-- The predecessor of the first entry after an id; nil: there is no such entry, or nothing can be read.
+local function predecessor_after(log, id)
+  local page = redis.pcall('XRANGE', log, '(' .. id_text(id), '+', 'COUNT', 1)
+  if page.err or not page[1] then return nil end
+  local fields = page[1][2]
+  for i = 1, #fields, 2 do
+    if fields[i] == 'p' then return parse_id(fields[i + 1]) or ZERO end
+  end
+end
+
+-- The last event before what is lost; nil: nothing is.
+local function before_hole(log, newest, id, since)
+  if newest and is_after(newest, id) then
+    local page = redis.pcall('XRANGE', log, id_text(id), id_text(id))
+    if not page.err and #page > 0 then return nil end
+    -- It may have been trimmed. If what came next is gone as well, nobody knows; and who has it takes no notice of a hole.
+    local p = predecessor_after(log, id)
+    if p and not is_after(p, id) and not is_after(id, p) then return nil end
+  elseif newest and not is_after(id, newest) then
+    return nil
+  end
+  local from = predecessor_after(log, since) or newest or ZERO
+  return is_after(from, since) and since or from
+end
+
+local function hole_text(hole)
+  return ' lost ' .. id_text(hole.from) .. ' ' .. id_text(hole.after) .. ' ' .. id_text(hole.to)
+end
+
+-- The holes with a new one; nil: they have it already.
+local function with_hole(holes, new)
+  local kept = {}
+  for from, after, to in holes:gmatch(' lost (%S+) (%S+) (%S+)') do
+    local other = { from = parse_id(from) or ZERO, after = parse_id(after) or ZERO, to = parse_id(to) or ZERO }
+    if not is_after(other.after, new.after) and not is_after(new.to, other.to) then return nil end
+    if is_after(new.after, other.after) or is_after(other.to, new.to) then kept[#kept + 1] = other end
+  end
+  kept[#kept + 1] = new
+  table.sort(kept, function(a, b) return is_after(b.to, a.to) end)
+  while #kept > HOLES_MAX do
+    local second = table.remove(kept, 2)
+    kept[1].to = second.to
+  end
+  local text = ''
+  for _, hole in ipairs(kept) do text = text .. hole_text(hole) end
+  return text
+end
+
+-- Returns the text of the hole, if there is one that was not known.
+local function find_hole(log, marker_key, id, ends, since)
+  local marker = redis.call('GET', marker_key)
+  local newest = marker and parse_id(marker)
+  local from = before_hole(log, newest, id, since)
+  if not from then return nil end
+  local hole = { from = from, after = since, to = id }
+  local holes = with_hole(marker and holes_of(marker) or '', hole)
+  if not holes then return nil end
+  local head = marker and marker:gsub(' lost .*$', '')
+  -- The chain goes on with what there is. But that the topic is closed has to be known.
+  if not newest or (ends and is_after(id, newest)) then head = id_text(id) .. (ends and ' end' or '') end
+  local life = marker and redis.call('PTTL', marker_key) or 0
+  if life == -1 then
+    redis.call('SET', marker_key, head .. holes)
+  else
+    redis.call('SET', marker_key, head .. holes, 'PX', life > DAY * 1000 and whole_text(life) or DAY_TEXT)
+  end
+  return hole_text(hole)
+end
+
+local function exact_id(text)
+  return text and text:find('^%d+%-%d+$') and parse_id(text)
+end
+
+local function heard(keys, args)
+  local since = exact_id(args[1])
+  if #keys < 3 or #keys % 2 == 0 or #args ~= (#keys + 1) / 2 or not since then
+    return refuse('sluice_heard takes <clock>, then <log> <marker>... as keys, then <since> and for each log <id> or <id end>')
+  end
+  local ids = {}
+  for i = 2, #args do
+    ids[i] = exact_id(args[i]:gsub(' end$', ''))
+    if not ids[i] then return refuse('sluice_heard takes ids') end
+  end
+  local last, born, runs = read_clock(keys[1])
+  local count = 0
+  for i = 2, #args do
+    local log = keys[2 * i - 2]
+    -- What is older than the data set is told to be lost as a whole.
+    if is_after(ids[i], since) and (not born or ids[i].ms >= born) then
+      -- What can't be read costs the others nothing.
+      local is_read, hole = pcall(find_hole, log, keys[2 * i - 1], ids[i], args[i]:find(' end$'), since)
+      if is_read and hole then
+        count = count + 1
+        if is_after(ids[i], last) then last = ids[i] end
+        local place = place_of(log)
+        redis.call(place and place.publish or 'PUBLISH', log, '\030' .. hole:sub(2))
+      end
+    end
+  end
+  write_clock(keys[1], id_text(last), not born and whole_text(now_milliseconds()), runs)
+  return count
 end
 
 -- FCALL sluice_may_subscribe 0 <channel>...
@@ -523,6 +669,7 @@ end
 
 redis.register_function('sluice_publish', publish)
 redis.register_function('sluice_tick', tick)
+redis.register_function('sluice_heard', heard)
 redis.register_function { function_name = 'sluice_read', callback = read, flags = { 'no-writes' } }
 redis.register_function { function_name = 'sluice_version', callback = function() return VERSION end, flags = { 'no-writes' } }
 redis.register_function { function_name = 'sluice_may_subscribe', callback = may_subscribe, flags = { 'no-writes' } }

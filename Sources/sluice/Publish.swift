@@ -41,6 +41,11 @@ struct Publish: AsyncParsableCommand {
             "Idempotency: the same token within 5 minutes publishes nothing. With - each line has TOKEN-1, TOKEN-2, …"))
     var once: String?
 
+    @Option(
+        help: .of("N", "Wait until so many of Redis' replicas have it, a second at most; the receipt says how many do.")
+    )
+    var replicas: Int?
+
     @Option(help: .of("URL", "A node's address. (default: http://127.0.0.1:8080)")) var url: WebAddress?
     @Option(
         help: .of(
@@ -75,10 +80,13 @@ struct Publish: AsyncParsableCommand {
 
     func validate() throws {
         _ = try publication()
-        let isShaped = event != nil || key != nil || end || isUnlogged || maxlen != nil || ttl != nil || once != nil
+        let isShaped =
+            event != nil || key != nil || end || isUnlogged || maxlen != nil || ttl != nil || once != nil
+            || replicas != nil
         try refuse(plain && redis == nil, "--plain is for --redis")
         try refuse(
-            plain && isShaped, "a plain PUBLISH has no --event, --key, --end, --no-log, --maxlen, --ttl or --once")
+            plain && isShaped,
+            "a plain PUBLISH has no --event, --key, --end, --no-log, --maxlen, --ttl, --once or --replicas")
         try refuse(redis != nil && url != nil, "give --redis or --url, not both")
         try refuse(redis != nil && token != nil, "--token is for --url; a login to Redis is part of its URL")
         try refuse(redis == nil && prefix != "sluice", "--prefix is for --redis")
@@ -112,7 +120,7 @@ struct Publish: AsyncParsableCommand {
         }
         return OutgoingEvent(
             data, to: destination, type: event, key: key, ends: end, isLogged: !isUnlogged, maxlen: maxlen,
-            ttl: ttl.map { Duration($0.amount) }, once: once)
+            ttl: ttl.map { Duration($0.amount) }, once: once, replicas: replicas)
     }
 
     private func publication() throws -> Publication {
@@ -127,7 +135,8 @@ struct Publish: AsyncParsableCommand {
         let target = try publication().target
         func report(_ receipt: Publisher.Receipt) throws {
             if quiet { return }
-            try StandardStream.output.write("\(target) \(receipt.id ?? "-") nodes=\(receipt.nodes)\n")
+            let replicas = receipt.replicas.map { " replicas=\($0)" } ?? ""
+            try StandardStream.output.write("\(target) \(receipt.id ?? "-") nodes=\(receipt.nodes)\(replicas)\n")
         }
         do {
             if data == "-" {

@@ -324,6 +324,11 @@ private final class RecordingBroker: Broker {
     func want(_ target: Target, as number: TargetNumber) -> Bool { true }
     func pause(_ target: Target, for time: TimeAmount) {}
     func release(_ target: Target) {}
+    func report(_ partition: Partition, _ report: HeardReport) -> EventLoopFuture<Void> {
+        eventLoop.makeSucceededVoidFuture()
+    }
+    func replicas(_ partition: Partition, wanted: Int) -> EventLoopFuture<Int> { eventLoop.makeSucceededFuture(0) }
+
     func tick(_ partition: Partition, known: EventID) {}
     func mark(_ partition: Partition, markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
         other.mark(partition, markersOf: targets)

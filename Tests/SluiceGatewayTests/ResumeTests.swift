@@ -182,29 +182,6 @@ extension NodeTests {
             #expect(client.data == ["t3"])
         }
 
-        @Test("A Redis that comes back with older data gives a gap to cursors from before: what it forgot is not known")
-        func rolledBack() async throws {
-            let test = try await TestNode.start(.redis)
-            let redis = try #require(test.redis)
-            let client = try await test.stream("/events?topic=t")
-            let ids = try await publish(test, "t", 1...2)
-            #expect(await client.receives(2))
-            // Heard, and confirmed by a reading of the clock: what only an event says of the time counts for nobody.
-            #expect(await eventually { try await redis.cli("HGET", "sluice:clock", "last") != ids[1] })
-            try await Task.sleep(for: .milliseconds(200))
-            try await redis.cli("XDEL", "sluice:topic:t", ids[1])
-            try await redis.cli("SET", "sluice:last:topic:t", ids[0])
-            try await redis.cli("HSET", "sluice:clock", "last", ids[0], "born", "1")
-            #expect(await eventually { try await redis.cli("HGET", "sluice:clock", "born") != "1" })
-            // The node hears of it with its next tick.
-            #expect(
-                await eventually {
-                    let behind = try await resumed(test, "/events?topic=t", after: ids[0])
-                    _ = await behind.waits { $0.events.contains { $0.type == "checkpoint" } }
-                    return gaps(behind).contains { $0.data.contains(#""from":"\#(ids[0])""#) }
-                })
-        }
-
         @Test(
             "An ended topic: its log and a clean end for whoever comes late, 204 for whoever has had it",
             arguments: Stage.all)

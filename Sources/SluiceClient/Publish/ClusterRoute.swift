@@ -94,7 +94,32 @@ actor ClusterRoute: PublishRoute {
             let replies = commands.map { cluster.send($0, to: $1, patience: ClusterRoute.patience) }
             return EventLoopFuture.whenAllComplete(replies, on: eventLoop)
         }
-        return ((try? await replies.get()) ?? []).map(RedisRoute.result)
+        let results = ((try? await replies.get()) ?? []).map(RedisRoute.result)
+        return await countReplicas(of: publications, results)
+    }
+
+    /// Each master knows what its own replicas have.
+    private func countReplicas(
+        of publications: [Publication], _ results: [Result<Receipt, ClientError>]
+    ) async -> [Result<Receipt, ClientError>] {
+        var wanted: [Partition: Int] = [:]
+        for publication in publications {
+            guard let replicas = publication.replicas else { continue }
+            let partition = names.partitioning.partition(of: publication.target)
+            wanted[partition] = max(replicas, wanted[partition] ?? 0)
+        }
+        var counts: [Partition: Int] = [:]
+        for (partition, wanted) in wanted {
+            let reply = eventLoop.flatSubmit { [self] in
+                commands().send(RedisRoute.wait(for: wanted), to: partition, patience: .zero)
+            }
+            counts[partition] = RedisRoute.replicas(try? await reply.get())
+        }
+        return zip(publications, results).map { publication, result in
+            guard publication.replicas != nil else { return result }
+            let count = counts[names.partitioning.partition(of: publication.target)]
+            return result.map { Receipt(id: $0.id, nodes: $0.nodes, replicas: count) }
+        }
     }
 
     func close() async {

@@ -144,6 +144,7 @@ actor HTTPRoute: PublishRoute {
         if let maxlen = publication.retention?.maxlen { members.append(("maxlen", String(maxlen))) }
         if let ttl = publication.retention?.ttl { members.append(("ttl", String(ttl))) }
         if let once = publication.once { members.append(("once", JSONText.quoted(once))) }
+        if let replicas = publication.replicas { members.append(("replicas", String(replicas))) }
         return "{" + members.map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}"
     }
 
@@ -167,7 +168,9 @@ actor HTTPRoute: PublishRoute {
         else { return unknownAnswer }
         var id: EventID?
         if case .string(let text) = members["id"]?.value { id = EventID(text) }
-        return .success(Receipt(id: id, nodes: Int(nodes) ?? 0))
+        var receipt = Receipt(id: id, nodes: Int(nodes) ?? 0)
+        if case .number(let replicas) = members["replicas"]?.value { receipt.replicas = Int(replicas) }
+        return .success(receipt)
     }
 
     private var unknownAnswer: Result<Receipt, ClientError> {

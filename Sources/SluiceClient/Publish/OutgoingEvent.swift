@@ -22,6 +22,7 @@ public struct OutgoingEvent: Sendable {
             case once
             case maxlen
             case ttl
+            case replicas
         }
 
         public let part: Part
@@ -46,13 +47,16 @@ public struct OutgoingEvent: Sendable {
     public var ttl: Duration?
     /// The same token within five minutes publishes nothing and gets the first receipt, so that it is safe to try again.
     public var once: String?
+    /// Waits a second at most until so many replicas of Redis have it, and the receipt says how many do; nil: does not ask.
+    public var replicas: Int?
 
     public init(
         _ data: String, to destination: Destination, type: String? = nil, key: String? = nil, ends: Bool = false,
-        isLogged: Bool = true, maxlen: Int? = nil, ttl: Duration? = nil, once: String? = nil
+        isLogged: Bool = true, maxlen: Int? = nil, ttl: Duration? = nil, once: String? = nil,
+        replicas: Int? = nil
     ) {
         (self.destination, self.data, self.type, self.key, self.ends) = (destination, data, type, key, ends)
-        (self.isLogged, self.maxlen, self.ttl, self.once) = (isLogged, maxlen, ttl, once)
+        (self.isLogged, self.maxlen, self.ttl, self.once, self.replicas) = (isLogged, maxlen, ttl, once, replicas)
     }
 
     package func publication() throws(Invalid) -> Publication {
@@ -68,10 +72,14 @@ public struct OutgoingEvent: Sendable {
         let (seconds, rest) = (ttl ?? .seconds(1)).components
         let isTTL = rest == 0 && Publication.ttlRange.contains(Int(seconds))
         try check(.ttl, isTTL ? nil : "takes whole seconds, from 1s to 168h")
+        let replicasMax = Publication.replicasRange.upperBound
+        let isReplicas = Publication.replicasRange.contains(replicas ?? 1)
+        try check(.replicas, isReplicas ? nil : "takes 1 to \(replicasMax)")
+        try check(.replicas, replicas == nil || isLogged ? nil : "needs the log")
         let retention = Publication.Retention(maxlen: maxlen, ttl: ttl.map { _ in Int(seconds) })
         return Publication(
             Event(ByteBuffer(string: data), type: type, key: key, ends: ends), to: target,
-            retention: isLogged ? retention : nil, once: once)
+            retention: isLogged ? retention : nil, once: once, replicas: replicas)
     }
 
     private func target() throws(Invalid) -> Target {

@@ -19,10 +19,13 @@ public struct Publisher: Sendable {
         public let id: String?
         /// How many nodes heard it; 0: nobody is listening anywhere.
         public let nodes: Int
+        /// How many replicas of Redis are known to have it; nil: the event did not ask.
+        public let replicas: Int?
 
         init(_ receipt: SluiceCore.Receipt) {
             id = receipt.id?.description
             nodes = receipt.nodes
+            replicas = receipt.replicas
         }
     }
 

@@ -6,6 +6,8 @@ import SluiceRedis
 /// Publishes through Redis: `FCALL sluice_publish`, or a bare `PUBLISH`. Connects anew when the connection was lost.
 actor RedisRoute: PublishRoute {
     private static let timeout = TimeAmount.seconds(10)
+    /// In milliseconds.
+    private static let replicasLimit = 1000
     /// What Redis says of a command that it may take later, or that another server takes.
     private static let passing = [
         "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "OOM", "MISCONF", "BUSY",
@@ -76,7 +78,14 @@ actor RedisRoute: PublishRoute {
             let replies = commands.map { connection.value.send($0, timeout: RedisRoute.timeout) }
             return EventLoopFuture.whenAllComplete(replies, on: eventLoop)
         }
-        let results = ((try? await replies.get()) ?? []).map(RedisRoute.result)
+        var results = ((try? await replies.get()) ?? []).map(RedisRoute.result)
+        if let wanted = publications.compactMap(\.replicas).max() {
+            let reply = eventLoop.flatSubmit {
+                connection.value.send(RedisRoute.wait(for: wanted), timeout: RedisRoute.timeout)
+            }
+            let count = RedisRoute.replicas(try? await reply.get())
+            results = results.map { $0.map { Receipt(id: $0.id, nodes: $0.nodes, replicas: count) } }
+        }
         let isOver = results.contains { if case .failure(let error) = $0 { error.kind != .refused } else { false } }
         // Redis may have become another: the next try looks for it, and for the function in it.
         if isOver { await close() }
@@ -90,6 +99,14 @@ actor RedisRoute: PublishRoute {
                 ?? .failure(ClientError("Redis gave an answer that is not known"))
         case .failure(let error): .failure(ClientError("\(error)", kind(error)))
         }
+    }
+
+    /// Waits until so many replicas have what the connection has published, a second at most.
+    static func wait(for replicas: Int) -> RESPCommand { ["WAIT", "\(replicas)", "\(replicasLimit)"] }
+
+    /// How many are known to have it.
+    static func replicas(_ reply: RESPValue?) -> Int {
+        if case .integer(let count)? = reply { Int(clamping: count) } else { 0 }
     }
 
     private static func kind(_ error: any Error) -> ClientError.Kind {

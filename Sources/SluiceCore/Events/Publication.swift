@@ -22,9 +22,12 @@ package struct Publication: Sendable {
     package var retention: Retention?
     /// The same token within five minutes publishes nothing and returns the first result.
     package var once: String?
+    /// The publisher wants to know whether so many replicas have it; nil: it does not ask.
+    package var replicas: Int?
 
     package static let maxlenRange = 1...1_000_000
     package static let ttlRange = 1...604_800
+    package static let replicasRange = 1...100
     /// Longest data of a logged event, in bytes: the Redis function refuses more.
     package static let dataBytesMax = 1_048_576
     /// What Redis needs for one event beside its data, about: an entry, and for a new log its name, its marker and their ends.
@@ -33,11 +36,15 @@ package struct Publication: Sendable {
     /// What it makes Redis take and keep, in bytes, about.
     package var bytes: Int { event.data.readableBytes + Publication.overheadBytes }
 
-    package init(_ event: Event, to target: Target, retention: Retention? = Retention(), once: String? = nil) {
+    package init(
+        _ event: Event, to target: Target, retention: Retention? = Retention(), once: String? = nil,
+        replicas: Int? = nil
+    ) {
         self.target = target
         self.event = event
         self.retention = retention
         self.once = once
+        self.replicas = replicas
     }
 }
 
@@ -47,9 +54,12 @@ package struct Receipt: Equatable, Sendable {
     package var id: EventID?
     /// How many nodes heard it; 0: nobody is listening anywhere.
     package var nodes: Int
+    /// How many replicas have it; nil: nobody has asked.
+    package var replicas: Int?
 
-    package init(id: EventID?, nodes: Int) {
+    package init(id: EventID?, nodes: Int, replicas: Int? = nil) {
         self.id = id
         self.nodes = nodes
+        self.replicas = replicas
     }
 }

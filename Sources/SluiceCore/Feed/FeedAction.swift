@@ -9,6 +9,13 @@ package enum FeedAction {
     case replay(LogSegment.Entry, in: LogSegment, for: TargetNumber)
     /// Lost for good, for everyone who listens to it. `id`: may be carried.
     case gap(Gap, id: EventID?)
+    /// The data set has lost what it had. Streams that were read to from it lack that, and if this node had not heard it, so do
+    /// those that were there.
+    case hole(Hole, of: Target, wasHeard: Bool)
+    /// Another data set has come back: what is being read of its logs begins anew.
+    case changed
+    /// Call ``FeedMachine/reported(_:)``.
+    case report(HeardReport)
     /// The topic was closed by an event with this id, which can't be delivered any more.
     case ended(Target, EventID)
     /// A reading of the clock: every event with an id up to this one has been delivered.

@@ -24,6 +24,7 @@ extension FeedMachine {
         // Without a reading no stream has begun, or with a reading of its own.
         guard reading > .zero || firstMark != nil else {
             actions.append(.readable(born: born))
+            askForLineage()
             repair?.isReleasing = true
             return release(now: now)
         }
@@ -43,6 +44,7 @@ extension FeedMachine {
         guard repair?.attempt == attempt, let markers = repair?.received(answer, of: targets), let repair
         else { return }
         born = repair.born
+        let isNew = learn(repair.lineage, markers)
         // Before a stream reads a log: of what was published before the birth it is told that anything may be missing.
         actions.append(.readable(born: born))
         let arrived = reading > .zero ? reading : firstMark ?? repair.mark
@@ -52,8 +54,12 @@ extension FeedMachine {
         for (target, marker) in markers {
             guard let interest = interests[target] else { continue }
             // Not at the reading: what was lost in silence before it, and not noticed yet, is read, too.
-            let start = interest.known ?? arrived
-            guard isSuspicious || marker.map({ $0.id > start }) ?? false else { continue }
+            let known = interest.known ?? arrived
+            // Nor there, if the data set has gone its own way since.
+            let start = min(known, interest.rereadAfter ?? known)
+            learn(marker, of: interest, isNew: isNew, upTo: start)
+            let hasNews = marker.map { $0.id > start || $0.holes.contains { $0.upTo > start } } ?? false
+            guard isSuspicious || hasNews else { continue }
             starts[target] = start
             interest.repairBegins(after: start)
         }
@@ -62,7 +68,8 @@ extension FeedMachine {
         }
         self.repair?.replay = Replay(
             targets: Array(starts.keys), from: .after(starts.values.max() ?? arrived), earlier: starts,
-            through: repair.mark, born: born, bytesMax: FeedMachine.replayBytes)
+            through: repair.mark, born: born, bytesMax: FeedMachine.replayBytes,
+            followed: Set(starts.keys.filter { interests[$0]?.known != nil }))
         advancing.append(attempt)
     }
 
@@ -111,7 +118,8 @@ extension FeedMachine {
         }
         switch step {
         case .event(let entry, let segment, let target):
-            guard let interest = interests[target], interest.repairBrings(entry.id) else { return }
+            guard let interest = interests[target], interest.repairBrings(entry.id, ends: entry.ends) else { return }
+            recent.append(entry.id, interest.number)
             actions.append(.replay(entry, in: segment, for: interest.number))
         case .gap(let gap, let id):
             tell(gap, id: id)
@@ -149,11 +157,11 @@ extension FeedMachine {
         return (step, mark)
     }
 
-    /// A repair that had to begin anew finds again what was told.
+    /// A repair that had to begin anew finds again what was told; and what is lost this node may have had.
     private mutating func tell(_ gap: Gap, id: EventID?) {
         var untold = gap.targets
         if let to = gap.to {
-            untold.removeAll { interests[$0].map { to <= $0.lostUpTo } ?? false }
+            untold.removeAll { interests[$0].map { to <= $0.lostUpTo || $0.heard?.contains(to) ?? false } ?? false }
             for target in untold { interests[target]?.lost(upTo: to) }
         }
         if !untold.isEmpty { actions.append(.gap(Gap(from: gap.from, to: gap.to, targets: untold), id: id)) }
@@ -169,6 +177,7 @@ extension FeedMachine {
 
     private mutating func finishRepair(upTo mark: EventID, now: NIODeadline) {
         for (target, id) in repair?.ends ?? [] { tellEnd(of: target, by: id) }
+        interests.areReread()
         reading = max(reading, mark)
         actions.append(.repaired(upTo: reading))
         actions.append(.ready)

@@ -26,7 +26,7 @@ extension FeedMachine {
         interest.repairBegins(after: start)
         interest.repair?.replay = Replay(
             targets: [interest.target], from: .after(start), through: repair.mark, born: born,
-            bytesMax: FeedMachine.replayBytes)
+            bytesMax: FeedMachine.replayBytes, followed: [interest.target])
         actions.append(.repairing)
         advancing.append(attempt)
     }

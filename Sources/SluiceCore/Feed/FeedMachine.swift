@@ -50,6 +50,11 @@ package struct FeedMachine: ~Copyable {
     var heldOfTargets = 0
     /// When the data set began, in milliseconds since 1970; 0: not known yet.
     var born: UInt64 = 0
+    /// Of the data set in which was heard what was heard; nil: not known yet.
+    var lineage: Lineage?
+    var recent = RecentEvents()
+    var former = FormerEvents()
+    var reports = HeardReports()
     /// The highest reading of the clock up to which every event has been delivered. Nothing that an event could push, so
     /// it is what others are told.
     package internal(set) var reading = EventID.zero
@@ -58,7 +63,7 @@ package struct FeedMachine: ~Copyable {
     private(set) var isConnected = false
     private var hasHeard = true
     private var silentTicks = 0
-    private var serverTime = ServerTime()
+    var serverTime = ServerTime()
     /// Events of these were dropped because they seemed to be from the future: the next reading shows whether they were.
     private var suspects: Set<Target> = []
 
@@ -72,7 +77,7 @@ package struct FeedMachine: ~Copyable {
     package var heldBytes: Int { (repair?.held.bytes ?? 0) + heldOfTargets }
 
     /// Entries of all its tables: must not grow with what has come and gone.
-    package var size: Int { interests.size + suspects.count + actions.count + advancing.count }
+    package var size: Int { interests.size + suspects.count + actions.count + advancing.count + reports.size }
 
     package var isIdle: Bool { actions.isEmpty && advancing.isEmpty }
 
@@ -128,6 +133,7 @@ package struct FeedMachine: ~Copyable {
     package mutating func gone(_ target: Target) {
         guard let interest = interests.remove(target) else { return }
         suspects.remove(target)
+        if interest.last > .zero { former.append(HeardEvent(target, interest.last, ends: interest.lastEnds)) }
         heldOfTargets -= interest.repair?.held.bytes ?? 0
     }
 
@@ -173,6 +179,10 @@ package struct FeedMachine: ~Copyable {
 
     /// A message whose turn has come.
     mutating func take(_ payload: UnsafeRawBufferPointer, of interest: Interest, now: NIODeadline) -> Envelope? {
+        if let hole = Hole(notice: payload) {
+            lost(hole, of: interest, now: now)
+            return nil
+        }
         do {
             let envelope = try Envelope(decoding: payload)
             // Before its predecessor is believed, and looked for.
@@ -209,7 +219,8 @@ package struct FeedMachine: ~Copyable {
     private mutating func accept(_ envelope: borrowing Envelope, bytes: Int, of interest: Interest) -> Bool {
         if let id = envelope.id {
             if interest.isRepeated(id) { return false }
-            interest.arrived(id)
+            interest.arrived(id, ends: envelope.ends)
+            recent.append(id, interest.number)
         } else if bytes > limits.event {
             actions.append(.complain(.oversized(bytes), about: interest.target))
             return false
@@ -259,6 +270,8 @@ package struct FeedMachine: ~Copyable {
             actions.append(.reconnect)
         }
         actions.append(.tick(known: reading))
+        reports.tick()
+        report()
         audit(interests.nextToAudit(max: FeedMachine.auditedPerTick))
     }
 
@@ -271,7 +284,9 @@ package struct FeedMachine: ~Copyable {
         // Before anything is read: a Redis that came back with older data has to be told.
         actions.append(.tick(known: reading))
         // Before the first reading of the clock no stream can begin, and perhaps none ever will: Redis may lack the function.
-        if repair != nil { beginRepair(now: now) } else if reading > .zero { actions.append(.ready) }
+        if repair != nil { return beginRepair(now: now) }
+        if reading > .zero { actions.append(.ready) }
+        askForLineage()
     }
 
     /// What the feed brings from now on leaves a hole.
@@ -304,6 +319,10 @@ package struct FeedMachine: ~Copyable {
         case .repair(let attempt): repairMarkers(answer, of: read.targets, attempt)
         case .audit(let arrived):
             guard repair == nil else { return }
+            if lineage == nil, !answer.lineage.isEmpty { lineage = answer.lineage }
+            for (target, marker) in zip(read.targets, answer.markers) {
+                if let interest = interests[target] { learn(marker, of: interest, upTo: interest.known ?? .zero) }
+            }
             var started = 0
             for (target, marker) in zip(read.targets, answer.markers) where started < FeedMachine.repairsPerAudit {
                 guard let marker, let interest = interests[target], let known = interest.known, marker.id > known,

@@ -16,6 +16,7 @@ struct FeedRepair {
     /// The earliest clock of the readings: all of them have everything up to it.
     private(set) var mark = EventID.max
     private(set) var born: UInt64 = 0
+    private(set) var lineage = Lineage()
     /// Topics that their markers call closed, by the event with this id.
     var ends: [(target: Target, id: EventID)] = []
     var replay: Replay?
@@ -42,6 +43,7 @@ struct FeedRepair {
         markers += zip(targets, reading.markers).map { (target: $0, marker: $1) }
         mark = min(mark, reading.clock)
         born = max(born, reading.born)
+        lineage = reading.lineage
         awaited -= 1
         guard awaited == 0 else { return nil }
         defer { markers = [] }

@@ -12,6 +12,16 @@ final class Interest {
     var coverage = Coverage.unknown
     /// The newest event that arrived.
     private(set) var last = EventID.zero
+    /// It has closed the topic.
+    private(set) var lastEnds = false
+    /// nil: the data set has everything of it, or none was before.
+    var heard: HeardBefore?
+    /// What was known when a hole was told before what had come before it.
+    private var beforeHole: EventID?
+    /// The ends of the holes that are known; nil: its marker was not read yet.
+    private var holes: [EventID]?
+    /// The repair reads the log from here on; nil: from what is known on.
+    var rereadAfter: EventID?
     /// What is lost up to here was told: it is not looked for again.
     private(set) var lostUpTo = EventID.zero
     /// This target alone is being repaired, and what arrives of it is held back.
@@ -33,7 +43,7 @@ final class Interest {
     ///
     /// A reading of the clock counts only until the first event has arrived or is told as lost: it does not say whether
     /// an earlier event was lost in silence, or is held back.
-    var known: EventID? { arrived > .zero ? arrived : coverage.since }
+    var known: EventID? { arrived > .zero ? arrived : beforeHole ?? coverage.since }
 
     /// Everything up to this id has been delivered or told as lost.
     var arrived: EventID { max(last, lostUpTo) }
@@ -41,13 +51,36 @@ final class Interest {
     /// Too much came of it: the node does not listen to it for a while.
     var isPaused: Bool { hearing?.isPaused ?? false }
 
-    func arrived(_ id: EventID) {
-        last = max(last, id)
+    func arrived(_ id: EventID, ends: Bool) {
+        guard id > last else { return }
+        last = id
+        lastEnds = ends
     }
 
     func lost(upTo id: EventID) {
         lostUpTo = max(lostUpTo, id)
         coverage.lose(upTo: id)
+    }
+
+    /// Its marker was read.
+    ///
+    /// - Returns: holes that have come up since it was read before, and of which nobody has told.
+    func learn(_ holes: [Hole], isNew: Bool) -> [Hole] {
+        defer { self.holes = holes.map(\.upTo) }
+        guard let known = self.holes ?? (isNew ? [] : nil) else { return [] }
+        return holes.filter { !known.contains($0.upTo) }
+    }
+
+    /// Somebody has told of a hole.
+    func learn(_ hole: Hole) {
+        holes?.append(hole.upTo)
+    }
+
+    /// What came before the hole may still be missing, and come.
+    func lost(_ hole: Hole) {
+        guard let known, known < hole.from else { return lost(upTo: hole.upTo) }
+        beforeHole = known
+        coverage.lose(upTo: hole.upTo)
     }
 
     // MARK: What a repair brings
@@ -57,10 +90,15 @@ final class Interest {
     }
 
     /// - Returns: whether the entry is new.
-    func repairBrings(_ id: EventID) -> Bool {
-        guard id > last else { return false }
-        last = id
-        repaired?.upTo = id
+    func repairBrings(_ id: EventID, ends: Bool) -> Bool {
+        if id <= last {
+            // Older than what came, and yet it is new: this data set has gone its own way.
+            guard heard?.contains(id) == false else { return false }
+        }
+        // Should the repair begin anew.
+        heard?.insert(id)
+        arrived(id, ends: ends)
+        if let upTo = repaired?.upTo { repaired?.upTo = max(upTo, id) }
         return true
     }
 

@@ -72,6 +72,10 @@ struct Interests: ~Copyable {
         fresh.removeAll()
     }
 
+    func areReread() {
+        for interest in byTarget.values { interest.rereadAfter = nil }
+    }
+
     func forget(upTo id: EventID) {
         for interest in byTarget.values { interest.forget(upTo: id) }
     }

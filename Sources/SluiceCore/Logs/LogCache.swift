@@ -71,6 +71,13 @@ package struct LogCache {
         shrink()
     }
 
+    /// The log's marker has changed behind what was read.
+    package mutating func remove(_ target: Target) {
+        guard let list = pages.removeValue(forKey: target) else { return }
+        count -= list.count
+        bytes -= list.reduce(0) { $0 + $1.segment.size }
+    }
+
     /// The data set may be another one.
     package mutating func removeAll() {
         self = LogCache(bytesMax: bytesMax)

@@ -5,17 +5,23 @@ package struct LogMarker: Equatable, Sendable {
     package let id: EventID
     /// The newest event has closed the topic.
     package let ends: Bool
+    /// What the data set has forgotten, oldest first.
+    package let holes: [Hole]
 
-    package init(id: EventID, ends: Bool) {
+    package init(id: EventID, ends: Bool, holes: [Hole] = []) {
         self.id = id
         self.ends = ends
+        self.holes = holes
     }
 
-    /// Parses `<id>` or `<id> end`, the value that the Redis function keeps.
+    /// Parses `<id>` or `<id> end`, and behind it ` lost <from> <after> <up to>` for each hole: the value that the Redis function keeps.
     package init?(_ text: String) {
         let words = text.split(separator: " ")
         guard let id = words.first.flatMap({ EventID($0) }) else { return nil }
-        self.init(id: id, ends: words.count > 1 && words[1] == "end")
+        let holes = words.indices.filter { words[$0] == "lost" }.compactMap { index in
+            Hole(words[(index + 1)...].prefix(3).map(\.utf8))
+        }
+        self.init(id: id, ends: words.count > 1 && words[1] == "end", holes: holes)
     }
 }
 
@@ -64,12 +70,15 @@ package struct ClockReading: Equatable, Sendable {
     package var clock: EventID
     /// When this data set began, in milliseconds since 1970: what is older is not in it.
     package var born: UInt64
+    /// Who has given out its ids; empty: that is not known.
+    package var lineage: Lineage
     /// In the order in which they were asked for.
     package var markers: [LogMarker?]
 
-    package init(clock: EventID, born: UInt64, markers: [LogMarker?] = []) {
+    package init(clock: EventID, born: UInt64, lineage: Lineage = Lineage(), markers: [LogMarker?] = []) {
         self.clock = clock
         self.born = born
+        self.lineage = lineage
         self.markers = markers
     }
 }

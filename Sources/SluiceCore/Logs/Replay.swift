@@ -7,7 +7,7 @@ import HeapModule
 ///
 /// How a loss is seen: an entry names its predecessor in the same log (`previous`), so one that is later than what the
 /// lane has had is missing; where the log itself is gone, its marker tells the newest id there was. A data set that
-/// began after the cursor has lost what was before.
+/// began after the cursor has lost what was before; of one that went back to an older state the marker names the holes.
 ///
 /// What it holds is bounded: to merge, it needs to know which id is next in each log, but the bytes only of the one
 /// whose turn it is. A lane that would hold more than the replay may is *parked*: it keeps the id, lets go of the
@@ -86,6 +86,8 @@ package struct Replay {
         var toldUpTo = EventID.zero
         /// The next entry has to follow on `after`; else what lies between was told, or was never asked for.
         var isCertain: Bool
+        /// What is missing behind the mark, and what was trimmed up to there since, is found by the reader.
+        var isFollowed = false
         /// Stands in `order`.
         var isSorted = false
 
@@ -114,8 +116,6 @@ package struct Replay {
 
     let start: Start
     package let mark: EventID
-    /// When the data set began, or went back to an older state: of what was published before, anything may be missing.
-    private let born: EventID
     let bytesMax: Int
     private let sliceBytes: Int
     private var lanes: [Lane]
@@ -123,6 +123,8 @@ package struct Replay {
     private var order = Heap<Place>()
     private var unknown: [Int]
     private var askedCount = 0
+    /// The highest id that was given out.
+    private var given = EventID.zero
     /// What the slices cost that the lanes hold.
     package private(set) var heldBytes = 0
     /// What the slices cost that the lanes held once. What was given out of them may hold them still: who knows that it
@@ -134,14 +136,14 @@ package struct Replay {
     ///   - mark: where the reader goes live.
     ///   - born: when the data set began, in milliseconds.
     ///   - bytesMax: what the replay may hold, beside the slice whose turn it is.
+    ///   - followed: of these the reader looks itself whether what comes behind the mark follows on what it has had.
     package init(
         targets: [Target], from start: Start, earlier: [Target: EventID] = [:], through mark: EventID, born: UInt64,
-        bytesMax: Int
+        bytesMax: Int, followed: Set<Target> = []
     ) {
         self.start = start
         self.mark = mark
         self.bytesMax = bytesMax
-        self.born = EventID(born, 0)
         sliceBytes = max(Replay.sliceBytesMin, bytesMax / max(targets.count, 1))
         unknown = Array(targets.indices)
         lanes = targets.map { target in
@@ -152,7 +154,8 @@ package struct Replay {
             let isLost = known.milliseconds < born
             return Lane(
                 target: target, after: known, readUpTo: known,
-                loss: isLost ? Loss(from: known, to: mark, order: known) : nil, isCertain: !isLost)
+                loss: isLost ? Loss(from: known, to: mark, order: known) : nil, isCertain: !isLost,
+                isFollowed: followed.contains(target))
         }
     }
 
@@ -210,6 +213,7 @@ package struct Replay {
         while next < slice.segment.entries.count {
             let entry = slice.segment.entries[next]
             if entry.id > lanes[index].after {
+                note(slice.segment.marker?.holes ?? [], before: entry.id, lane: index)
                 note(previous: entry.previous, of: entry.id, lane: index)
                 if entry.id > mark { return exhaust(index) }
                 if slice.superseded?[next] != true {
@@ -224,6 +228,7 @@ package struct Replay {
         }
         lanes[index].readUpTo = max(lanes[index].after, slice.segment.upTo)
         if slice.isLast {
+            note(slice.segment.marker?.holes ?? [], before: .max, lane: index)
             note(slice.segment.marker, lane: index)
             return exhaust(index)
         }
@@ -263,14 +268,25 @@ package struct Replay {
 
     // MARK: What is missing
 
+    /// Of what a data set that went back has lost, what belongs before this entry.
+    private mutating func note(_ holes: [Hole], before id: EventID, lane index: Int) {
+        for hole in holes where hole.after < min(id, mark) {
+            let lane = lanes[index]
+            guard lane.isCertain, hole.upTo > max(lane.after, lane.toldUpTo) else { continue }
+            // A cursor from within the hole may be of either data set.
+            miss(
+                after: hole.from == .zero ? lane.after : min(hole.from, lane.after), upTo: min(hole.upTo, mark),
+                lane: index)
+        }
+    }
+
     /// An entry names the one before it: is that one missing?
     private mutating func note(previous: EventID?, of id: EventID, lane index: Int) {
-        if id >= born { missBeforeBirth(lane: index) }
         let lane = lanes[index]
         guard lane.isCertain else { return }
         let had = max(lane.after, lane.toldUpTo)
         if let previous {
-            if previous > had { miss(upTo: min(previous, mark), lane: index) }
+            if previous > had { missAll(upTo: previous, lane: index) }
         } else if had > .zero, Replay.isDayLater(id, than: had) {
             // The chain begins anew once its marker has expired: what was before is not known.
             miss(upTo: mark, lane: index)
@@ -279,26 +295,22 @@ package struct Replay {
 
     /// The log has no more entries: does its marker know of any?
     private mutating func note(_ marker: LogMarker?, lane index: Int) {
-        missBeforeBirth(lane: index)
         let lane = lanes[index]
         guard lane.isCertain else { return }
         let had = max(lane.after, lane.toldUpTo)
         if let marker {
-            if marker.id > had { miss(upTo: min(marker.id, mark), lane: index) }
+            if marker.id > had { missAll(upTo: marker.id, lane: index) }
         } else if had > .zero, Replay.isDayLater(mark, than: had) {
             miss(upTo: mark, lane: index)
         }
     }
 
-    /// A log of a data set that went back has events from before: those that came after them are gone without a trace.
-    /// (Who comes with a cursor was told when it came.)
-    private mutating func missBeforeBirth(lane index: Int) {
-        let lane = lanes[index]
-        guard start == .earliest, lane.after > .zero, lane.after < born else { return }
-        miss(upTo: min(born, mark), lane: index)
+    /// Everything up to this id is missing. If that is behind the mark, nobody knows whether any of it was before.
+    private mutating func missAll(upTo id: EventID, lane index: Int) {
+        if id <= mark || !lanes[index].isFollowed { miss(upTo: min(id, mark), lane: index) }
     }
 
-    private mutating func miss(upTo id: EventID, lane index: Int) {
+    private mutating func miss(after from: EventID? = nil, upTo id: EventID, lane index: Int) {
         let lane = lanes[index]
         guard id > max(lane.after, lane.toldUpTo) else { return }
         if let loss = lane.loss {
@@ -310,7 +322,7 @@ package struct Replay {
         } else {
             // The gap goes before any event that is later than the last one of this log: whoever is cut off behind such an
             // event has been told.
-            lanes[index].loss = Loss(from: lane.after, to: id, order: lane.after)
+            lanes[index].loss = Loss(from: from ?? lane.after, to: id, order: lane.after)
         }
     }
 
@@ -338,6 +350,7 @@ package struct Replay {
             let entry = slice.segment.entries[next]
             lanes[place.lane].isSorted = false
             lanes[place.lane].after = entry.id
+            given = max(given, entry.id)
             lanes[place.lane].isCertain = true
             lanes[place.lane].source = .slice(slice, next: next + 1)
             advance(place.lane)
@@ -367,10 +380,10 @@ package struct Replay {
             told.append(place.lane)
         }
         for index in told { sort(index) }
-        // Its end can be the cursor only if nothing earlier follows.
-        let isFollowed = order.min.map { $0.id <= loss.to } ?? false
+        // Its end can be the cursor only if nothing earlier follows. And that it is lost may have become known late.
+        let isCursor = given <= loss.to && order.min.map { $0.id > loss.to } ?? true
+        if isCursor { given = loss.to }
         return .gap(
-            Gap(from: loss.from, to: loss.to, targets: told.map { lanes[$0].target }),
-            id: isFollowed ? nil : loss.to)
+            Gap(from: loss.from, to: loss.to, targets: told.map { lanes[$0].target }), id: isCursor ? loss.to : nil)
     }
 }

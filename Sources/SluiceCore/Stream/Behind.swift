@@ -83,9 +83,9 @@ final class Behind {
         return gap
     }
 
-    /// The stream gets everything up to here another way.
-    func forgetOwed(upTo id: EventID) {
-        guard let to = owed?.to, to <= id else { return }
+    /// The stream gets everything between the two another way.
+    func forgetOwed(upTo id: EventID, after start: EventID = .zero) {
+        guard let to = owed?.to, to <= id, to > start else { return }
         owed = nil
         owedTargets = []
     }

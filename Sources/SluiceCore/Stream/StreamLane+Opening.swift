@@ -140,6 +140,7 @@ extension StreamLane {
         floor = beginning.floor
         start = beginning.start
         behind.stage = beginning.stage
+        if let run { reads(run) }
         behind.forgetOwed(upTo: beginning.start)
         return beginning.kind
     }
@@ -164,6 +165,17 @@ extension StreamLane {
         return Replaying(replay, of: targets, in: partition, at: position)
     }
 
+    /// Whoever asks for what there is lacks nothing.
+    private mutating func reads(_ run: Replaying) {
+        var after = EventID.zero
+        switch run.replay.start {
+        case .available: return
+        case .earliest: break
+        case .after(let id): after = id
+        }
+        fromLogs = Range(after: min(after, fromLogs?.after ?? after), upTo: max(run.mark, fromLogs?.upTo ?? run.mark))
+    }
+
     /// Its head goes out before it can begin. The client takes itself for connected then, so what is published from here on
     /// is its own, as if it had come with this cursor.
     func promise(after clocks: Cut) {
@@ -176,11 +188,14 @@ extension StreamLane {
     ///
     /// - Returns: whether to go on.
     mutating func wentBack(_ feed: borrowing FeedView) -> Bool {
+        fromLogs = nil
         guard let behind else { return false }
         switch behind.stage {
         case .replaying(let run):
-            behind.stage = .replaying(again(run, from: floor == .zero ? run.replay.start : .after(floor), feed))
-            behind.forgetOwed(upTo: run.mark)
+            let again = again(run, from: floor == .zero ? run.replay.start : .after(floor), feed)
+            reads(again)
+            behind.stage = .replaying(again)
+            behind.forgetOwed(upTo: run.mark, after: floor)
             return true
         case .ready(var beginning):
             guard case .replaying(let run) = beginning.stage else { return false }
@@ -207,9 +222,10 @@ extension StreamLane {
         }
         reread.append(Range(after: floor, upTo: covered))
         if reread.count > StreamLane.rereadMax { start = max(start, reread.removeFirst().upTo) }
-        behind.forgetOwed(upTo: covered)
-        behind.stage = .replaying(
-            replay(
-                targets.names, from: .after(floor), through: covered, at: feed.ring.start, feed, bytes: replayBytes))
+        behind.forgetOwed(upTo: covered, after: floor)
+        let run = replay(
+            targets.names, from: .after(floor), through: covered, at: feed.ring.start, feed, bytes: replayBytes)
+        reads(run)
+        behind.stage = .replaying(run)
     }
 }

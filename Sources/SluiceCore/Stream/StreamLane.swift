@@ -20,6 +20,8 @@ struct StreamLane {
     struct Range {
         let after: EventID
         let upTo: EventID
+
+        func contains(_ id: EventID) -> Bool { id > after && id <= upTo }
     }
 
     var state: State
@@ -30,6 +32,8 @@ struct StreamLane {
     var floor = EventID.zero
     /// A repaired event up to this id that comes late was before this stream, or was among what it has read from the logs.
     var start = EventID.zero
+    /// It has read this of the logs of this data set: what that lacks of it, it lacks. nil: it has read none.
+    var fromLogs: Range?
     /// What else it has read from the logs, after the ring had passed it: a late event in there was among that.
     var reread: [Range] = []
 
@@ -115,7 +119,7 @@ struct StreamLane {
     /// - Returns: whether to tell so now.
     mutating func isToTell(_ gap: Gap) -> Bool {
         // As for late events: another topic may have moved the floor behind the loss.
-        if let to = gap.to, to <= start { return false }
+        if let to = gap.to, hasRead(to) { return false }
         if isLive { return true }
         guard let behind else { return false }
         switch behind.stage {
@@ -125,6 +129,24 @@ struct StreamLane {
         case .replaying(let run): if gap.to.map({ $0 > run.mark }) ?? true { behind.owe(gap) }
         case .awaitingReading, .ready, .reading: behind.owe(gap)
         }
+        return false
+    }
+
+    /// It was before the stream, or is among what it has read from the logs.
+    private func hasRead(_ id: EventID) -> Bool {
+        id <= start || reread.contains { $0.contains(id) }
+    }
+
+    /// The data set has lost what it had of its targets.
+    ///
+    /// - Parameter wasHeard: the node has had it, and so has whoever was there.
+    /// - Returns: whether to tell so now.
+    mutating func isToTell(_ hole: Hole, of target: Target, wasHeard: Bool) -> Bool {
+        let isFromLogs = fromLogs.map { hole.after < $0.upTo && hole.upTo > $0.after } ?? false
+        guard isFromLogs || (!wasHeard && !hasRead(hole.upTo)) else { return false }
+        if isLive { return true }
+        guard let behind, !isWaiting, !isReady else { return false }
+        behind.owe(hole.gap(of: target))
         return false
     }
 

@@ -118,7 +118,7 @@ package struct StreamMachine: ~Copyable {
         /// Not what the stream has had, nor what was before it.
         package func contains(_ entry: Batch.Entry, at position: UInt64) -> Bool {
             if entry.isLate {
-                return entry.id > start && !reread.contains { entry.id > $0.after && entry.id <= $0.upTo }
+                return entry.id > start && !reread.contains { $0.contains(entry.id) }
             }
             if entry.id == .zero { return position >= liveFrom }
             return entry.id > floor
@@ -220,6 +220,17 @@ package struct StreamMachine: ~Copyable {
         self[partition].floor = id
         lastCursor = now
         return .tell(id: Cursor(place(clocks).with(id, in: partition), at: partition))
+    }
+
+    /// The data set of a partition has lost what it had.
+    ///
+    /// - Parameters:
+    ///   - target: one of the stream's own.
+    ///   - wasHeard: the node has had it, and so has whoever was there.
+    package mutating func hole(
+        _ hole: Hole, of target: Target, wasHeard: Bool, in partition: Partition = .first
+    ) -> GapAction {
+        self[partition].isToTell(hole, of: target, wasHeard: wasHeard) ? .tell(id: nil) : .nothing
     }
 
     // MARK: Time

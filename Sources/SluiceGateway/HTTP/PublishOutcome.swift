@@ -64,7 +64,8 @@ package struct PublishOutcome {
             switch result {
             case .success(let receipt):
                 let id = receipt.id.map { "\"\($0)\"" } ?? "null"
-                buffer.writeString("\"id\":\(id),\"nodes\":\(receipt.nodes)}")
+                let replicas = receipt.replicas.map { ",\"replicas\":\($0)" } ?? ""
+                buffer.writeString("\"id\":\(id),\"nodes\":\(receipt.nodes)\(replicas)}")
             case .failure(let problem): buffer.writeString("\(problem.members)}")
             }
         }

@@ -8,7 +8,7 @@ import SluiceCore
 /// shows it, so that a body that is refused costs no more than one that is taken. Only what will be published is kept.
 package struct PublishReader {
     private enum Member: String {
-        case topic, topics, client, clients, all, data, event, key, once, end, log, maxlen, ttl
+        case topic, topics, client, clients, all, data, event, key, once, end, log, maxlen, ttl, replicas
         case base64 = "data_base64"
 
         var wanted: String {
@@ -16,7 +16,7 @@ package struct PublishReader {
             case .topic, .client, .event, .key, .once: "a string"
             case .topics, .clients: "an array of strings"
             case .all, .end, .log: "true or false"
-            case .maxlen, .ttl: "a whole number"
+            case .maxlen, .ttl, .replicas: "a whole number"
             case .base64: "a string in base64"
             case .data: "a string or another JSON value"
             }
@@ -51,6 +51,7 @@ package struct PublishReader {
     private var isLogged = true
     private var retention: Publication.Retention
     private var once: String?
+    private var replicas: Int?
 
     package init(limits: PublishRequest.Limits) {
         self.limits = limits
@@ -148,15 +149,17 @@ package struct PublishReader {
     }
 
     private mutating func take(number bytes: Slice<UnsafeRawBufferPointer>) throws(HTTPProblem) {
-        func integer(_ name: String, _ max: Int, _ setting: String) throws(HTTPProblem) -> Int {
+        func integer(_ name: String, _ max: Int, _ setting: String? = nil) throws(HTTPProblem) -> Int {
             let text = String(decoding: bytes.prefix(20), as: UTF8.self)
             guard let value = Int(text), bytes.count < 20, (1...max).contains(value) else {
-                throw .badRequest("\"\(name)\" takes a whole number from 1 to \(max) (the node's \(setting))")
+                let why = setting.map { " (the node's \($0))" } ?? ""
+                throw .badRequest("\"\(name)\" takes a whole number from 1 to \(max)\(why)")
             }
             return value
         }
         switch member {
         case .maxlen: retention.maxlen = try integer("maxlen", limits.maxlenMax, "--max-log-events")
+        case .replicas: replicas = try integer("replicas", Publication.replicasRange.upperBound)
         case .ttl: retention.ttl = try integer("ttl", limits.ttlMax, "--max-log-ttl")
         case .data: try keep(bytes)
         default: throw wrongType
@@ -184,7 +187,7 @@ package struct PublishReader {
         case .base64: hasBase64 = true
         case .topics, .clients: guard scanner.depth == 2 else { throw wrongType }
         case .topic, .client, .event, .key, .once: break
-        case .all, .end, .log, .maxlen, .ttl: throw wrongType
+        case .all, .end, .log, .maxlen, .ttl, .replicas: throw wrongType
         }
         text.removeAll(keepingCapacity: true)
     }
@@ -213,7 +216,7 @@ package struct PublishReader {
         case .once: once = try label(EventLabel.problem(key:))
         case .base64:
             guard event.data.withUnsafeReadableBytes({ PublishReader.isBase64($0) }) else { throw wrongType }
-        case .data, .all, .end, .log, .maxlen, .ttl: break
+        case .data, .all, .end, .log, .maxlen, .ttl, .replicas: break
         }
     }
 
@@ -264,7 +267,8 @@ package struct PublishReader {
             throw .badRequest("exactly one of \"data\" and \"data_base64\" is needed")
         }
         if event.ends, !isLogged { throw .badRequest("\"end\" needs the log") }
+        if replicas != nil, !isLogged { throw .badRequest("\"replicas\" needs the log") }
         return PublishRequest(
-            targets: targets, event: event, retention: isLogged ? retention : nil, once: once)
+            targets: targets, event: event, retention: isLogged ? retention : nil, once: once, replicas: replicas)
     }
 }

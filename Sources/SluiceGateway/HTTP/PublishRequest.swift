@@ -39,16 +39,20 @@ package struct PublishRequest: Sendable {
     private let event: Event
     private let retention: Publication.Retention?
     private let once: String?
+    private let replicas: Int?
 
-    package init(targets: [Target], event: Event, retention: Publication.Retention?, once: String? = nil) {
+    package init(
+        targets: [Target], event: Event, retention: Publication.Retention?, once: String? = nil, replicas: Int? = nil
+    ) {
         self.targets = targets
         self.event = event
         self.retention = retention
         self.once = once
+        self.replicas = replicas
     }
 
     package var publications: [Publication] {
-        targets.map { Publication(event, to: $0, retention: retention, once: once) }
+        targets.map { Publication(event, to: $0, retention: retention, once: once, replicas: replicas) }
     }
 
     package var isRepeatable: Bool { once != nil }

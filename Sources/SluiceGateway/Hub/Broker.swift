@@ -33,10 +33,16 @@ package protocol Broker: AnyObject {
     func refusal(of bytes: Int) -> PublishFailure?
     /// Fails with ``PublishFailure``.
     func publish(_ publication: Publication) -> EventLoopFuture<Receipt>
+    /// Waits until so many replicas have what was published to this partition, but not for long.
+    ///
+    /// - Returns: how many are known to have it; never fails.
+    func replicas(_ partition: Partition, wanted: Int) -> EventLoopFuture<Int>
     /// Sends an order to every node, this one included.
     ///
     /// - Returns: how many nodes it has reached. Fails with ``PublishFailure``.
     func order(_ disconnect: Disconnect) -> EventLoopFuture<Int>
+    /// Tells what this node has heard, for the case that the broker has lost it.
+    func report(_ partition: Partition, _ report: HeardReport) -> EventLoopFuture<Void>
     /// Sends a reading of a partition's clock through its feed. Every earlier event of the partition arrives before it.
     ///
     /// - Parameter known: the highest id that this node knows; the clock is raised to it.

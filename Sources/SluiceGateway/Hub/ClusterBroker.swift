@@ -24,6 +24,9 @@ package final class ClusterBroker: Broker {
     private var commands: ClusterCommands?
     private var channels = ChannelNumbers()
     private var complaints = Complaints(interval: .minutes(1))
+    private lazy var replicaCounts = partitioning.partitions.map { partition in
+        ReplicaCount(on: eventLoop) { [unowned self] in send($0, to: partition) }
+    }
 
     package let name = "redis"
     package let partitioning = Partitioning.cluster
@@ -133,15 +136,17 @@ package final class ClusterBroker: Broker {
     /// A master that does not take the function, as one that is full, still carries plain events, and answers what needs no
     /// function.
     private func install(on connection: RedisConnection) -> EventLoopFuture<Void> {
-        SluiceFunction.install(on: connection, timeout: ClusterBroker.timeout).assumeIsolated().flatMapErrorThrowing {
-            [self] error in
-            guard case RedisError.refused(let reason) = error else { throw error }
-            tell(.refused(RedisRefusal(reason)))
-            guard complaints.isDue("function", now: eventLoop.now) else { return }
-            logger.error(
-                "Redis does not take the function that publishing and coming back need",
-                metadata: ["reason": "\(reason)"])
-        }.nonisolated()
+        for count in replicaCounts { count.restart() }
+        return SluiceFunction.install(on: connection, timeout: ClusterBroker.timeout).assumeIsolated()
+            .flatMapErrorThrowing {
+                [self] error in
+                guard case RedisError.refused(let reason) = error else { throw error }
+                tell(.refused(RedisRefusal(reason)))
+                guard complaints.isDue("function", now: eventLoop.now) else { return }
+                logger.error(
+                    "Redis does not take the function that publishing and coming back need",
+                    metadata: ["reason": "\(reason)"])
+            }.nonisolated()
     }
 
     private func send(
@@ -226,6 +231,14 @@ package final class ClusterBroker: Broker {
         send(command, to: partition).assumeIsolated().whenComplete { [weak self] result in
             if case .failure(RedisError.refused) = result { self?.tell(.alive(partition)) }
         }
+    }
+
+    package func report(_ partition: Partition, _ report: HeardReport) -> EventLoopFuture<Void> {
+        send(SluiceFunction.heard(report, partition: partition, names: names), to: partition).map { _ in }
+    }
+
+    package func replicas(_ partition: Partition, wanted: Int) -> EventLoopFuture<Int> {
+        replicaCounts[partition.index].reach(wanted)
     }
 
     package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {

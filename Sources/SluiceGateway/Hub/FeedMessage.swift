@@ -15,6 +15,10 @@ package enum FeedMessage: Sendable {
     case covered([TargetNumber], since: EventID)
     /// Lost for good, for everyone who listens to these targets of one partition.
     case gap(Gap, id: EventID?, in: Partition)
+    /// The data set has lost it. `wasHeard`: this node has had it, and so has whoever was there.
+    case hole(Hole, of: Target, wasHeard: Bool, in: Partition)
+    /// Another data set has come back.
+    case changed(in: Partition)
     /// The topic was closed by an event with this id, which can't be delivered any more.
     case ended(Target, EventID)
     case disconnect(Disconnect)

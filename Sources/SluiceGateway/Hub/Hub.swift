@@ -42,7 +42,7 @@ package final class Hub {
         var share = limits
         share.held /= partitions.count
         self.output = output
-        publishers = partitions.map { _ in PartitionPublisher(broker: broker, eventLoop: eventLoop) }
+        publishers = partitions.map { PartitionPublisher(of: $0, broker: broker, eventLoop: eventLoop) }
         feeds = partitions.map {
             PartitionFeed(
                 of: $0, broker: broker, output: output, limits: share, cacheBytes: replayCacheBytes / partitions.count,

@@ -105,6 +105,11 @@ package final class LogReads {
         keyBytes = 0
     }
 
+    /// What the log's marker says has changed.
+    package func forget(_ target: Target) {
+        cache.remove(target)
+    }
+
     /// The data set that came back is known, to shards as well.
     package func goOn() {
         isHeldBack = false

@@ -97,9 +97,18 @@ package final class MemoryBroker: Broker {
         }
     }
 
+    /// There are none.
+    package func replicas(_ partition: Partition, wanted: Int) -> EventLoopFuture<Int> {
+        eventLoop.makeSucceededFuture(0)
+    }
+
     package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
         tell(.disconnect(disconnect))
         return eventLoop.makeSucceededFuture(1)
+    }
+
+    package func report(_ partition: Partition, _ report: HeardReport) -> EventLoopFuture<Void> {
+        eventLoop.makeSucceededVoidFuture()
     }
 
     package func tick(_ partition: Partition, known: EventID) {

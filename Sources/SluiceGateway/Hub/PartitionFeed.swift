@@ -143,6 +143,11 @@ package final class PartitionFeed {
             }
         case .replay(let entry, let segment, let number): output.appendRepaired(entry, of: segment, for: number)
         case .gap(let gap, let id): output.sendToAll(.gap(gap, id: id, in: partition))
+        case .hole(let hole, let target, let wasHeard):
+            logReads.forget(target)
+            output.sendToAll(.hole(hole, of: target, wasHeard: wasHeard, in: partition))
+        case .changed: output.sendToAll(.changed(in: partition))
+        case .report(let report): perform(report)
         case .ended(let target, let id): output.sendToAll(.ended(target, id))
         case .covered(let numbers, let since): output.sendToAll(.covered(numbers, since: since))
         case .reading(let reading, let born):
@@ -175,6 +180,13 @@ package final class PartitionFeed {
             logger.warning("the feed brings nothing; connecting anew", metadata: ["partition": "\(partition)"])
             broker.reconnect(partition)
         case .complain(let complaint, let target): output.complain(complaint, about: target)
+        }
+    }
+
+    private func perform(_ report: HeardReport) {
+        broker.report(partition, report).assumeIsolated().whenComplete { [self] result in
+            if case .success = result { machine.reported(true) } else { machine.reported(false) }
+            perform()
         }
     }
 

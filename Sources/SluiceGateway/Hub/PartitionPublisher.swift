@@ -9,6 +9,7 @@ import SluiceCore
 final class PartitionPublisher {
     typealias Results = [Result<Receipt, PublishFailure>]
 
+    private let partition: Partition
     private let broker: any Broker
     private let eventLoop: any EventLoop
     private var queue = PublishQueue()
@@ -16,7 +17,8 @@ final class PartitionPublisher {
     /// Events are being handed to the broker, which may answer at once.
     private var isPublishing = false
 
-    init(broker: any Broker, eventLoop: any EventLoop) {
+    init(of partition: Partition, broker: any Broker, eventLoop: any EventLoop) {
+        self.partition = partition
         self.broker = broker
         self.eventLoop = eventLoop
     }
@@ -30,7 +32,23 @@ final class PartitionPublisher {
         let promise = eventLoop.makePromise(of: Results.self)
         promises[queue.add(publications)] = promise
         publishNext()
-        return promise.futureResult
+        guard let replicas = publications.compactMap(\.replicas).max() else { return promise.futureResult }
+        return promise.futureResult.assumeIsolated().flatMap { [self] results in
+            count(replicas, of: publications, results)
+        }.nonisolated()
+    }
+
+    /// How many replicas have all of it; each event of a request waits for the others, because that is one question.
+    private func count(_ replicas: Int, of publications: [Publication], _ results: Results) -> EventLoopFuture<Results> {
+        guard results.contains(where: { (try? $0.get()) != nil }) else {
+            return eventLoop.makeSucceededFuture(results)
+        }
+        return broker.replicas(partition, wanted: replicas).map { count in
+            zip(publications, results).map { publication, result in
+                guard publication.replicas != nil else { return result }
+                return result.map { Receipt(id: $0.id, nodes: $0.nodes, replicas: count) }
+            }
+        }
     }
 
     private func publishNext() {

@@ -24,6 +24,7 @@ package final class RedisBroker: Broker {
     private var complaints = Complaints(interval: .minutes(1))
     private var lastInstall: NIODeadline?
     private var isLeaving = false
+    private lazy var replicaCount = ReplicaCount(on: eventLoop) { [unowned self] in send($0) }
 
     package let name = "redis"
     package let partitioning = Partitioning.single
@@ -78,6 +79,7 @@ package final class RedisBroker: Broker {
     /// A Redis that does not take the function, as one that is full, still carries plain events, and answers what needs no
     /// function. Each command that needs it tries again.
     private func install(on connection: RedisConnection) -> EventLoopFuture<Void> {
+        replicaCount.restart()
         lastInstall = eventLoop.now
         if connection.greeting == nil, complaints.isDue("greeting", now: eventLoop.now) {
             logger.warning(
@@ -202,6 +204,10 @@ package final class RedisBroker: Broker {
         }
     }
 
+    package func report(_ partition: Partition, _ report: HeardReport) -> EventLoopFuture<Void> {
+        send(SluiceFunction.heard(report, partition: partition, names: names)).map { _ in }
+    }
+
     package func tick(_ partition: Partition, known: EventID) {
         let asked = eventLoop.now
         follow()
@@ -234,6 +240,10 @@ package final class RedisBroker: Broker {
             if case .failure(RedisError.refused) = result { self?.tell(.alive()) }
             done()
         }
+    }
+
+    package func replicas(_ partition: Partition, wanted: Int) -> EventLoopFuture<Int> {
+        replicaCount.reach(wanted)
     }
 
     package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {

@@ -123,21 +123,28 @@ extension Shard {
 
     // MARK: Gaps
 
+    /// Who comes later has to read the logs to learn of it.
+    func lose(_ gap: Gap) {
+        guard let to = gap.to else { return }
+        for target in gap.targets { subscribers[target]?.feed.coverage.lose(upTo: to) }
+    }
+
     /// The node has found that something is lost for good: everyone concerned is told.
-    func tell(_ gap: Gap, id: EventID?, in partition: Partition) {
+    ///
+    /// - Parameter action: what a stream makes of it, which names its own targets only.
+    func tell(_ gap: Gap, _ action: (Stream, Gap) -> StreamMachine.GapAction) {
         let now = eventLoop.now
         // Of each stream only its own targets, without a look at its others: an outage may cost all of them something.
         var own: [ObjectIdentifier: (stream: Stream, targets: [Target])] = [:]
         for target in gap.targets {
             guard let listeners = subscribers[target] else { continue }
-            if let to = gap.to { listeners.feed.coverage.lose(upTo: to) }
             for stream in listeners.streams {
                 own[ObjectIdentifier(stream), default: (stream, [])].targets.append(target)
             }
         }
         for (stream, targets) in own.values {
             let gap = Gap(from: gap.from, to: gap.to, targets: targets)
-            if case .tell(let id) = stream.machine.gap(gap, id: id, in: partition, clocks: feed.clocks, now: now) {
+            if case .tell(let id) = action(stream, gap) {
                 send(gap, id: id, to: stream, now: now)
             }
         }

@@ -181,7 +181,14 @@ package final class Shard {
             guard let listeners = subscribers[target] else { return }
             confirmed(listeners)
         case .gap(let gap, let id, let partition):
-            tell(gap, id: id, in: partition)
+            let (now, clocks) = (eventLoop.now, feed.clocks)
+            lose(gap)
+            tell(gap) { $0.machine.gap($1, id: id, in: partition, clocks: clocks, now: now) }
+        case .hole(let hole, let target, let wasHeard, let partition):
+            let gap = hole.gap(of: target)
+            if !wasHeard { lose(gap) }
+            tell(gap) { stream, _ in stream.machine.hole(hole, of: target, wasHeard: wasHeard, in: partition) }
+        case .changed(let partition): changed(partition)
         case .ended(let target, let id):
             ended(target, by: id)
         case .disconnect(let order):
@@ -198,7 +205,10 @@ package final class Shard {
     }
 
     func learn(born: UInt64, in partition: Partition) {
-        guard feed.learn(born: born, in: partition) else { return }
+        if feed.learn(born: born, in: partition) { changed(partition) }
+    }
+
+    private func changed(_ partition: Partition) {
         for stream in everyone.streams where stream.machine.wentBack(feed, in: partition) { advance(stream) }
     }
 

@@ -15,21 +15,25 @@ struct FeedModel: ~Copyable {
     let targets: [ModelTarget]
     private(set) var problem: String?
     /// What came to pass, so that a test knows that everything did.
-    private(set) var counts: [String: Int] = [:]
+    var counts: [String: Int] = [:]
 
-    private var link = ModelLink()
+    var link = ModelLink()
     /// Channels that Redis is to serve again only then.
-    private var pauses: [Target: NIODeadline] = [:]
-    private var asks: [(ask: ModelAsk, answer: ModelAnswer?)] = []
-    private var wakes: [(attempt: RepairAttempt, time: NIODeadline)] = []
-    private var mustGoOn = false
+    var pauses: [Target: NIODeadline] = [:]
+    var asks: [(ask: ModelAsk, answer: ModelAnswer?)] = []
+    var wakes: [(attempt: RepairAttempt, time: NIODeadline)] = []
+    var mustGoOn = false
     private var nextTick: NIODeadline
     private var old: ModelBroker
-    private var failsToRead = false
+    /// What another node has heard and not said yet, and what it said last.
+    private var others: [HeardReport] = []
+    private var othersSaid: [HeardReport] = []
+    var failsToRead = false
+    private var knowsLineage = false
     private var nextNumber: UInt64 = 1
-    private var numbers: [TargetNumber: ModelTarget] = [:]
+    var numbers: [TargetNumber: ModelTarget] = [:]
     /// What each shard was told.
-    private var copies: [[Target: Coverage]] = Array(repeating: [:], count: FeedModel.shards)
+    var copies: [[Target: Coverage]] = Array(repeating: [:], count: FeedModel.shards)
     private var newest = EventID.zero
     private var forged: UInt64 = 0
 
@@ -48,7 +52,7 @@ struct FeedModel: ~Copyable {
         targets = names.map { ModelTarget(target: $0, isForged: $0 == names[1]) }
     }
 
-    private mutating func fail(_ text: String?) {
+    mutating func fail(_ text: String?) {
         if let text, problem == nil { problem = text }
     }
 
@@ -77,6 +81,7 @@ struct FeedModel: ~Copyable {
         case 994: broker.logs[anyTarget().target]?.isUnreadable.toggle()
         case 995: broker.logs[anyTarget().target]?.entries.removeAll()
         case 996: old = broker
+        case 998: if happens(0.3) { othersReport() }
         case 997: if happens(0.1) { leap() }
         default: flood(anyTarget())
         }
@@ -87,6 +92,7 @@ struct FeedModel: ~Copyable {
     mutating func settle() {
         failsToRead = false
         if link.state == .down { connect() }
+        othersReport()
         for _ in 0..<8 {
             for _ in 0..<30 {
                 while link.subscribe() {}
@@ -163,6 +169,8 @@ struct FeedModel: ~Copyable {
 
     private mutating func leap() {
         note("leap")
+        // After it, what this node has had is forgotten.
+        othersReport()
         broker.time += 120_000
     }
 
@@ -217,16 +225,46 @@ struct FeedModel: ~Copyable {
         checkSettled()
     }
 
-    private mutating func disconnect() {
+    mutating func disconnect() {
         guard link.state != .down else { return }
         link.disconnect()
         machine.connectionLost()
         perform()
         for target in targets where !target.isListenedTo && pauses[target.target] == nil { gone(target) }
-        if happens(0.15) {
-            note("data set goes back")
-            broker.goBack(to: old)
+        // Of what came before the node knew where it was, nothing is promised.
+        if happens(0.15), knowsLineage {
+            goBack()
         }
+    }
+
+    private mutating func goBack() {
+        note("data set goes back")
+        // Whoever has heard something has said so by then; but what it was told may be forgotten, too.
+        othersReport()
+        // Who takes over is no faster than that.
+        broker.time += 5
+        now = now + .milliseconds(5)
+        let heard = targets.compactMap { target in
+            target.published.last.map { HeardEvent(target.target, $0, ends: false) }
+        }
+        let clock = old.clock
+        others = othersSaid + [HeardReport(since: clock, heard.filter { $0.id > clock })]
+        othersSaid = []
+        broker.goBack(to: old)
+        for target in targets { target.goBack(to: clock) }
+    }
+
+    /// Another node says what it has heard.
+    private mutating func othersReport() {
+        guard !others.isEmpty else { return }
+        note("another node reports")
+        for report in others { carryOut(report) }
+        othersSaid = Array((othersSaid + others).suffix(8))
+        others = []
+    }
+
+    private mutating func carryOut(_ report: HeardReport) {
+        for (target, hole) in broker.heard(report) { link.send(.event(target, ModelBroker.notice(hole))) }
     }
 
     private mutating func checkSettled() {
@@ -269,10 +307,13 @@ struct FeedModel: ~Copyable {
         }
         guard let (ask, answer) = asks.popFirst(), let answer else { return }
         switch (ask, answer) {
-        case (.markers(let read), .reading(let reading)): machine.markers(reading, of: read, now: now)
+        case (.markers(let read), .reading(let reading)):
+            knowsLineage = knowsLineage || !reading.lineage.isEmpty
+            machine.markers(reading, of: read, now: now)
         case (.markers(let read), _): machine.markersFailed(read, now: now)
         case (.log(let read), .log(let outcome)): machine.received(outcome, of: read, now: now)
         case (.log(let read), _): machine.received(.failed, of: read, now: now)
+        case (.report, let answer): if case .taken = answer { machine.reported(true) } else { machine.reported(false) }
         case (.start(let target, let stream), .reading(let reading)):
             machine.streamBegins(after: reading.clock)
             target.streamBegins(after: reading.clock, stream: stream)
@@ -284,6 +325,9 @@ struct FeedModel: ~Copyable {
     private mutating func carryOut(_ ask: ModelAsk) -> ModelAnswer {
         guard !failsToRead, link.state != .down || happens(0.5) else { return .failed }
         switch ask {
+        case .report(let report):
+            carryOut(report)
+            return .taken
         case .markers(let read): return .reading(broker.reading(read.targets))
         // A data set that went back may show a clock that it had before: what came since is no stream's that begins now.
         case .start: return .reading(ClockReading(clock: max(broker.clock, newest), born: broker.born))
@@ -291,83 +335,4 @@ struct FeedModel: ~Copyable {
             return .log(broker.read(read.request, entries: Int.random(in: 1...4, using: &generator)))
         }
     }
-
-    // MARK: What the machine says
-
-    private mutating func perform() {
-        while let action = machine.next(now: now) { perform(action) }
-    }
-
-    private mutating func perform(_ action: FeedAction) {
-        switch action {
-        case .deliver(let envelope, _, let number): deliver(envelope.id, to: number)
-        case .replay(let entry, _, let number):
-            note("repaired")
-            deliver(entry.id, to: number, isRepaired: true)
-        case .gap(let gap, _): tell(gap)
-        case .reading(let reading, _):
-            for target in targets { fail(target.reading(reading).map { "\(target.target): \($0)" }) }
-        case .covered(let numbers, let since): cover(numbers, since: since)
-        case .readMarkers(let read): asks.append((.markers(read), nil))
-        case .readLog(let read): asks.append((.log(read), nil))
-        case .wake(let attempt, let time): wakes.append((attempt, time))
-        case .goOn: mustGoOn = true
-        case .tick(let known):
-            guard link.state != .down, !failsToRead else { return }
-            link.send(.tick(broker.tick(known: known), born: broker.born))
-            machine.received(serverTime: broker.time, asked: now)
-        case .reconnect:
-            note("deaf")
-            disconnect()
-        case .complain(.future(let id), let name):
-            note("future")
-            for target in targets where target.target == name {
-                target.lostInSilence(id)
-                if machine.coverage(of: target.target).since == nil { target.closeStream() }
-            }
-        case .pause(let name, let time):
-            note("paused")
-            guard link.pause(name) else { return }
-            pauses[name] = now + time
-        case .complain(.lost, let name):
-            for target in targets where target.target == name { target.isHeldBack = true }
-        case .complain: note("complaint")
-        case .ended: note("ended")
-        case .repaired, .ready, .repairing, .readable: break
-        }
-    }
-
-    private mutating func deliver(_ id: EventID?, to number: TargetNumber, isRepaired: Bool = false) {
-        guard let id, let target = numbers[number] else { return }
-        note("delivered")
-        if !isRepaired { target.isHeldBack = false }
-        fail(target.deliver(id).map { "\(target.target): \($0)" })
-    }
-
-    private mutating func tell(_ gap: Gap) {
-        note("gap")
-        for target in targets where gap.targets.contains(target.target) {
-            guard let to = gap.to else {
-                target.isFlooded = true
-                continue
-            }
-            for shard in copies.indices { copies[shard][target.target]?.lose(upTo: to) }
-            let wrong = target.gap(from: gap.from, to: to, isKnown: broker.knows(target.target, from: gap.from, to: to))
-            fail(wrong.map { "\(target.target): \($0)" })
-        }
-    }
-
-    private mutating func cover(_ numbers: [TargetNumber], since: EventID) {
-        for number in numbers {
-            guard let target = self.numbers[number]?.target else { continue }
-            for shard in copies.indices where copies[shard][target] != nil {
-                _ = copies[shard][target]?.settle(at: since)
-                if copies[shard][target] != machine.coverage(of: target) {
-                    fail("\(target): a shard believes otherwise")
-                }
-            }
-        }
-    }
-
-    private mutating func note(_ what: String) { counts[what, default: 0] += 1 }
 }

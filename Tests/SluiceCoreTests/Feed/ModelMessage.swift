@@ -14,6 +14,7 @@ enum ModelMessage {
 enum ModelAsk {
     case markers(MarkerRead)
     case log(FeedRead)
+    case report(HeardReport)
     /// A stream asks where it begins.
     case start(ModelTarget, stream: Int)
 }
@@ -21,5 +22,6 @@ enum ModelAsk {
 enum ModelAnswer {
     case reading(ClockReading)
     case log(Replay.Outcome)
+    case taken
     case failed
 }

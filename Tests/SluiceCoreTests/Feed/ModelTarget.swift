@@ -17,6 +17,8 @@ final class ModelTarget {
     private var next: Int?
     /// Events that did not come, and that nobody has noticed yet; or nobody knows which.
     private var lostInSilence: Set<EventID> = []
+    /// The data set has forgotten them, and who had heard them may not have said so yet.
+    private var undone: Set<EventID> = []
     var isFlooded = false
     /// A repair of this target is under way.
     var isHeldBack = false
@@ -31,6 +33,8 @@ final class ModelTarget {
     func published(_ id: EventID) { published.append(id) }
 
     func lostInSilence(_ id: EventID) { lostInSilence.insert(id) }
+
+    func goBack(to clock: EventID) { undone.formUnion(published.filter { $0 > clock }) }
 
     func listen() { isListenedTo = true }
 
@@ -63,10 +67,15 @@ final class ModelTarget {
     private func isLost(_ id: EventID) -> Bool { gaps.contains { $0.from < id && id <= $0.to } }
 
     /// - Returns: the first event that the stream has not got; nil: it has all, or there is no stream.
-    private func missing() -> EventID? {
+    private func missing(atEnd: Bool = false) -> EventID? {
         guard var index = next else { return nil }
         while index < published.count, delivered.contains(published[index]) || isLost(published[index]) { index += 1 }
         next = index
+        while !atEnd, index < published.count,
+            delivered.contains(published[index]) || isLost(published[index]) || undone.contains(published[index])
+        {
+            index += 1
+        }
         return index < published.count ? published[index] : nil
     }
 
@@ -87,6 +96,14 @@ final class ModelTarget {
         return isTrue ? nil : "a gap \(from) to \(to) where nothing is lost"
     }
 
+    /// - Parameter wasHeard: the node says that it has had what is lost.
+    func hole(upTo: EventID, wasHeard: Bool) -> String? {
+        guard wasHeard, !isForged, next.map({ $0 < published.count && published[$0] <= upTo }) ?? false else {
+            return nil
+        }
+        return delivered.contains(upTo) || isLost(upTo) ? nil : "\(upTo) was never heard"
+    }
+
     /// - Parameter reading: everything up to here has been delivered, says the machine.
     func reading(_ reading: EventID) -> String? {
         guard !isForged, !isFlooded, !isHeldBack, let missing = missing(), missing <= reading,
@@ -95,5 +112,5 @@ final class ModelTarget {
         return "a reading \(reading) before \(missing)"
     }
 
-    var problemAtEnd: String? { isForged ? nil : missing().map { "\($0) never" } }
+    var problemAtEnd: String? { isForged ? nil : missing(atEnd: true).map { "\($0) never" } }
 }

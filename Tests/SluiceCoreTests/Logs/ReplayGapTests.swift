@@ -129,20 +129,43 @@ struct ReplayGapTests: ReplaysLogs {
             ])
     }
 
-    @Test("A log of a data set that went back is not whole: earliest tells so where it went back, available does not")
-    func wentBack() throws {
-        let a = try #require(Self.a)
+    /// Events 1 and 2; 30 is lost; 50 was published by somebody who took no notice of it.
+    private static func holed(_ holes: [Hole] = [Hole(from: id(2), after: id(5), upTo: id(30))]) -> Log {
         var log = Log()
-        for number in [1, 2, 50] as [UInt64] { log.append(Self.id(number)) }
-        let born = Self.id(40)
-        let gap = Out.gap(from: Self.id(2), to: born, ["topic:a"], id: born)
+        for number in [1, 2, 50] as [UInt64] { log.append(id(number)) }
+        log.marker = LogMarker(id: id(50), ends: false, holes: holes)
+        return log
+    }
+
+    @Test(
+        "What a data set that went back lacks is told to whoever lacks it, before what follows; to nobody else",
+        arguments: [1, 3], [false, true])
+    func holes(pageCount: Int, isNarrow: Bool) throws {
+        let a = try #require(Self.a)
+        func run(_ start: Replay.Start) -> [Out] {
+            self.run([a: Self.holed()], from: start, through: Self.id(60), pageCount: pageCount, isNarrow: isNarrow)
+        }
+        let gap = Out.gap(from: Self.id(2), to: Self.id(30), ["topic:a"], id: Self.id(30))
         let (before, after) = ([Out.event(Self.id(1)), .event(Self.id(2))], Out.event(Self.id(50)))
-        let mark = Self.id(60)
-        #expect(run([a: log], from: .earliest, through: mark, born: born.milliseconds) == before + [gap, after])
-        #expect(run([a: log], from: .available, through: mark, born: born.milliseconds) == before + [after])
-        #expect(run([a: log], from: .earliest, through: mark, born: Self.id(1).milliseconds) == before + [after])
-        var rest = Log()
-        for number in [1, 2] as [UInt64] { rest.append(Self.id(number)) }
-        #expect(run([a: rest], from: .earliest, through: mark, born: born.milliseconds) == before + [gap])
+        #expect(run(.after(Self.id(1))) == [.event(Self.id(2)), gap, after])
+        #expect(run(.after(Self.id(2))) == [gap, after])
+        #expect(run(.after(Self.id(20))) == [gap, after], "from the last event that is certain")
+        #expect(run(.after(Self.id(30))) == [after] && run(.after(Self.id(40))) == [after])
+        #expect(run(.earliest) == before + [gap, after] && run(.available) == before + [gap, after])
+    }
+
+    @Test("A hole at the end of a log is told, also of a log that is gone; one behind the mark is not")
+    func holeAtEnd() throws {
+        let a = try #require(Self.a)
+        var log = Self.holed([Hole(from: Self.id(50), after: Self.id(51), upTo: Self.id(55))])
+        let gap = Out.gap(from: Self.id(50), to: Self.id(55), ["topic:a"], id: Self.id(55))
+        #expect(run([a: log], after: Self.id(50), through: Self.id(60)) == [gap])
+        #expect(run([a: log], after: Self.id(1), through: Self.id(50)) == [2, 50].map { .event(Self.id($0)) })
+        #expect(
+            run([a: log], after: Self.id(1), through: Self.id(51)) == [2, 50].map { .event(Self.id($0)) },
+            "what is lost is behind the mark, for the feed to tell")
+        log.entries = []
+        #expect(run([a: log], after: Self.id(50), through: Self.id(60)) == [gap])
+        #expect(run([a: log], after: Self.id(55), through: Self.id(60)).isEmpty)
     }
 }

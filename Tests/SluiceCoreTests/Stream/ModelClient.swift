@@ -167,9 +167,8 @@ final class ModelClient {
             if overruns == 0 { fail("\(gap) without an overrun") }
             return
         }
-        let born = model.born(in: partition)
-        // What a data set that went back lacks is not known.
-        if (gap.from ?? .zero) < EventID(born, 0), born > 1 { return }
+        // Whether what is lost was before the mark, nobody knows.
+        if marks[partition]?.contains(where: { $0 > gap.from ?? .zero && $0 < to }) ?? false { return }
         for target in gap.targets where !gaps.contains(where: { $0.to == nil }) {
             let isTrue = model.history.contains {
                 NodeModel.targets[$0.target] == target && $0.isGone
@@ -192,11 +191,9 @@ final class ModelClient {
             guard let beginning = beginning[partition], event.id > beginning, mine.contains(event.target),
                 event.id <= cut?[partition] ?? .max, !seen.contains(event.id), !isTold(event)
             else { continue }
-            if model.isMissing(event) || (event.isLate && !withLate) { continue }
+            if model.isUnreported(event) || model.isMissing(event) || (event.isLate && !withLate) { continue }
             if event.id <= marks[partition]?.min() ?? .zero {
                 if resume == .available, event.isGone { continue }
-                // Who had nothing does not know of it.
-                if resume == .earliest, event.isUndone { continue }
                 // What went to everybody is no part of it.
                 if resume == .available || resume == .earliest, event.target == 2, mine.count > 1 { continue }
             }

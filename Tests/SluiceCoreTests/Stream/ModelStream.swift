@@ -264,6 +264,12 @@ final class ModelStream {
         if case .tell(let id) = action { send([.gap(gap, id: id)]) }
     }
 
+    func tellHole(_ hole: Hole, of target: Int, wasHeard: Bool) {
+        let name = NodeModel.targets[target]
+        let action = machine.hole(hole, of: name, wasHeard: wasHeard, in: model.partition(target))
+        if case .tell(let id) = action { send([.gap(hole.gap(of: name), id: id)]) }
+    }
+
     func wake() {
         let (action, next) = machine.wake(now: model.now, clocks: model.feed.clocks, limits: ModelStream.limits)
         switch action {

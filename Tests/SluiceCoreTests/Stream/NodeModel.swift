@@ -32,8 +32,11 @@ final class NodeModel {
     let partitions: Int
     private var builder: BatchBuilder
     private var nextID = NodeModel.firstID
-    private var births: [UInt64]
     private var up: PartitionSet
+    /// What the data set has forgotten, and nobody has said yet.
+    private var unreported: [Int: Hole] = [:]
+    /// What somebody has said of that, and the node has not heard yet.
+    private var notices: [(target: Int, hole: Hole)] = []
     /// Nothing of these arrives before what is missing was repaired.
     private var hasHole = NodeModel.targets.map { _ in false }
     private var logs: [[LogEntry]] = NodeModel.targets.map { _ in [] }
@@ -52,7 +55,6 @@ final class NodeModel {
         self.partitions = partitions
         feed = FeedView(ringBytes: ringBytes, partitions: partitions)
         builder = BatchBuilder(partitions: partitions)
-        births = Array(repeating: 1, count: partitions)
         up = PartitionSet(rawValue: .max)
     }
 
@@ -62,8 +64,6 @@ final class NodeModel {
 
     /// Ids tell their partition, so that no two are the same.
     func partition(of id: EventID) -> Partition { Partition(Int(id.sequence)) }
-
-    func born(in partition: Partition) -> UInt64 { births[partition.index] }
 
     private var used: [Partition] { partitions == 1 ? [.first] : Array(Set(NodeModel.partitionOf)).sorted() }
 
@@ -96,7 +96,7 @@ final class NodeModel {
         history.append(Published(id: id, target: target))
         logs[target].append(
             LogEntry(id: id, previous: markers[target]?.id, event: Event(ByteBuffer(string: "x"), ends: ends)))
-        markers[target] = LogMarker(id: id, ends: ends)
+        markers[target] = LogMarker(id: id, ends: ends, holes: markers[target]?.holes ?? [])
         guard known[target].isConfirmed else { return }
         if isUp(partition), chance(1, in: 60) { hasHole[target] = true }
         if isUp(partition), !hasHole[target] { arrive(id, target, ends) }
@@ -161,6 +161,9 @@ final class NodeModel {
 
     /// Redis fails over to a replica that lacks what was published last.
     func goBack(_ partition: Partition) {
+        // Who has heard something says so in time.
+        report()
+        if notices.contains(where: { self.partition($0.target) == partition }) { comeBack(partition) }
         goDown(partition)
         answerAll(failing: [partition])
         let last = EventID(max(NodeModel.firstID, nextID - UInt64.random(in: 0...10, using: &generator)), .max)
@@ -170,18 +173,59 @@ final class NodeModel {
                 history[index].isUndone = true
             }
             // What was trimmed on the one was trimmed on the other.
-            let had = markers[target]
             logs[target].removeAll { $0.id > last }
-            if let had, had.id > last {
-                markers[target] =
-                    logs[target].last.map { LogMarker(id: $0.id, ends: $0.event.ends) }
-                    ?? history.last { $0.target == target && $0.id <= last }.map { LogMarker(id: $0.id, ends: false) }
-            }
+            guard let had = markers[target], had.id > last else { continue }
+            let kept = logs[target].last
+            let from = kept?.id ?? history.last { $0.target == target && $0.id <= last }?.id ?? .zero
+            markers[target] =
+                from > .zero ? LogMarker(id: from, ends: kept?.event.ends ?? false, holes: had.holes) : nil
+            // What was a hole before, the nodes say again.
+            let lowest = min(from, last, unreported[target]?.from ?? from, had.holes.map(\.from).min() ?? from)
+            let after = min(last, unreported[target]?.after ?? last, had.holes.map(\.after).min() ?? last)
+            unreported[target] = Hole(from: lowest, after: after, upTo: had.id)
         }
         nextID += 5
-        births[partition.index] = nextID
-        // Before anything else is read, as long as it is not known what is missing.
+        // Whoever publishes next may be faster than any node.
+        for _ in 0..<Int.random(in: 0...3, using: &generator) { publishOne() }
+        flush()
+        if chance(1, in: 2) { report() }
+        for stream in streams { stream.wentBack(partition) }
         comeBack(partition)
+    }
+
+    /// The nodes say what they have heard.
+    func report() {
+        for (target, hole) in unreported {
+            let newest = markers[target]?.id ?? .zero
+            markers[target] = LogMarker(
+                id: max(newest, hole.upTo), ends: newest > hole.upTo && markers[target]?.ends == true,
+                holes: (markers[target]?.holes ?? []) + [hole])
+            notices.append((target, hole))
+        }
+        unreported = [:]
+        tellHoles()
+    }
+
+    private func tellHoles() {
+        let heard = notices.filter { isUp(partition($0.target)) }
+        notices.removeAll { isUp(partition($0.target)) }
+        for (target, hole) in heard {
+            let wasHeard = indexOf[hole.upTo].map { history[$0].hasArrived } ?? false
+            if !wasHeard {
+                known[target].coverage.lose(upTo: hole.upTo)
+                settledUpTo[target] = max(settledUpTo[target], hole.upTo)
+            }
+            for stream in streams where stream.listens(target) {
+                stream.tellHole(hole, of: target, wasHeard: wasHeard)
+            }
+        }
+    }
+
+    /// It is not known yet that the data set lacks it.
+    func isUnreported(_ event: Published) -> Bool {
+        let holes =
+            notices.filter { $0.target == event.target }.map(\.hole) + [unreported[event.target]].compactMap(\.self)
+        return event.isUndone && holes.contains { event.id <= $0.upTo }
     }
 
     /// The node reads from the logs what it has missed, and tells what is lost for good.
@@ -208,6 +252,7 @@ final class NodeModel {
             }
         }
         for stream in streams { stream.finishIfOver() }
+        tellHoles()
         if !wasUp { tick(partition) }
     }
 
@@ -251,7 +296,7 @@ final class NodeModel {
     }
 
     private func learnBorn(_ partition: Partition) {
-        guard feed.learn(born: births[partition.index], in: partition) else { return }
+        guard feed.learn(born: 1, in: partition) else { return }
         for stream in streams { stream.wentBack(partition) }
     }
 

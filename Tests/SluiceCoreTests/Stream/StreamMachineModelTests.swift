@@ -77,6 +77,7 @@ private struct StreamModel {
         case 47: model.goDown(model.randomPartition())
         case 48..<52: model.comeBack(model.randomPartition())
         case 52: if random(0..<10) == 0 { model.goBack(model.randomPartition()) }
+        case 53 where random(0..<2) == 0: model.report()
         case 53..<56: model.confirm(random(0..<4))
         case 56..<60: model.answerReadings(model.randomPartition())
         case 60..<72: model.answerSome()
@@ -95,6 +96,7 @@ private struct StreamModel {
     /// Everything that is under way comes to its end.
     mutating func settle() {
         model.settleOnce()
+        model.report()
         for target in NodeModel.targets.indices { model.confirm(target) }
         for _ in 0..<10_000 {
             model.settleOnce()

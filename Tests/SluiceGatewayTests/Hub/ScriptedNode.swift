@@ -29,6 +29,7 @@ final class ScriptedBroker: Broker {
     var born = ScriptedNode.born
     private(set) var ticks: [EventID] = []
     private(set) var reads = 0
+    private(set) var reports: [HeardReport] = []
     /// What nobody listens to any more.
     private(set) var released: [Target] = []
     /// What a read of a log may bring at most, in bytes, as it was asked for last.
@@ -49,6 +50,12 @@ final class ScriptedBroker: Broker {
     func pause(_ target: Target, for time: TimeAmount) {}
     func release(_ target: Target) { released.append(target) }
     func tick(_ partition: Partition, known: EventID) { ticks.append(known) }
+
+    func report(_ partition: Partition, _ report: HeardReport) -> EventLoopFuture<Void> {
+        reports.append(report)
+        return failsToRead
+            ? eventLoop.makeFailedFuture(PublishFailure.unavailable("away")) : eventLoop.makeSucceededVoidFuture()
+    }
 
     func want(_ target: Target, as number: TargetNumber) -> Bool {
         numbers[target] = number
@@ -85,6 +92,8 @@ final class ScriptedBroker: Broker {
         published.append(publication.target)
         return promise.futureResult
     }
+
+    func replicas(_ partition: Partition, wanted: Int) -> EventLoopFuture<Int> { eventLoop.makeSucceededFuture(0) }
 
     func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
         eventLoop.makeFailedFuture(PublishFailure.unavailable("scripted"))

@@ -54,7 +54,9 @@ extension NodeTests {
             let topics = try await guarded.stream("/events?topic=a", admin)
             for stream in [stream, topics] { #expect(await stream.waits { $0.events.first?.type == "checkpoint" }) }
             for target in [#""topic":"a""#, #""topic":"b""#, #""client":"alice""#, #""all":true"#] {
-                for options in ["", #","once":"token 1""#, #","log":false"#, #","ttl":60,"maxlen":5,"event":"e""#] {
+                for options in [
+                    "", #","once":"token 1""#, #","log":false"#, #","ttl":60,"maxlen":5,"event":"e","replicas":1"#,
+                ] {
                     #expect(try await guarded.publish("{\(target),\"data\":\"x\"\(options)}", admin).status == 200)
                 }
             }

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+
+/// The data set that came back may be an older one, or one that has gone its own way: a replica was promoted, or a server
+/// began anew with an older file.
+///
+/// Their lineages tell where they part. What this node has heard beyond that, the broker is asked to look for: what it lacks
+/// is lost, and it keeps that for everybody. What the data set has beyond that and this node has not heard, the repair brings.
+extension FeedMachine {
+    /// What comes from now on is of a data set that is not known yet.
+    mutating func askForLineage() {
+        guard lineage == nil else { return }
+        actions.append(.readMarkers(MarkerRead(targets: [], purpose: .audit(upTo: reading))))
+    }
+
+    /// The lineage of the data set that came back.
+    ///
+    /// - Returns: whether that is another one than the one that was heard before.
+    mutating func learn(_ other: Lineage, _ markers: [(target: Target, marker: LogMarker?)]) -> Bool {
+        guard !other.isEmpty else { return false }
+        defer { lineage = other }
+        guard let parting = lineage?.parting(from: other) else { return false }
+        var lost = former.events(after: parting)
+        let ids = recent.ids(after: parting)
+        for (target, marker) in markers {
+            guard let interest = interests[target], interest.last > parting, !FeedMachine.has(interest.last, marker)
+            else { continue }
+            var heard = HeardBefore(
+                upTo: interest.last, ids[interest.number] ?? [], forgotten: recent.forgotten)
+            if let older = interest.heard { heard.add(older) }
+            interest.heard = heard
+            let reread = max(parting, recent.forgotten)
+            interest.rereadAfter = min(reread, interest.rereadAfter ?? reread)
+            lost.append(HeardEvent(target, interest.last, ends: interest.lastEnds))
+        }
+        reports.add(lost.filter { $0.id.milliseconds >= born }, since: parting)
+        actions.append(.changed)
+        report()
+        return true
+    }
+
+    /// Whether the newest event of a log is this one. Another node may have said that it should be.
+    private static func has(_ id: EventID, _ marker: LogMarker?) -> Bool {
+        marker.map { marker in marker.id == id && !marker.holes.contains { $0.upTo == id } } ?? false
+    }
+
+    mutating func report() {
+        guard isConnected, let report = reports.next() else { return }
+        actions.append(.report(report))
+    }
+
+    /// - Parameter isTaken: the broker knows it now; else it is told again.
+    package mutating func reported(_ isTaken: Bool) {
+        reports.answered(isTaken)
+        if isTaken { report() }
+    }
+
+    /// Some node has found out that the data set lacks what it had of a target.
+    mutating func lost(_ hole: Hole, of interest: Interest, now: NIODeadline) {
+        guard !serverTime.isFuture(hole.upTo, clock: reading, now: now) else { return }
+        interest.learn(hole)
+        tell(hole, of: interest)
+    }
+
+    /// A marker was read: what it knows of holes may not have been told here. Those that end behind `start` are found in the
+    /// log.
+    ///
+    /// - Parameter isNew: it is the first time that something of this data set is read.
+    mutating func learn(_ marker: LogMarker?, of interest: Interest, isNew: Bool = false, upTo start: EventID) {
+        for hole in interest.learn(marker?.holes ?? [], isNew: isNew) where hole.upTo <= start {
+            tell(hole, of: interest)
+        }
+    }
+
+    private mutating func tell(_ hole: Hole, of interest: Interest) {
+        let wasHeard = interest.heard?.contains(hole.upTo) ?? false
+        actions.append(.hole(hole, of: interest.target, wasHeard: wasHeard))
+        if !wasHeard { interest.lost(hole) }
+    }
+}

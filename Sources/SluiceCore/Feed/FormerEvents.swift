@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+
+/// The newest events of targets to which nobody listens any more: who did may come back on another node.
+struct FormerEvents {
+    /// What is older is forgotten.
+    private static let countMax = 1 << 14
+
+    private var events: [Target: HeardEvent] = [:]
+    /// Oldest first; what was heard again stands in it twice.
+    private var order: Deque<HeardEvent> = []
+
+    mutating func append(_ event: HeardEvent) {
+        events[event.target] = event
+        order.append(event)
+        guard order.count > FormerEvents.countMax, let oldest = order.popFirst(), events[oldest.target] == oldest
+        else { return }
+        events[oldest.target] = nil
+    }
+
+    func events(after id: EventID) -> [HeardEvent] { events.values.filter { $0.id > id } }
+}

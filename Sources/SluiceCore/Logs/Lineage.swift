@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which processes have given out a data set's ids, one after the other, and from which id on each did.
+///
+/// Two data sets that come from the same one are equal up to the place where the first of their runs differ: what was
+/// given out later on one of them, the other may lack.
+package struct Lineage: Equatable, Sendable {
+    package struct Run: Equatable, Sendable {
+        package let number: UInt64
+        /// The newest id that it found.
+        package let found: EventID
+
+        package init(_ number: UInt64, found: EventID) {
+            self.number = number
+            self.found = found
+        }
+    }
+
+    /// Oldest first; only so many are kept.
+    package private(set) var runs: [Run]
+
+    package init(_ runs: [Run] = []) {
+        self.runs = runs
+    }
+
+    /// Parses `<run> <id> <run> <id> …`, as the Redis function keeps it. Of what it can't have written nothing is believed.
+    package init(text: String) {
+        let words = text.split(separator: " ")
+        let runs = stride(from: 0, to: words.count - 1, by: 2).compactMap { index -> Run? in
+            guard let number = UInt64(words[index]), let found = EventID(words[index + 1]) else { return nil }
+            return Run(number, found: found)
+        }
+        self.init(runs.count * 2 == words.count ? runs : [])
+    }
+
+    package var isEmpty: Bool { runs.isEmpty }
+
+    /// Up to which id another data set is equal to this one; nil: this one has not been left since.
+    package func parting(from other: Lineage) -> EventID? {
+        guard let last = runs.last, let newest = other.runs.last, last.number != newest.number else { return nil }
+        for (index, run) in runs.enumerated().reversed() {
+            guard let place = other.runs.lastIndex(where: { $0.number == run.number }) else { continue }
+            let next = [runs.dropFirst(index + 1).first, other.runs.dropFirst(place + 1).first].compactMap { $0?.found }
+            return next.min()
+        }
+        return .zero
+    }
+}
