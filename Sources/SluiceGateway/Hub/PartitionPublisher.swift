@@ -39,7 +39,8 @@ final class PartitionPublisher {
     }
 
     /// How many replicas have all of it; each event of a request waits for the others, because that is one question.
-    private func count(_ replicas: Int, of publications: [Publication], _ results: Results) -> EventLoopFuture<Results> {
+    private func count(_ replicas: Int, of publications: [Publication], _ results: Results) -> EventLoopFuture<Results>
+    {
         guard results.contains(where: { (try? $0.get()) != nil }) else {
             return eventLoop.makeSucceededFuture(results)
         }
