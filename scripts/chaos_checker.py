@@ -195,7 +195,7 @@ class Checker:
         """Streams end because the client left, with their node, by age, or because they took nothing."""
         for each in one.connections:
             at = each.ended
-            if at == math.inf or each.node in ("-", "balancer") or each.is_left or at - each.opened > LIFETIME - SLACK:
+            if at == math.inf or each.node in ("-", "balancer") or each.is_left or at - each.begun > LIFETIME - SLACK:
                 continue
             if self.lab.ends.get(each.node, math.inf) < at + 1 \
                     or any(name == each.node and start < at < stop + 3 for name, start, stop in self.lab.pauses) \

@@ -32,7 +32,8 @@ class Connection(asyncio.Protocol):
     """One response, from its head to its events: written from the WHATWG text, not from the gateway's."""
 
     def __init__(self, subscriber):
-        self.subscriber, self.cursor, self.opened, self.ended = subscriber, subscriber.cursor, time.time(), math.inf
+        self.subscriber, self.cursor, self.ended = subscriber, subscriber.cursor, math.inf
+        self.begun = self.opened = time.time()  # the node counts its age from the request
         self.closed = asyncio.get_running_loop().create_future()
         self.is_left = False  # by the client, without a word
         self.transport, self.node, self.head, self.is_open, self.is_chunked = None, "-", b"", False, False
