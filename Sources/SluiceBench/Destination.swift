@@ -31,6 +31,10 @@ package enum Destination: Sendable {
                 endpoint = try RedisEndpoint(
                     url: url, certificateAuthority: certificateAuthority, clientName: "sluice-bench")
             } catch { throw ClientError("can't read the certificates", error) }
+            if url.kind == .cluster {
+                return try await ClusterDestination.connect(
+                    seeds: url.hosts, endpoint, channel: channel, isLogged: isLogged, on: loop)
+            }
             let connection = try await RedisLocator(url, endpoint, on: loop).connect(
                 on: loop, installingFunction: isLogged)
             return try await loop.submit {

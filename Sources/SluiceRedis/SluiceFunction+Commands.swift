@@ -58,6 +58,7 @@ extension SluiceFunction {
         for event in report.events { words += [names.channel(event.target), names.marker(event.target)] }
         words.append("\(report.since)")
         for event in report.events { words.append(event.ends ? "\(event.id) end" : "\(event.id)") }
+        if let doubt = report.doubt { words += ["doubt", "\(doubt.after)", "\(doubt.upTo)"] }
         return RESPCommand(words)
     }
 

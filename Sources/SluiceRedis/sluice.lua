@@ -489,12 +489,16 @@ local function tick(keys, args)
   return { reading, born, now }
 end
 
--- FCALL sluice_heard 2n+1 <clock> <log> <marker>... <since> <id>|<id end>...
+-- FCALL sluice_heard 2n+1 <clock> <log> <marker>... <since> <id>|<id end>... [doubt <after> <up to>]
 --
 -- A node says of each log which event it has heard last: this may be an older data set, which has it no more. What is lost is
 -- kept in the marker, for all who come back, and told on the log's channel. `since`: up to here the data set is the one in
 -- which it was heard. Replies how many logs have lost something.
+--
+-- `doubt`: after this data set had begun to give out ids of its own, the node was still told ids by a former master, up to
+-- this one. The clock keeps that: who comes back with one of them may lack what was published here before it.
 local HOLES_MAX = 8
+local DOUBTS_MAX = 8
 
 -- The predecessor of the first entry after an id; nil: there is no such entry, or nothing can be read.
 local function predecessor_after(log, id)
@@ -525,13 +529,15 @@ local function hole_text(hole)
   return ' lost ' .. id_text(hole.from) .. ' ' .. id_text(hole.after) .. ' ' .. id_text(hole.to)
 end
 
--- The holes with a new one; nil: they have it already.
+-- The holes with a new one; nil: they have it already. One that lies within another one is kept, because a node may have
+-- heard the newest of what is lost, and yet not that.
 local function with_hole(holes, new)
   local kept = {}
   for from, after, to in holes:gmatch(' lost (%S+) (%S+) (%S+)') do
     local other = { from = parse_id(from) or ZERO, after = parse_id(after) or ZERO, to = parse_id(to) or ZERO }
-    if not is_after(other.after, new.after) and not is_after(new.to, other.to) then return nil end
-    if is_after(new.after, other.after) or is_after(other.to, new.to) then kept[#kept + 1] = other end
+    local is_same = not is_after(new.to, other.to) and not is_after(other.to, new.to)
+    if is_same and not is_after(other.after, new.after) then return nil end
+    if not is_same then kept[#kept + 1] = other end
   end
   kept[#kept + 1] = new
   table.sort(kept, function(a, b) return is_after(b.to, a.to) end)
@@ -565,23 +571,46 @@ local function find_hole(log, marker_key, id, ends, since)
   return hole_text(hole)
 end
 
+-- The doubts with a new one, without those that it covers and those of which no cursor can know any more; nil: they have it
+-- already.
+local function with_doubt(text, after, to, now)
+  local kept = {}
+  for a, b in text:gmatch('(%S+) (%S+)') do
+    local first, last = parse_id(a) or ZERO, parse_id(b) or ZERO
+    if not is_after(first, after) and not is_after(to, last) then return nil end
+    local is_covered = not is_after(after, first) and not is_after(last, to)
+    if not is_covered and last.ms >= now - DAY * 1000 then kept[#kept + 1] = a .. ' ' .. b end
+  end
+  kept[#kept + 1] = id_text(after) .. ' ' .. id_text(to)
+  while #kept > DOUBTS_MAX do table.remove(kept, 1) end
+  return table.concat(kept, ' ')
+end
+
 local function exact_id(text)
   return text and text:find('^%d+%-%d+$') and parse_id(text)
 end
 
 local function heard(keys, args)
   local since = exact_id(args[1])
-  if #keys < 3 or #keys % 2 == 0 or #args ~= (#keys + 1) / 2 or not since then
+  local count_of_args = (#keys + 1) / 2
+  local doubt_after, doubt_to
+  if #args == count_of_args + 3 and args[count_of_args + 1] == 'doubt' then
+    doubt_after, doubt_to = exact_id(args[#args - 1]), exact_id(args[#args])
+    if not doubt_after or not doubt_to or not is_after(doubt_to, doubt_after) then
+      return refuse('sluice_heard takes a doubt of two ids, the second after the first')
+    end
+  end
+  if #keys % 2 == 0 or (#args ~= count_of_args and not doubt_to) or (#keys == 1 and not doubt_to) or not since then
     return refuse('sluice_heard takes <clock>, then <log> <marker>... as keys, then <since> and for each log <id> or <id end>')
   end
   local ids = {}
-  for i = 2, #args do
+  for i = 2, count_of_args do
     ids[i] = exact_id(args[i]:gsub(' end$', ''))
     if not ids[i] then return refuse('sluice_heard takes ids') end
   end
   local last, born, runs = read_clock(keys[1])
   local count = 0
-  for i = 2, #args do
+  for i = 2, count_of_args do
     local log = keys[2 * i - 2]
     -- What is older than the data set is told to be lost as a whole.
     if is_after(ids[i], since) and (not born or ids[i].ms >= born) then
@@ -595,7 +624,12 @@ local function heard(keys, args)
       end
     end
   end
-  write_clock(keys[1], id_text(last), not born and whole_text(now_milliseconds()), runs)
+  local now = now_milliseconds()
+  if doubt_to then
+    local doubts = with_doubt(redis.call('HMGET', keys[1], 'doubts')[1] or '', doubt_after, doubt_to, now)
+    if doubts then redis.call('HSET', keys[1], 'doubts', doubts) end
+  end
+  write_clock(keys[1], id_text(last), not born and whole_text(now), runs)
   return count
 end
 

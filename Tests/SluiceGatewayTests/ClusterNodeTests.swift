@@ -99,6 +99,44 @@ extension NodeTests {
             #expect(client.now.openings == 1)
         }
 
+        @Test("Finite streams, conflation, tokens, receipts, orders: over several partitions as over one")
+        func everythingElse() async throws {
+            let cluster = try await RedisCluster()
+            let (a, b) = (try await node(cluster), try await node(cluster))
+            func send(_ body: String) async throws -> String { try await TestSupport.publish(a.port, body).text }
+            let two = Array(Self.topics.prefix(2))
+            let query = "/events?" + two.map { "topic=\($0)" }.joined(separator: "&")
+            let partitions = try two.map { Partitioning.cluster.partition(of: try .topic($0)) }
+            try #require(partitions[0] != partitions[1])
+            let watching = try await EventStreamClient.opened(port: a.port, query)
+            let beside = try await EventStreamClient.opened(port: b.port, query)
+            let body = #"{"topics":["\#(two[0])","\#(two[1])"],"data":"x","once":"token","key":"k"}"#
+            let first = try await send(body)
+            #expect(first.matches(of: /"nodes":2/).count == 2, "\(first)")
+            #expect(try await send(body) == first, "the same token publishes nothing")
+            for topic in two { _ = try await send(#"{"topic":"\#(topic)","data":"y","key":"k"}"#) }
+            _ = try await send(#"{"topic":"\#(two[0])","data":"z","end":true}"#)
+            #expect(await watching.receives(5) && !watching.now.isOver, "one of its topics goes on")
+            let conflated = EventStreamClient(
+                port: b.port, query + "&last_event_id=available&conflate=1", options: EventStreamClient.Options())
+            #expect(await conflated.receives(3) && conflated.data.sorted() == ["y", "y", "z"])
+            _ = try await send(#"{"topic":"\#(two[1])","data":"z","end":true}"#)
+            for client in [watching, beside] { #expect(await client.waits { $0.cleanEnds == 1 && $0.isOver }) }
+            let cursor = try #require(beside.now.events.last { !$0.id.isEmpty }?.id)
+            var options = EventStreamClient.Options()
+            options.headers["Last-Event-ID"] = cursor
+            let done = EventStreamClient(port: a.port, query, options: options)
+            #expect(await done.waits { $0.isOver } && done.now.answer?.status == 204)
+            let late = EventStreamClient(
+                port: a.port, query + "&last_event_id=earliest", options: EventStreamClient.Options())
+            #expect(await late.waits { $0.cleanEnds == 1 } && late.data.sorted() == ["x", "x", "y", "y", "z", "z"])
+
+            let ann = try await EventStreamClient.opened(port: b.port, "/events?client=ann")
+            let order = try await TestSupport.request(a.port, "DELETE", "/clients/ann")
+            #expect(order.status == 200 && order.text.contains(#""nodes":2"#), "\(order.text)")
+            #expect(await ann.waits { $0.cleanEnds == 1 })
+        }
+
         private static func owners(_ cluster: RedisCluster) async throws -> [String: Int] {
             var owners: [String: Int] = [:]
             for topic in topics {

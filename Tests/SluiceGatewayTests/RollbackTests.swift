@@ -249,6 +249,49 @@ extension NodeTests {
             #expect(gaps(open).isEmpty && open.data == expected)
         }
 
+        /// Two masters: one node listens to the former, which gives its streams ids that are later than what the other, which
+        /// already listens to the successor, has had.
+        @Test(
+            "Who comes with a cursor that a former master gave out is told what the successor had before; nobody else",
+            .timeLimit(.minutes(2)))
+        func cursorOfFormerMaster() async throws {
+            let pair = try await Pair()
+            let second = try await Relay(to: pair.master.port)
+            let (late, early) = (try await pair.node(), try await NodeProcess(["--redis", second.url]))
+            let query = "topic=a&topic=b"
+            let first = try await stream(late, query)
+            _ = try await RollbackTests.publish(pair.master, "a", 1...1)
+            let ids = try await RollbackTests.publish(pair.master, "b", 1...1)
+            #expect(await first.receives(2))
+            try await Task.sleep(for: RollbackTests.heard)
+            try await pair.cut()
+            try await pair.replica.cli("REPLICAOF", "NO", "ONE")
+            second.lead(to: pair.replica.port)
+            _ = try await RollbackTests.publish(pair.replica, "b", 2...2)
+            let cursor = try await RollbackTests.publish(pair.master, "a", 2...2)[0]
+            #expect(await first.receives(3) && first.data.last == "a2")
+            first.close()
+
+            let moved = try await stream(early, query, after: cursor)
+            let fresh = try await stream(early, query)
+            _ = try await RollbackTests.publish(pair.replica, "b", 3...3)
+            #expect(await moved.receives(1) && moved.data == ["b3"])
+            try await pair.promote()
+            func isToldOfB(_ client: EventStreamClient) async -> Bool {
+                await client.waits { _ in
+                    gaps(client).contains { $0.topics.contains("topic:b") && $0.from >= ids[0] && $0.to == cursor }
+                }
+            }
+            #expect(await isToldOfB(moved), "\(moved.now.events)")
+            let again = try await stream(early, query, after: cursor)
+            #expect(await isToldOfB(again), "\(again.now.events)")
+            #expect(await again.receives(1) && again.data == ["b3"])
+            let after = try await RollbackTests.publish(pair.replica, "a", 3...3)[0]
+            let clean = try await stream(early, query, after: after)
+            #expect(await clean.waits { $0.events.contains { $0.type == "checkpoint" } } && gaps(clean).isEmpty)
+            #expect(await fresh.receives(2) && gaps(fresh).allSatisfy { !$0.topics.contains("topic:b") })
+        }
+
         @Test(
             "A publisher that asks is told how many replicas have its event, and waits for them no longer than a second"
         )

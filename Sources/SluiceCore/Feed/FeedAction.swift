@@ -12,6 +12,8 @@ package enum FeedAction {
     /// The data set has lost what it had. Streams that were read to from it lack that, and if this node had not heard it, so do
     /// those that were there.
     case hole(Hole, of: Target, wasHeard: Bool)
+    /// Who came back with one of these ids may lack what the data set had before it.
+    case doubt(Doubt)
     /// Another data set has come back: what is being read of its logs begins anew.
     case changed
     /// Call ``FeedMachine/reported(_:)``.

@@ -19,7 +19,7 @@ extension FeedMachine {
     mutating func learn(_ other: Lineage, _ markers: [(target: Target, marker: LogMarker?)]) -> Bool {
         guard !other.isEmpty else { return false }
         defer { lineage = other }
-        guard let parting = lineage?.parting(from: other) else { return false }
+        guard let (parting, began) = lineage?.parting(from: other).map({ ($0.upTo, $0.began) }) else { return false }
         var lost = former.events(after: parting)
         let ids = recent.ids(after: parting)
         for (target, marker) in markers {
@@ -33,7 +33,9 @@ extension FeedMachine {
             interest.rereadAfter = min(reread, interest.rereadAfter ?? reread)
             lost.append(HeardEvent(target, interest.last, ends: interest.lastEnds))
         }
-        reports.add(lost.filter { $0.id.milliseconds >= born }, since: parting)
+        let told = lost.map(\.id).reduce(reading, max)
+        reports.add(
+            lost.filter { $0.id.milliseconds >= born }, since: parting, doubt: Doubt(after: began, upTo: told))
         actions.append(.changed)
         report()
         return true
@@ -42,6 +44,12 @@ extension FeedMachine {
     /// Whether the newest event of a log is this one. Another node may have said that it should be.
     private static func has(_ id: EventID, _ marker: LogMarker?) -> Bool {
         marker.map { marker in marker.id == id && !marker.holes.contains { $0.upTo == id } } ?? false
+    }
+
+    /// What some node was told by a former master, while this data set had ids of its own.
+    mutating func learn(_ doubts: [Doubt]) {
+        for doubt in doubts where !self.doubts.contains(doubt) { actions.append(.doubt(doubt)) }
+        self.doubts = doubts
     }
 
     mutating func report() {

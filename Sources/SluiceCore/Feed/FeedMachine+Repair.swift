@@ -45,6 +45,7 @@ extension FeedMachine {
         else { return }
         born = repair.born
         let isNew = learn(repair.lineage, markers)
+        learn(repair.doubts)
         // Before a stream reads a log: of what was published before the birth it is told that anything may be missing.
         actions.append(.readable(born: born))
         let arrived = reading > .zero ? reading : firstMark ?? repair.mark

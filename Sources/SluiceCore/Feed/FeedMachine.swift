@@ -55,6 +55,7 @@ package struct FeedMachine: ~Copyable {
     var recent = RecentEvents()
     var former = FormerEvents()
     var reports = HeardReports()
+    var doubts: [Doubt] = []
     /// The highest reading of the clock up to which every event has been delivered. Nothing that an event could push, so
     /// it is what others are told.
     package internal(set) var reading = EventID.zero
@@ -320,6 +321,7 @@ package struct FeedMachine: ~Copyable {
         case .audit(let arrived):
             guard repair == nil else { return }
             if lineage == nil, !answer.lineage.isEmpty { lineage = answer.lineage }
+            learn(answer.doubts)
             for (target, marker) in zip(read.targets, answer.markers) {
                 if let interest = interests[target] { learn(marker, of: interest, upTo: interest.known ?? .zero) }
             }

@@ -19,9 +19,12 @@ package struct HeardReport: Equatable, Sendable {
     /// Up to here the data set is the one in which all that was heard.
     package let since: EventID
     package let events: [HeardEvent]
+    /// What its streams were told as their place while the data set was already given out ids by somebody else.
+    package let doubt: Doubt?
 
-    package init(since: EventID, _ events: [HeardEvent]) {
+    package init(since: EventID, _ events: [HeardEvent], doubt: Doubt? = nil) {
         self.since = since
         self.events = events
+        self.doubt = doubt
     }
 }

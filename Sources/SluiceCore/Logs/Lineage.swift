@@ -6,6 +6,7 @@
 /// given out later on one of them, the other may lack.
 package struct Lineage: Equatable, Sendable {
     package struct Run: Equatable, Sendable {
+        /// The server's time in microseconds at which it began.
         package let number: UInt64
         /// The newest id that it found.
         package let found: EventID
@@ -14,6 +15,9 @@ package struct Lineage: Equatable, Sendable {
             self.number = number
             self.found = found
         }
+
+        /// Its ids are later than this.
+        var began: EventID { max(found, EventID(min(number / 1000, EventID.timeLimit - 1), 0)) }
     }
 
     /// Oldest first; only so many are kept.
@@ -35,14 +39,23 @@ package struct Lineage: Equatable, Sendable {
 
     package var isEmpty: Bool { runs.isEmpty }
 
-    /// Up to which id another data set is equal to this one; nil: this one has not been left since.
-    package func parting(from other: Lineage) -> EventID? {
+    /// Where another data set has left this one.
+    package struct Parting: Equatable {
+        /// Up to here the two are equal.
+        package let upTo: EventID
+        /// Ids of its own the other has given out after this one.
+        package let began: EventID
+    }
+
+    /// nil: this one has not been left since.
+    package func parting(from other: Lineage) -> Parting? {
         guard let last = runs.last, let newest = other.runs.last, last.number != newest.number else { return nil }
         for (index, run) in runs.enumerated().reversed() {
             guard let place = other.runs.lastIndex(where: { $0.number == run.number }) else { continue }
-            let next = [runs.dropFirst(index + 1).first, other.runs.dropFirst(place + 1).first].compactMap { $0?.found }
-            return next.min()
+            let (own, others) = (runs.dropFirst(index + 1).first, other.runs.dropFirst(place + 1).first)
+            guard let upTo = [own, others].compactMap({ $0?.found }).min() else { break }
+            return Parting(upTo: upTo, began: max(upTo, others?.began ?? .zero))
         }
-        return .zero
+        return Parting(upTo: .zero, began: other.runs.first?.began ?? .zero)
     }
 }

@@ -10,6 +10,10 @@ package struct FeedView {
     package private(set) var newest: Cut
     /// When each partition's data set began, in milliseconds since 1970; 0: not known yet.
     private var births: [UInt64]
+    /// Newest last.
+    private var doubts: [[Doubt]]
+
+    private static let doubtsMax = 16
 
     /// - Parameter partitions: how many the broker has.
     package init(ringBytes: Int, partitions: Int = 1) {
@@ -17,6 +21,7 @@ package struct FeedView {
         clocks = Cut(.zero, count: partitions)
         newest = Cut(.zero, count: partitions)
         births = Array(repeating: 0, count: partitions)
+        doubts = Array(repeating: [], count: partitions)
     }
 
     package func clock(of partition: Partition = .first) -> EventID { clocks[partition] }
@@ -40,6 +45,18 @@ package struct FeedView {
         let old = births[partition.index]
         births[partition.index] = born
         return old != 0 && born != old
+    }
+
+    /// - Returns: whether that is news.
+    package mutating func learn(_ doubt: Doubt, in partition: Partition = .first) -> Bool {
+        guard !doubts[partition.index].contains(doubt) else { return false }
+        doubts[partition.index] = doubts[partition.index].suffix(FeedView.doubtsMax - 1) + [doubt]
+        return true
+    }
+
+    /// nil: who comes with this cursor lacks nothing that can't be found.
+    func doubt(of cursor: EventID, in partition: Partition) -> Doubt? {
+        doubts[partition.index].last { $0.contains(cursor) }
     }
 
     /// An event with this id was published, but does not come.

@@ -139,6 +139,7 @@ extension StreamLane {
         guard let behind, case .ready(let beginning) = behind.stage else { preconditionFailure("starts in \(phase)") }
         floor = beginning.floor
         start = beginning.start
+        if case .resumed = beginning.kind { cameWith = beginning.floor }
         behind.stage = beginning.stage
         if let run { reads(run) }
         behind.forgetOwed(upTo: beginning.start)

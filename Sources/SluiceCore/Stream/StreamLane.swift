@@ -34,6 +34,8 @@ struct StreamLane {
     var start = EventID.zero
     /// It has read this of the logs of this data set: what that lacks of it, it lacks. nil: it has read none.
     var fromLogs: Range?
+    /// The cursor that its client came with; `.zero`: it had none, or was told already what it may lack.
+    var cameWith = EventID.zero
     /// What else it has read from the logs, after the ring had passed it: a late event in there was among that.
     var reread: [Range] = []
 
@@ -147,6 +149,22 @@ struct StreamLane {
         if isLive { return true }
         guard let behind, !isWaiting, !isReady else { return false }
         behind.owe(hole.gap(of: target))
+        return false
+    }
+
+    /// Its client may have been told its place by a former master.
+    ///
+    /// - Returns: what it has to be told, now or before it begins.
+    mutating func takeDoubt(_ doubt: Doubt, _ targets: [Target]) -> Gap? {
+        guard doubt.contains(cameWith) else { return nil }
+        defer { cameWith = .zero }
+        return doubt.gap(before: cameWith, of: targets)
+    }
+
+    /// - Returns: whether to tell so now.
+    mutating func isToTellDoubt(_ gap: Gap) -> Bool {
+        if isLive { return true }
+        behind?.owe(gap)
         return false
     }
 

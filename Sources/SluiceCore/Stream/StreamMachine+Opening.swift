@@ -104,7 +104,12 @@ extension StreamMachine {
         changeAll { lane in
             guard lane.isReady else { return }
             switch lane.begin() {
-            case .resumed: lane.behind?.owesCheckpoint = hasCheckpoints
+            case .resumed:
+                lane.behind?.owesCheckpoint = hasCheckpoints
+                guard let doubt = feed.doubt(of: lane.cameWith, in: lane.partition),
+                    let gap = lane.takeDoubt(doubt, targets[lane.partition].names)
+                else { break }
+                gaps.append(gap)
             case .now: isResumed = false
             case .uncertain(let gap):
                 isResumed = false

@@ -233,6 +233,19 @@ package struct StreamMachine: ~Copyable {
         self[partition].isToTell(hole, of: target, wasHeard: wasHeard) ? .tell(id: nil) : .nothing
     }
 
+    /// Whoever came back with one of these ids may lack something; `targets` are the stream's own of the partition, and are asked
+    /// for only then.
+    ///
+    /// - Returns: what to tell now.
+    package mutating func doubt(
+        _ doubt: Doubt, in partition: Partition = .first, targets: @autoclosure () -> [Target]
+    ) -> Gap? {
+        guard hasLane({ $0.partition == partition && doubt.contains($0.cameWith) }),
+            let gap = self[partition].takeDoubt(doubt, targets()), self[partition].isToTellDoubt(gap)
+        else { return nil }
+        return gap
+    }
+
     // MARK: Time
 
     package struct Limits: Sendable {

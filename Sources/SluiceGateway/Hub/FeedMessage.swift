@@ -17,6 +17,7 @@ package enum FeedMessage: Sendable {
     case gap(Gap, id: EventID?, in: Partition)
     /// The data set has lost it. `wasHeard`: this node has had it, and so has whoever was there.
     case hole(Hole, of: Target, wasHeard: Bool, in: Partition)
+    case doubt(Doubt, in: Partition)
     /// Another data set has come back.
     case changed(in: Partition)
     /// The topic was closed by an event with this id, which can't be delivered any more.

@@ -146,6 +146,7 @@ package final class PartitionFeed {
         case .hole(let hole, let target, let wasHeard):
             logReads.forget(target)
             output.sendToAll(.hole(hole, of: target, wasHeard: wasHeard, in: partition))
+        case .doubt(let doubt): output.sendToAll(.doubt(doubt, in: partition))
         case .changed: output.sendToAll(.changed(in: partition))
         case .report(let report): perform(report)
         case .ended(let target, let id): output.sendToAll(.ended(target, id))

@@ -188,6 +188,7 @@ package final class Shard {
             let gap = hole.gap(of: target)
             if !wasHeard { lose(gap) }
             tell(gap) { stream, _ in stream.machine.hole(hole, of: target, wasHeard: wasHeard, in: partition) }
+        case .doubt(let doubt, let partition): learn(doubt, in: partition)
         case .changed(let partition): changed(partition)
         case .ended(let target, let id):
             ended(target, by: id)
@@ -206,6 +207,15 @@ package final class Shard {
 
     func learn(born: UInt64, in partition: Partition) {
         if feed.learn(born: born, in: partition) { changed(partition) }
+    }
+
+    func learn(_ doubt: Doubt, in partition: Partition) {
+        guard feed.learn(doubt, in: partition) else { return }
+        let now = eventLoop.now
+        for stream in everyone.streams {
+            let gap = stream.machine.doubt(doubt, in: partition, targets: stream.targets[partition].names)
+            if let gap { send(gap, id: nil, to: stream, now: now) }
+        }
     }
 
     private func changed(_ partition: Partition) {

@@ -117,7 +117,8 @@ struct FeedMachineTests {
         let next = try part(&machine)
         let reports = next.compactMap { if case .report(let report) = $0 { report } else { nil } }
         let event = HeardEvent(topic, FeedMachineTests.id(5), ends: false)
-        #expect(reports == [HeardReport(since: FeedMachineTests.id(1), [event])])
+        let doubt = Doubt(after: FeedMachineTests.id(1), upTo: FeedMachineTests.id(5))
+        #expect(reports == [HeardReport(since: FeedMachineTests.id(1), [event], doubt: doubt)])
         let reads = next.compactMap { if case .readLog(let read) = $0 { read } else { nil } }
         let read = try #require(reads.first)
         #expect(read.request.after == FeedMachineTests.id(1))
@@ -130,6 +131,25 @@ struct FeedMachineTests {
         var live = [receive(FeedMachineTests.id(4), after: FeedMachineTests.id(3), &machine)]
         live.append(receive(FeedMachineTests.id(6), after: FeedMachineTests.id(4), &machine))
         #expect(live == [nil, FeedMachineTests.id(6)])
+    }
+
+    @Test("What ids are in doubt is told once, whoever has found it out; anew for another data set")
+    func doubts() throws {
+        var machine = listening()
+        let (one, two) = (
+            Doubt(after: FeedMachineTests.id(1), upTo: FeedMachineTests.id(5)),
+            Doubt(after: .zero, upTo: FeedMachineTests.id(9))
+        )
+        func told(_ doubts: [Doubt?]) throws -> [Doubt] {
+            machine.tick(now: FeedMachineTests.now, wallClock: FeedMachineTests.time)
+            let audits = actions(&machine).compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
+            machine.markers(
+                ClockReading(clock: FeedMachineTests.id(0), born: 1, doubts: doubts.compactMap(\.self), markers: [nil]),
+                of: try #require(audits.first), now: FeedMachineTests.now)
+            return actions(&machine).compactMap { if case .doubt(let doubt) = $0 { doubt } else { nil } }
+        }
+        #expect(try told([one]) == [one] && told([one]).isEmpty && told([one, two]) == [two])
+        #expect(try told([]).isEmpty && told([two]) == [two])
     }
 
     @Test("A report that was not taken is sent again; one that was, to the next data set, too")

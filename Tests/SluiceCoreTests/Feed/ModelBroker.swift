@@ -17,6 +17,7 @@ struct ModelBroker {
     var clock: EventID
     var born: UInt64
     private(set) var runs: [Lineage.Run] = []
+    private var doubts: [Doubt] = []
     /// The function has run in this process.
     private var isRunning = false
     /// Milliseconds since 1970.
@@ -56,7 +57,8 @@ struct ModelBroker {
     }
 
     func reading(_ targets: [Target]) -> ClockReading {
-        ClockReading(clock: clock, born: born, lineage: Lineage(runs), markers: targets.map { logs[$0]?.marker })
+        ClockReading(
+            clock: clock, born: born, lineage: Lineage(runs), doubts: doubts, markers: targets.map { logs[$0]?.marker })
     }
 
     func read(_ request: Replay.Request, entries count: Int) -> Replay.Outcome {
@@ -83,6 +85,7 @@ struct ModelBroker {
         logs = old.logs
         clock = old.clock
         runs = old.runs
+        doubts = old.doubts
         isRunning = false
     }
 
@@ -99,6 +102,7 @@ struct ModelBroker {
     /// - Returns: what is lost, as it is told on the channels.
     mutating func heard(_ report: HeardReport) -> [(target: Target, hole: Hole)] {
         run()
+        if let doubt = report.doubt { doubts = doubts.filter { $0 != doubt }.suffix(7) + [doubt] }
         return report.events.compactMap { event in
             guard let hole = hole(event, since: report.since) else { return nil }
             clock = max(clock, event.id)
@@ -119,8 +123,8 @@ struct ModelBroker {
         let from = min(since, first.map { $0.previous ?? .zero } ?? newest)
         let hole = Hole(from: from, after: since, upTo: event.id)
         var holes = log.marker?.holes ?? []
-        if holes.contains(where: { $0.after <= since && $0.upTo >= event.id }) { return nil }
-        holes = holes.filter { $0.after < since || $0.upTo > event.id } + [hole]
+        if holes.contains(where: { $0.after <= since && $0.upTo == event.id }) { return nil }
+        holes = holes.filter { $0.upTo != event.id } + [hole]
         let marker = log.marker.map { LogMarker(id: $0.id, ends: $0.ends, holes: holes) }
         let isRaised = marker == nil || (event.ends && event.id > newest)
         log.marker = isRaised ? LogMarker(id: event.id, ends: event.ends, holes: holes) : marker

@@ -25,7 +25,18 @@ struct LineageTests {
             (Lineage(), lineage((1, 0)), nil),
         ] as [(Lineage, Lineage, UInt64?)])
     func parting(own: Lineage, other: Lineage, milliseconds: UInt64?) {
-        #expect(own.parting(from: other) == milliseconds.map { EventID($0, 0) })
+        #expect(own.parting(from: other)?.upTo == milliseconds.map { EventID($0, 0) })
+    }
+
+    @Test(
+        "What the other gives out by itself is later than what it found, and than the time at which its run began",
+        arguments: [
+            (lineage((1, 0), (90_000, 70)), 90), (lineage((1, 0), (90_000, 95)), 95), (lineage((90_000, 70)), 90),
+            (lineage((1, 0)), 70),
+        ] as [(Lineage, UInt64)])
+    func began(other: Lineage, milliseconds: UInt64) {
+        let own = LineageTests.lineage((1, 0), (2, 70))
+        #expect(own.parting(from: other)?.began == EventID(milliseconds, 0))
     }
 
     @Test("is read as the function writes it; of what it can't have written nothing is believed")
