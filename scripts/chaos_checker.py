@@ -59,7 +59,9 @@ class Checker:
             if event.is_kept:
                 continue
             event.id = event.id or id
-            event.heard = event.heard or self.outlived(one.connections[by].node, at)
+            node = one.connections[by].node
+            if not event.heard and self.outlived(node, at):
+                event.heard = f"heard by {node} at {clock(at)}, then lost by Redis"
 
     def outlived(self, node, at):
         end = at + HEARD_SECONDS
@@ -149,7 +151,7 @@ class Checker:
         is_passed = event.id <= highest[self.redis.partition(f"topic:{event.topic}")] or not event.is_kept
         self.problem("lost without notice" if is_passed else "not delivered in time",
                      f"subscriber {one.number}: {event.topic}:{event.n} id {shown(event.id)} of {clock(at)}, "
-                     f"{'in the log' if event.is_kept else 'heard, then lost by Redis'}, had {near}"
+                     f"{'in the log' if event.is_kept else event.heard}, had {near}"
                      + self.around(one, at))
 
     def look_at_time(self, one, event, gap):
