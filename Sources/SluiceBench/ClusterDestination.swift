@@ -7,6 +7,8 @@ import SluiceRedis
 
 /// Publishes to a Redis Cluster: each topic at the master of its partition. Confined to its event loop.
 final class ClusterDestination {
+    typealias Publish = (_ payload: ByteBuffer, _ topic: Int) -> EventLoopFuture<Int?>
+
     private static let connectTime = TimeAmount.seconds(10)
     private static let checkInterval = TimeAmount.milliseconds(10)
     /// How long a message waits for a partition that is between two masters.
@@ -37,14 +39,14 @@ final class ClusterDestination {
     /// - Throws: ``ClientError``.
     static func connect(
         seeds: [RedisAddress], _ endpoint: RedisEndpoint, channel: Template, isLogged: Bool, on loop: any EventLoop
-    ) async throws -> NIOLoopBound<Destination.Publish> {
+    ) async throws -> NIOLoopBound<Publish> {
         guard ClusterDestination.split(channel.text(topic: 0)) != nil else {
             throw ClientError("--channel is <prefix>:topic:<name>, <prefix>:client:<name> or <prefix>:all in a cluster")
         }
         let connected = loop.flatSubmit {
             let destination = ClusterDestination(
                 seeds: seeds, endpoint, channel: channel, isLogged: isLogged, on: loop)
-            let promise = loop.makePromise(of: NIOLoopBound<Destination.Publish>.self)
+            let promise = loop.makePromise(of: NIOLoopBound<Publish>.self)
             destination.commands.start()
             destination.wait(until: loop.now + connectTime, promise)
             return promise.futureResult
@@ -53,7 +55,7 @@ final class ClusterDestination {
     }
 
     private func wait(
-        until end: NIODeadline, _ promise: EventLoopPromise<NIOLoopBound<Destination.Publish>>
+        until end: NIODeadline, _ promise: EventLoopPromise<NIOLoopBound<Publish>>
     ) {
         if commands.isWhole { return promise.succeed(NIOLoopBound({ self.publish($0, $1) }, eventLoop: eventLoop)) }
         if let reason = commands.outage ?? (eventLoop.now > end ? "a master can't be connected to" : nil) {

@@ -19,7 +19,9 @@ extension FeedMachine {
     mutating func learn(_ other: Lineage, _ markers: [(target: Target, marker: LogMarker?)]) -> Bool {
         guard !other.isEmpty else { return false }
         defer { lineage = other }
-        guard let (parting, began) = lineage?.parting(from: other).map({ ($0.upTo, $0.began) }) else { return false }
+        // What was heard before its lineage was known may be of another data set than this one.
+        guard let place = lineage.map({ $0.parting(from: other) }) ?? other.newestParting else { return false }
+        let (parting, began) = (place.upTo, place.began)
         var lost = former.events(after: parting)
         let ids = recent.ids(after: parting)
         for (target, marker) in markers {
@@ -44,6 +46,13 @@ extension FeedMachine {
     /// Whether the newest event of a log is this one. Another node may have said that it should be.
     private static func has(_ id: EventID, _ marker: LogMarker?) -> Bool {
         marker.map { marker in marker.id == id && !marker.holes.contains { $0.upTo == id } } ?? false
+    }
+
+    /// The log seems to lack this event. Whether it does, the broker says when it is asked with the next tick.
+    mutating func stray(_ event: HeardEvent, of interest: Interest, since known: EventID) {
+        guard !interest.strays.contains(event.id) else { return }
+        interest.strays(event.id)
+        strays.add(event, since: known)
     }
 
     /// What some node was told by a former master, while this data set had ids of its own.
@@ -75,13 +84,16 @@ extension FeedMachine {
     ///
     /// - Parameter isNew: it is the first time that something of this data set is read.
     mutating func learn(_ marker: LogMarker?, of interest: Interest, isNew: Bool = false, upTo start: EventID) {
-        for hole in interest.learn(marker?.holes ?? [], isNew: isNew) where hole.upTo <= start {
-            tell(hole, of: interest)
+        for hole in interest.learn(marker?.holes ?? [], isNew: isNew) {
+            // Of several holes within each other the log's reader tells the widest, which may be the one that was heard.
+            if hole.upTo <= start || interest.heard != nil { tell(hole, of: interest) }
         }
     }
 
     private mutating func tell(_ hole: Hole, of interest: Interest) {
-        let wasHeard = interest.heard?.contains(hole.upTo) ?? false
+        let wasHeard =
+            interest.heard?.contains(hole.upTo) ?? false || interest.last == hole.upTo
+            || interest.strays.contains(hole.upTo)
         actions.append(.hole(hole, of: interest.target, wasHeard: wasHeard))
         if !wasHeard { interest.lost(hole) }
     }

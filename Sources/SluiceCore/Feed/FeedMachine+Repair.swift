@@ -21,6 +21,9 @@ extension FeedMachine {
 
     /// The connection is back, every channel confirmed: find out which logs have news.
     mutating func beginRepair(now: NIODeadline) {
+        // Before anything is read: a Redis that came back with older data has to be told, and whoever has just become the
+        // master has to note that its ids are its own from here on.
+        actions.append(.tick(known: reading))
         // Without a reading no stream has begun, or with a reading of its own.
         guard reading > .zero || firstMark != nil else {
             actions.append(.readable(born: born))

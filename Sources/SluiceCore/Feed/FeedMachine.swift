@@ -56,6 +56,7 @@ package struct FeedMachine: ~Copyable {
     var former = FormerEvents()
     var reports = HeardReports()
     var doubts: [Doubt] = []
+    var strays = Strays()
     /// The highest reading of the clock up to which every event has been delivered. Nothing that an event could push, so
     /// it is what others are told.
     package internal(set) var reading = EventID.zero
@@ -220,6 +221,17 @@ package struct FeedMachine: ~Copyable {
     private mutating func accept(_ envelope: borrowing Envelope, bytes: Int, of interest: Interest) -> Bool {
         if let id = envelope.id {
             if interest.isRepeated(id) { return false }
+            if id <= interest.last {
+                if recent.contains(id, interest.number) { return false }
+                // What came before it on its own way was heard, or found missing.
+                let before =
+                    id.sequence > 0
+                    ? EventID(id.milliseconds, id.sequence - 1) : EventID(max(id.milliseconds, 1) - 1, 0)
+                stray(HeardEvent(interest.target, id, ends: envelope.ends), of: interest, since: before)
+            } else if let previous = envelope.previous, previous < interest.last {
+                let last = HeardEvent(interest.target, interest.last, ends: interest.lastEnds)
+                stray(last, of: interest, since: previous)
+            }
             interest.arrived(id, ends: envelope.ends)
             recent.append(id, interest.number)
         } else if bytes > limits.event {
@@ -272,6 +284,7 @@ package struct FeedMachine: ~Copyable {
         }
         actions.append(.tick(known: reading))
         reports.tick()
+        if let (events, since) = strays.takeAll() { reports.add(events, since: since, doubt: nil) }
         report()
         audit(interests.nextToAudit(max: FeedMachine.auditedPerTick))
     }
@@ -282,10 +295,9 @@ package struct FeedMachine: ~Copyable {
     package mutating func connectionUp(now: NIODeadline) {
         isConnected = true
         silentTicks = 0
-        // Before anything is read: a Redis that came back with older data has to be told.
-        actions.append(.tick(known: reading))
         // Before the first reading of the clock no stream can begin, and perhaps none ever will: Redis may lack the function.
         if repair != nil { return beginRepair(now: now) }
+        actions.append(.tick(known: reading))
         if reading > .zero { actions.append(.ready) }
         askForLineage()
     }
@@ -323,7 +335,11 @@ package struct FeedMachine: ~Copyable {
             if lineage == nil, !answer.lineage.isEmpty { lineage = answer.lineage }
             learn(answer.doubts)
             for (target, marker) in zip(read.targets, answer.markers) {
-                if let interest = interests[target] { learn(marker, of: interest, upTo: interest.known ?? .zero) }
+                guard let interest = interests[target] else { continue }
+                learn(marker, of: interest, upTo: interest.known ?? .zero)
+                guard let marker, marker.id < interest.last, interest.last <= arrived else { continue }
+                let last = HeardEvent(target, interest.last, ends: interest.lastEnds)
+                stray(last, of: interest, since: marker.id)
             }
             var started = 0
             for (target, marker) in zip(read.targets, answer.markers) where started < FeedMachine.repairsPerAudit {

@@ -5,6 +5,8 @@ import NIOCore
 ///
 /// A class, so that an event costs one look into the table. The machine that owns it can't be copied.
 final class Interest {
+    private static let straysMax = 8
+
     let target: Target
     let number: TargetNumber
     /// The shards that listen.
@@ -16,6 +18,8 @@ final class Interest {
     private(set) var lastEnds = false
     /// nil: the data set has everything of it, or none was before.
     var heard: HeardBefore?
+    /// Events that its log seems to lack, though it has come from the same data set.
+    private(set) var strays: [EventID] = []
     /// What was known when a hole was told before what had come before it.
     private var beforeHole: EventID?
     /// The ends of the holes that are known; nil: its marker was not read yet.
@@ -60,6 +64,10 @@ final class Interest {
     func lost(upTo id: EventID) {
         lostUpTo = max(lostUpTo, id)
         coverage.lose(upTo: id)
+    }
+
+    func strays(_ id: EventID) {
+        strays = strays.suffix(Interest.straysMax - 1) + [id]
     }
 
     /// Its marker was read.

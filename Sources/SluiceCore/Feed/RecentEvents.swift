@@ -6,16 +6,28 @@ import DequeModule
 /// As long as two servers call themselves master, each gives out ids that the other does not know. A node that goes from one
 /// to the other needs to know which it has had, so that it delivers the rest and none twice.
 struct RecentEvents {
+    private struct Event: Hashable {
+        let id: EventID
+        let number: TargetNumber
+    }
+
     /// In milliseconds of ids: longer than two masters exist side by side.
     private static let age: UInt64 = 30_000
     private static let countMax = 1 << 17
+    private static let lateMax = 1 << 12
 
-    private var events: Deque<(id: EventID, number: TargetNumber)> = []
+    /// In the order of their ids, in which nearly all come.
+    private var events: Deque<Event> = []
+    /// Those that came behind later ones, oldest first; the newest are remembered.
+    private var lateOrder: Deque<Event> = []
+    private var late: Set<Event> = []
     /// Of what was had up to this id not everything is remembered.
     private(set) var forgotten = EventID.zero
 
     mutating func append(_ id: EventID, _ number: TargetNumber) {
-        events.append((id, number))
+        let event = Event(id: id, number: number)
+        if let last = events.last, id < last.id { return appendLate(event) }
+        events.append(event)
         while let first = events.first,
             events.count > RecentEvents.countMax || first.id.milliseconds + RecentEvents.age < id.milliseconds
         {
@@ -24,10 +36,27 @@ struct RecentEvents {
         }
     }
 
+    private mutating func appendLate(_ event: Event) {
+        guard late.insert(event).inserted else { return }
+        lateOrder.append(event)
+        if lateOrder.count > RecentEvents.lateMax, let oldest = lateOrder.popFirst() { late.remove(oldest) }
+    }
+
+    func contains(_ id: EventID, _ number: TargetNumber) -> Bool {
+        let event = Event(id: id, number: number)
+        var (low, high) = (0, events.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if events[middle].id < id { low = middle + 1 } else { high = middle }
+        }
+        return events[low...].prefix { $0.id == id }.contains(event) || late.contains(event)
+    }
+
     /// By their targets, the ids beyond one.
     func ids(after id: EventID) -> [TargetNumber: Set<EventID>] {
         var ids: [TargetNumber: Set<EventID>] = [:]
         for event in events where event.id > id { ids[event.number, default: []].insert(event.id) }
+        for event in lateOrder where event.id > id { ids[event.number, default: []].insert(event.id) }
         return ids
     }
 }

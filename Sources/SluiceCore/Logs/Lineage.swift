@@ -16,8 +16,8 @@ package struct Lineage: Equatable, Sendable {
             self.found = found
         }
 
-        /// Its ids are later than this.
-        var began: EventID { max(found, EventID(min(number / 1000, EventID.timeLimit - 1), 0)) }
+        /// Its ids are later than this: the first may be of the very millisecond in which it began.
+        var began: EventID { max(found, EventID(min(max(number / 1000, 1) - 1, EventID.timeLimit - 1), 0)) }
     }
 
     /// Oldest first; only so many are kept.
@@ -45,6 +45,11 @@ package struct Lineage: Equatable, Sendable {
         package let upTo: EventID
         /// Ids of its own the other has given out after this one.
         package let began: EventID
+    }
+
+    /// Where its newest run has left what was before; nil: it has none.
+    package var newestParting: Parting? {
+        runs.last.map { Parting(upTo: $0.found, began: $0.began) }
     }
 
     /// nil: this one has not been left since.
