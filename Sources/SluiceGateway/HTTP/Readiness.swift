@@ -19,7 +19,7 @@ package struct Readiness: Sendable {
     }
 
     /// nil: it should; else why not.
-    private func problem(now: NIODeadline, forgivesOutage: Bool) -> String? {
+    func problem(now: NIODeadline, forgivesOutage: Bool = false) -> String? {
         status.problem(now: now, forgivesOutage: forgivesOutage)
             ?? (tokens?.hasNoKey == true ? "the keys of --jwks could not be fetched yet" : nil)
     }
