@@ -145,7 +145,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ] + indirect.map(\.product),
-            resources: ["bench", "partitions", "publish", "serve", "subscribe", "token"].map {
+            resources: ["bench", "health", "partitions", "publish", "serve", "subscribe", "token"].map {
                 .embedInCode("Help/\($0).txt")
             },
             swiftSettings: settings
@@ -195,6 +195,7 @@ let package = Package(
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: settings
         ),

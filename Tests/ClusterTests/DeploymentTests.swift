@@ -97,10 +97,11 @@ extension ClusterTests {
             for line in try lines("scripts/requirements.txt") where !line.hasPrefix("#") {
                 #expect(line.contains("=="), "\(line)")
             }
-            for line in try lines("deploy/Dockerfile") + lines("deploy/compose.yaml") {
-                guard let image = line.firstMatch(of: /^(?:FROM| +image:) +([^ ]+)/)?.1, image != "sluice" else {
-                    continue
-                }
+            let files = ["Dockerfile", "compose.yaml", "compose.sentinel.yaml", "kubernetes/overlays/try/redis.yaml"]
+            for line in try files.flatMap({ try lines("deploy/\($0)") }) {
+                guard let image = line.firstMatch(of: /^(?:FROM| +image:) +([^ ]+)/)?.1, image != "sluice",
+                    image != "scratch"
+                else { continue }
                 #expect(image.contains(/:[0-9]+\.[0-9]+/), "\(image)")
             }
         }

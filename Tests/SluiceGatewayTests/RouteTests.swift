@@ -161,6 +161,9 @@ extension NodeTests {
                 try await request(node.adminPort, "GET", "/readyz").status == 503
             }
             #expect(isUnready)
+            // As Kubernetes asks: all nodes are without it, and who comes may as well wait here.
+            #expect(try await request(node.adminPort, "GET", "/readyz?exclude=redis").text == "ready\n")
+            #expect(try await request(node.port, "GET", "/readyz?exclude=etcd").status == 503)
             let again = try await RedisServer(port: redis.port)
             let isBack = await eventually(within: 15) {
                 let isReady = try await request(node.port, "GET", "/readyz").status == 200
@@ -177,6 +180,8 @@ extension NodeTests {
             let port = freePort()
             let node = try await NodeProcess(["--redis", "redis://127.0.0.1:\(port)"])
             #expect(try await request(node.port, "GET", "/readyz").status == 503)
+            // Or a deploy with a wrong --redis would go on.
+            #expect(try await request(node.port, "GET", "/readyz?exclude=redis").status == 503)
             let stream = try await EventStreamClient.opened(port: node.port, "/events?topic=a")
             let redis = try await RedisServer(port: port)
             // The checkpoint says that it is attached now.

@@ -48,12 +48,8 @@ package struct RouteTable: Sendable {
             Route("/healthz", methods: [.GET, .HEAD], for: .everybody, isForEveryHost: true) { _ in
                 .answer(Answer(text: "ok\n"))
             },
-            Route("/readyz", methods: [.GET, .HEAD], for: .everybody, isForEveryHost: true) { request in
-                let problem = readiness.problem(now: request.eventLoop.now)
-                return .answer(
-                    problem.map { Answer(text: "not ready: \($0)\n", status: .serviceUnavailable) }
-                        ?? Answer(text: "ready\n"))
-            },
+            Route(
+                "/readyz", methods: [.GET, .HEAD], for: .everybody, isForEveryHost: true, answer: readiness.answer),
         ]
     }
 

@@ -38,14 +38,15 @@ package final class NodeStatus: Sendable {
     package var isDraining: Bool { draining.load(ordering: .relaxed) }
 
     /// nil if ready, else why not. A node without some of its partitions is of more use than none.
-    package func problem(now: NIODeadline) -> String? {
+    ///
+    /// - Parameter forgivesOutage: a feed that was up once, however long it has been down, is none of the asker's business:
+    ///   what all nodes share is away for all of them, and another one would serve no better.
+    package func problem(now: NIODeadline, forgivesOutage: Bool = false) -> String? {
         if isDraining { return "draining" }
         let since = downSince.load(ordering: .relaxed)
         if since == 0 { return nil }
         // 1: it was never up.
-        if since == 1 || now - .uptimeNanoseconds(since) >= NodeStatus.grace {
-            return "no feed from the broker"
-        }
-        return nil
+        let isOutage = since > 1 && (forgivesOutage || now - .uptimeNanoseconds(since) < NodeStatus.grace)
+        return isOutage ? nil : "no feed from the broker"
     }
 }

@@ -13,8 +13,10 @@ package struct RetryPolicy: Sendable {
     }
 
     /// In milliseconds; every stream its own.
-    package func next() -> Int64 {
-        base + (spread > 0 ? Int64.random(in: 0...spread) : 0)
+    ///
+    /// - Parameter fraction: of the spread; all bits set: all of it.
+    package func time(at fraction: UInt64) -> Int64 {
+        base + Int64((UInt64(clamping: spread) + 1).multipliedFullWidth(by: fraction).high)
     }
 
     /// For a client that was sent away: later the more streams there are, so that they don't all come back at once.

@@ -168,7 +168,7 @@ extension Shard {
         var text = lines
         if stream.machine.takeHead() {
             writeHead(of: stream, to: &bytes)
-            text = ControlBlock.prelude(retryMilliseconds: limits.retry.next()) + lines
+            text = ControlBlock.prelude(retryMilliseconds: retries.next()) + lines
         } else if lines == ControlBlock.heartbeat, stream.machine.isBlocked {
             return
         }

@@ -236,7 +236,7 @@ extension Shard {
         guard !stream.machine.isEnded else { return }
         var bytes = ByteBuffer()
         if stream.machine.takeHead() { writeHead(of: stream, to: &bytes) }
-        stream.wire.append(lines: ControlBlock.retry(milliseconds: limits.retry.next()), to: &bytes)
+        stream.wire.append(lines: ControlBlock.retry(milliseconds: retries.next()), to: &bytes)
         stream.wire.appendEnd(to: &bytes)
         end(stream, with: bytes)
     }

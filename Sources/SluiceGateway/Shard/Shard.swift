@@ -88,6 +88,8 @@ package final class Shard {
     /// Some stream was given late events since the last tick.
     var hadLate = false
     private var drain: Drain<Stream>?
+    /// When its streams are to come back.
+    var retries: RetrySequence
 
     package init(
         index: Int, eventLoop: any EventLoop, partitioning: Partitioning, limits: Limits, head: StreamHead,
@@ -99,6 +101,7 @@ package final class Shard {
         self.head = head
         self.counters = counters
         self.quotas = quotas
+        retries = RetrySequence(limits.retry)
         self.partitioning = partitioning
         everyone = Subscribers(target: .all, partition: partitioning.partition(of: .all))
         awaitingReading = Array(repeating: [], count: partitioning.count)

@@ -30,6 +30,18 @@ struct NodeStatusTests {
         #expect(status.problem(now: Self.at(15)) == nil)
     }
 
+    @Test("for ever, once it has had a feed, to who forgives an outage; but not before, and not while it drains")
+    func forgiven() {
+        let status = NodeStatus()
+        #expect(status.problem(now: Self.at(1), forgivesOutage: true) == "no feed from the broker")
+        status.feedIsUp()
+        status.feedIsDown(now: Self.at(10))
+        #expect(status.problem(now: Self.at(1000)) == "no feed from the broker")
+        #expect(status.problem(now: Self.at(1000), forgivesOutage: true) == nil)
+        status.beginDrain()
+        #expect(status.problem(now: Self.at(1000), forgivesOutage: true) == "draining")
+    }
+
     @Test("not while it drains")
     func drains() {
         let status = NodeStatus()
