@@ -61,7 +61,8 @@ package final class Node: Sendable {
     ///   - admin: where the operator's listener is; nil: nowhere.
     package func publicPipeline(certificate: TLSFiles? = nil, admin: ListenAddress? = nil) -> ConnectionPipeline {
         pipeline(
-            publicRoutes(admin: admin), isPublic: true, certificate: certificate, expectsProxyHeader: settings.expectsProxyHeader)
+            publicRoutes(admin: admin), isPublic: true, certificate: certificate,
+            expectsProxyHeader: settings.expectsProxyHeader)
     }
 
     /// The handlers of connections of the operator's listener.

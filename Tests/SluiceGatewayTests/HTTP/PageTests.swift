@@ -17,6 +17,22 @@ struct PageTests {
         #expect(Set(addresses).isSubset(of: ["http://www.w3.org/2000/svg"]), "\(addresses)")
         #expect(!text.contains(" src=") && !text.contains("@import") && !text.contains("url("))
     }
+
+    @Test("have pictures in the articles, which are there and small")
+    func pictures() throws {
+        let articles = "\(Repository.root)/Sources/SluiceGateway/SluiceGateway.docc"
+        var count = 0
+        for name in try FileManager.default.contentsOfDirectory(atPath: articles) where name.hasSuffix(".md") {
+            let text = try String(contentsOfFile: "\(articles)/\(name)", encoding: .utf8)
+            for picture in text.matches(of: /!\[([^\]]+)\]\(([^)]+)\)/) {
+                let data = FileManager.default.contents(atPath: "\(articles)/\(picture.2)")
+                #expect((1...150_000).contains(data?.count ?? 0), "\(name): \(picture.2)")
+                #expect(picture.1.hasSuffix("."), "\(name): a sentence for those who don't see it")
+                count += 1
+            }
+        }
+        #expect(count > 0)
+    }
 }
 
 extension NodeTests {
