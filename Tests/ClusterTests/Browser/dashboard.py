@@ -80,6 +80,10 @@ FUNCTIONS = [
     ("[rise(1, 3), rise(3, 1), rise(null, 1), rise(1, undefined)]", [2, None, None, None]),
     ("rate([{ time: 0, run: 1, a: 10 }, { time: 4000, run: 1, a: 50 }], 'a')", 10),
     ("rate([{ time: 0, run: 1, a: 10 }, { time: 4000, run: 2, a: 50 }], 'a')", None),
+    # A node that begins anew, and one that was not asked for a while: no rate, and a line that is broken.
+    ("(() => { const samples = []; for (const [time, run, n] of [[0, 1, 10], [2000, 1, 30], [4000, 2, 5], [6000, 2, 9], [60000, 2, 99]])"
+     " keep(samples, { time, run, events_in: n }); return samples.map(s => [s.inRate, s.isBroken, s.isRestart]); })()",
+     [[None, True, False], [10, False, False], [None, True, True], [2, False, False], [None, True, False]]),
     ("[0.00031, 0.031, 1.26, 42, 700, null].map(seconds)", ["0.31 ms", "31 ms", "1.3 s", "42 s", "12 min", "–"]),
     ("[0, 7.25, 12304, 2500000, null].map(count)", ["0", "7.3", "12,304", "2.5M", "–"]),
     ("list(['a', 'b', 'c'])", "a, b and c"),
