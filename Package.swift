@@ -132,7 +132,7 @@ let package = Package(
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Yams", package: "Yams"),
             ],
-            resources: [.embedInCode("HTTP/page.html")],
+            resources: [.embedInCode("HTTP/page.html"), .embedInCode("HTTP/dashboard.html")],
             swiftSettings: settings
         ),
         .executableTarget(

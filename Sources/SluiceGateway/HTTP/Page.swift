@@ -3,17 +3,24 @@ import Crypto
 import FoundationEssentials
 import NIOCore
 
-/// The page to try the gateway with.
-package enum Page {
-    package static let answer: Answer = {
+/// A page that the node serves: one file, which loads nothing else.
+package struct Page: Sendable {
+    /// To try the gateway with.
+    package static let trial = Page(PackageResources.page_html)
+    /// For whoever runs the nodes. It draws what `/metrics` and `/nodes` say.
+    package static let dashboard = Page(PackageResources.dashboard_html)
+
+    package let answer: Answer
+
+    private init(_ bytes: [UInt8]) {
         var answer = Answer(contentType: "text/html; charset=utf-8")
-        answer.body = ByteBuffer(bytes: PackageResources.page_html)
+        answer.body = ByteBuffer(bytes: bytes)
         answer.headers = [
             ("Cache-Control", "no-cache"), ("X-Frame-Options", "DENY"),
-            ("Content-Security-Policy", policy(String(decoding: PackageResources.page_html, as: UTF8.self))),
+            ("Content-Security-Policy", Page.policy(String(decoding: bytes, as: UTF8.self))),
         ]
-        return answer
-    }()
+        self.answer = answer
+    }
 
     /// Nothing is loaded, run or sent anywhere but what the page itself has (CSP level 3): its one script and its one
     /// style sheet are named by their hashes, so that what somebody manages to put into the page does nothing.

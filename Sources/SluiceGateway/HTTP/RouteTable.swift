@@ -3,7 +3,8 @@ import NIOCore
 import NIOHTTP1
 import SluiceCore
 
-/// The routes of one listener. What a route does is beside what it needs: `StreamRoute`, `PublishRoute`, `ClientRoute`.
+/// The routes of one listener. What a route does is beside what it needs: `StreamRoute`, `PublishRoute`, `ClientRoute`,
+/// `TrialRoute`.
 package struct RouteTable: Sendable {
     private let routes: [Route]
 
@@ -13,11 +14,11 @@ package struct RouteTable: Sendable {
 
     /// What everybody may ask the public listener for.
     static func `public`(
-        readiness: Readiness, stream: StreamRoute, publish: PublishRoute, client: ClientRoute
+        readiness: Readiness, trial: TrialRoute, stream: StreamRoute, publish: PublishRoute, client: ClientRoute
     ) -> RouteTable {
         RouteTable(
             operations(readiness) + [
-                Route("/", methods: [.GET, .HEAD], for: .everybody) { _ in .answer(Page.answer) },
+                Route("/", methods: [.GET, .HEAD], for: .everybody, answer: trial.show),
                 // As /sse and /stream it is known to pages of the web.
                 Route(
                     "/events", "/events/", "/sse", "/sse/", "/stream", "/stream/", methods: [.GET, .HEAD],
@@ -37,7 +38,10 @@ package struct RouteTable: Sendable {
                 Route("/metrics", methods: [.GET, .HEAD], for: .everybody, isForEveryHost: true) { _ in
                     // Prometheus' text format.
                     .answer(Answer(contentType: "text/plain; version=0.0.4", body: counters.text))
-                }
+                },
+                Route("/dashboard", methods: [.GET, .HEAD], for: .everybody, isForEveryHost: true) { _ in
+                    .answer(Page.dashboard.answer)
+                },
             ])
     }
 

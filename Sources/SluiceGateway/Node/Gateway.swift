@@ -102,13 +102,14 @@ package final class Gateway: Sendable {
             retry: limits.retry, streamQuotas: quotas, tokens: tokens, logger: logger)
 
         // Ports first: a second node on the same one must fail before it touches Redis.
-        let (listeners, addresses) = try await Listener.bind(
-            settings.listen, pipeline: node.publicPipeline(certificate: certificate), shards: shards)
         var admin: (channels: [any Channel], addresses: [ListenAddress]) = ([], [])
         if let adminListen = settings.adminListen {
             admin = try await Listener.bind(
                 adminListen, pipeline: node.adminPipeline, shards: Array(shards.prefix(1)))
         }
+        let (listeners, addresses) = try await Listener.bind(
+            settings.listen,
+            pipeline: node.publicPipeline(certificate: certificate, admin: admin.addresses.first), shards: shards)
         let receivers = shards.map(\.receiver)
         hub.run { $0.start(shards: receivers) }
         for shard in shards { shard.run { $0.start(hub: hub) } }

@@ -45,19 +45,24 @@ package final class Node: Sendable {
     }
 
     /// What everybody may ask.
-    package var publicRoutes: RouteTable {
+    ///
+    /// - Parameter admin: where the operator's listener is.
+    package func publicRoutes(admin: ListenAddress? = nil) -> RouteTable {
         .public(
-            readiness: Readiness(status: status, tokens: tokens),
+            readiness: Readiness(status: status, tokens: tokens), trial: TrialRoute(admin: admin),
             stream: StreamRoute(anonymous: policy.anonymous, topicsMax: policy.topicsMax),
             publish: PublishRoute(publishing: publishing), client: ClientRoute(hub: hub))
     }
 
     /// The handlers of connections of the public listener.
     ///
-    /// - Parameter certificate: nil: plaintext.
-    package func publicPipeline(certificate: TLSFiles? = nil) -> ConnectionPipeline {
+    /// - Parameters:
+    ///   - certificate: nil: plaintext.
+    ///   - admin: where the operator's listener is; nil: nowhere.
+    package func publicPipeline(certificate: TLSFiles? = nil, admin: ListenAddress? = nil) -> ConnectionPipeline {
         pipeline(
-            publicRoutes, isPublic: true, certificate: certificate, expectsProxyHeader: settings.expectsProxyHeader)
+            publicRoutes(admin: admin), isPublic: true, certificate: certificate,
+            expectsProxyHeader: settings.expectsProxyHeader)
     }
 
     /// The handlers of connections of the operator's listener.

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Routes")
 struct RouterTests {
-    private let routes = EmbeddedNode().node.publicRoutes
+    private let routes = EmbeddedNode().node.publicRoutes()
 
     private func route(_ method: HTTPMethod, _ uri: String) throws -> (route: Route, name: String) {
         try routes.route(method, path: RequestTarget(uri).path)

@@ -70,6 +70,7 @@ extension NodeTests {
             GET     /healthz                                           200  200  200  200  200
             GET     /readyz                                            200  200  200  200  200
             GET     /metrics                                           404  404  404  404  404
+            GET     /dashboard                                         404  404  404  404  404
             GET     /nothing/here                                      404  404  404  404  404
             POST    /nothing/here {}                                   404  404  404  404  404
             GET     /events/nothing                                    404  404  404  404  404
@@ -78,6 +79,7 @@ extension NodeTests {
         /// The same on the admin listener, whom its address protects.
         private static let adminTable = """
             GET     /metrics                                           200  200  200  200  200
+            GET     /dashboard                                         200  200  200  200  200
             GET     /healthz                                           200  200  200  200  200
             GET     /readyz                                            200  200  200  200  200
             POST    /metrics {}                                        405  405  405  405  405

@@ -283,11 +283,11 @@ extension NodeTests {
         }
 
         @Test(
-            "The page's policy names the hashes of the one script and the one style sheet that it has, and nothing else may run",
-            .timeLimit(.minutes(1)))
-        func pagePolicy() async throws {
+            "A page's policy names the hashes of the one script and the one style sheet that it has, and nothing else may run",
+            .timeLimit(.minutes(1)), arguments: ["/", "/dashboard"])
+        func pagePolicy(page: String) async throws {
             let node = try await NodeProcess()
-            let answer = try await request(node.port, "GET", "/")
+            let answer = try await request(page == "/" ? node.port : node.adminPort, "GET", page)
             let policy = try #require(answer["Content-Security-Policy"])
             let directives = Dictionary(
                 uniqueKeysWithValues: policy.components(separatedBy: "; ").map { directive in
