@@ -70,7 +70,7 @@ final class FeedOutput {
     func append(_ envelope: borrowing Envelope, data: UnsafeRawBufferPointer, for number: TargetNumber) {
         if builder.isDue(before: number) { flush() }
         counters.eventsReceived.add(1)
-        if builder.append(envelope, data: data, target: number) { counters.eventsRepaired.add(1) }
+        if builder.append(envelope, data: data, target: number) { counters.eventsInvalid.add(1) }
     }
 
     /// An event that a repair held back, or has read from a log: in batches, because there may be many.
@@ -100,14 +100,14 @@ final class FeedOutput {
     func complain(_ complaint: FeedComplaint, about target: Target?) {
         switch complaint {
         case .malformed(let problem):
-            counters.eventsMalformed.add(1)
+            counters.eventsDropped[.malformed].add(1)
             warn("an envelope that does not parse was dropped", target, ["problem": "\(problem)"])
         case .future(let id):
-            counters.eventsMalformed.add(1)
+            counters.eventsDropped[.future].add(1)
             warn("an event with an id from the future was dropped", target, ["id": "\(id)"])
         case .oversized(let bytes):
             counters.eventsReceived.add(1)
-            counters.eventsOversized.add(1)
+            counters.eventsDropped[.oversized].add(1)
             warn("an event over --max-event was dropped", target, ["bytes": "\(bytes)"])
         case .lost:
             warn("an event was lost on its way; reading it from its log", target)

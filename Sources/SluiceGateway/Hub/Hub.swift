@@ -37,6 +37,7 @@ package final class Hub {
         self.wallClock = wallClock
         self.logger = logger
         let partitions = broker.partitioning.partitions
+        status.serves(broker.partitioning.all)
         let output = FeedOutput(
             partitions: partitions.count, eventLoop: eventLoop, counters: counters, logger: logger)
         var share = limits
