@@ -16,13 +16,16 @@ final class FeedOutput {
     private var complaints = Complaints(interval: .minutes(1))
     private var shards: [@Sendable (FeedMessage) -> Void] = []
     private var builder: BatchBuilder
+    private var sampler: EventSampler
     /// What repairs have brought waits in the builder.
     private var isFlushDue = false
     /// When the first message since the last flush came.
     private var readTime: NIODeadline?
 
-    init(partitions: Int, eventLoop: any EventLoop, counters: Counters, logger: Logger) {
+    /// - Parameter sampling: one in so many events is in the log; 0: none.
+    init(partitions: Int, sampling: Int, eventLoop: any EventLoop, counters: Counters, logger: Logger) {
         builder = BatchBuilder(partitions: partitions)
+        sampler = EventSampler(interval: sampling, now: eventLoop.now)
         self.eventLoop = eventLoop
         self.counters = counters
         self.logger = logger
@@ -71,6 +74,7 @@ final class FeedOutput {
         if builder.isDue(before: number) { flush() }
         counters.eventsReceived.add(1)
         if builder.append(envelope, data: data, target: number) { counters.eventsInvalid.add(1) }
+        if sampler.isOn, sampler.takes(envelope, now: now()) { builder.sample(trace: envelope.trace) }
     }
 
     /// An event that a repair held back, or has read from a log: in batches, because there may be many.

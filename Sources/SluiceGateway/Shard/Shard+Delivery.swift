@@ -14,6 +14,7 @@ extension Shard {
         newestOfKey.note(batch)
         let hasEnds = collect(batch)
         if !dirty.isEmpty { writeDirty(batch) }
+        if !batch.samples.isEmpty { tellOfSamples(batch) }
         if hasEnds { endFinished(batch) }
     }
 
@@ -40,6 +41,19 @@ extension Shard {
         counters.deliveryTimes.add(&writer.times.tally)
         dirty.removeAll(keepingCapacity: true)
         counters.eventsDelivered.add(delivered)
+    }
+
+    private func tellOfSamples(_ batch: Batch) {
+        guard let log else { return }
+        for sample in batch.samples {
+            let entry = batch.entries[sample.index]
+            guard let listeners = byNumber[entry.target] else { continue }
+            let streams = listeners.streams.count { $0.dirtyBatch == batch.end }
+            guard streams > 0 else { continue }
+            log.wrote(
+                entry.id, of: listeners.target, trace: sample.trace, toStreams: streams, thread: index,
+                now: wallClock())
+        }
     }
 
     /// Finds the streams that this batch is for.

@@ -40,6 +40,8 @@ package final class Shard {
     let head: StreamHead
     let counters: Counters
     let quotas: StreamQuotas
+    let log: EventLog?
+    let wallClock: @Sendable () -> UInt64
     var hub: Confined<Hub>?
 
     let partitioning: Partitioning
@@ -91,7 +93,7 @@ package final class Shard {
 
     package init(
         index: Int, eventLoop: any EventLoop, partitioning: Partitioning, limits: Limits, head: StreamHead,
-        counters: Counters, quotas: StreamQuotas,
+        counters: Counters, quotas: StreamQuotas, log: EventLog? = nil,
         wallClock: @escaping @Sendable () -> UInt64 = WallClock.milliseconds
     ) {
         self.index = index
@@ -100,6 +102,8 @@ package final class Shard {
         self.head = head
         self.counters = counters
         self.quotas = quotas
+        self.log = log
+        self.wallClock = wallClock
         self.partitioning = partitioning
         writer = FrameWriter(times: DeliveryTimes(counters.deliveryTimes.tally, wallClock: wallClock))
         everyone = Subscribers(target: .all, partition: partitioning.partition(of: .all))
