@@ -252,7 +252,7 @@ def wide_prefix(lab):
     node = lab.node(None, "--trusted-proxy", HOST, "--max-streams-per-address", "1")
     streams = [Stream(node.port, "/events?topic=t", [("X-Forwarded-For", f"2001:db8:1:{n:x}::1")]) for n in range(300)]
     eventually(lambda: sum(node.metrics()[f"streams_{kind}_total"] for kind in ("opened", "shed")) >= 300)
-    held = node.metrics()["streams_open"]
+    held = node.metrics()["streams"]
     lab.saw(f"{held:.0f} streams of 300 networks of one /48, with a limit of 1")
     lab.expect(held < 300, "each /64 of one /48 has a limit of its own")
     del streams
@@ -300,13 +300,13 @@ def tls_hellos(lab):
                 secure.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 lab.expect(secure.recv(100).startswith(b"HTTP/1.1 200"), "an honest client is not served")
             waits.append(time.monotonic() - began)
-    eventually(lambda: node.metrics()["connections_open"] == 0, 5)
+    eventually(lambda: node.metrics()["connections"] == 0, 5)
     counts = node.metrics()
     told = counts["tls_handshakes_failed_total"] + counts["connections_refused_total"] + counts["connections_timed_out_total"]
     lab.expect(counts["connections_refused_total"] > 0, "one address may begin as many handshakes as it likes")
-    lab.saw(f"600 hellos: {told:.0f} counted, {counts['connections_refused_total']:.0f} of them refused; an honest handshake took {max(waits) * 1e3:.0f} ms at most; {counts['connections_open']:.0f} still open")
+    lab.saw(f"600 hellos: {told:.0f} counted, {counts['connections_refused_total']:.0f} of them refused; an honest handshake took {max(waits) * 1e3:.0f} ms at most; {counts['connections']:.0f} still open")
     lab.expect(told >= 300, "nothing counts handshakes that are left")
-    lab.expect(counts["connections_open"] == 0, "they stay open")
+    lab.expect(counts["connections"] == 0, "they stay open")
 
 
 # ---- The log ----

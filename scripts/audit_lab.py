@@ -2,6 +2,7 @@
 """What scripts/audit stands on: Redis servers, nodes and load balancers of an attack's own, on loopback and on ports of the
 system's choice; clients of HTTP/1.1 and HTTP/2 that send what they are told, also what no client should; tokens."""
 import base64
+import collections
 import contextlib
 import ctypes
 import hashlib
@@ -176,8 +177,14 @@ class Node:
         return self.err.read_text(errors="replace")
 
     def metrics(self):
-        lines = request(self.admin, "GET", "/metrics")[2].decode().splitlines()
-        return {line.split()[0].removeprefix("sluice_"): float(line.split()[1]) for line in lines if line[:1] not in ("#", "")}
+        """Each number by its name, with its labels, and the sum over all labels by the bare name."""
+        counts = collections.Counter()
+        for line in request(self.admin, "GET", "/metrics")[2].decode().splitlines():
+            if line.startswith("sluice_"):
+                name, value = line.removeprefix("sluice_").split()
+                for name in {name, name.partition("{")[0]}:
+                    counts[name] += float(value)
+        return counts
 
     def cpu(self):
         """User and system time so far, in seconds."""

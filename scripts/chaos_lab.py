@@ -297,7 +297,7 @@ class Lab:
                    "publishes without an answer", "publishes refused"]
         failures = ["lost without notice", "not delivered in time", "told too late", "duplicates", "out of order",
                     "unexpected gaps", "closed by the gateway", "foreign", "not in the log"]
-        metrics = ["repairs_total", "gaps_total", "log_reads_total", "streams_overrun_total", "streams_stalled_total"]
+        metrics = ["repairs_total", "gaps_total", "log_reads_total", "streams_overrun_total", "streams_ended_total{reason=\"stalled\"}"]
         return {
             "seed": self.options.seed, "seconds": self.options.duration, "redis": self.options.redis,
             "balancer": self.options.lb, "faults": {kind: self.counts[kind] for kind in self.rates},

@@ -12,7 +12,7 @@ extension SluiceFunction {
         let event = publication.event
         if publication.retention == nil, publication.once == nil {
             var payload = ByteBuffer()
-            Envelope(event).encode(data: event.data.readableBytesView, into: &payload)
+            Envelope(event, trace: publication.trace).encode(data: event.data.readableBytesView, into: &payload)
             return .publish(payload, on: channel, of: names.partitioning)
         }
         var command = publish(event.data, keys: names.keys(publication.target, once: publication.once))
@@ -31,6 +31,7 @@ extension SluiceFunction {
             option("log", "0")
         }
         option("once", publication.once)
+        option("trace", publication.trace?.description)
         return command
     }
 

@@ -4,7 +4,7 @@
 -- Publishing with a log, for any language that can send FCALL to Redis >= 7.0 or Valkey >= 7.2:
 --
 --   FCALL sluice_publish 1 <prefix>:topic:<topic>|<prefix>:client:<client>|<prefix>:all <data>
---         [event T] [key K] [end 1] [maxlen N] [ttl SECONDS] [log 0] [once TOKEN]
+--         [event T] [key K] [end 1] [maxlen N] [ttl SECONDS] [log 0] [once TOKEN] [trace TRACEPARENT]
 --
 -- In a cluster names carry their partition's hash tag, and every key is declared, because one that is not may be
 -- elsewhere while a slot moves, and a second clock would begin:
@@ -18,7 +18,7 @@
 -- Scripts are atomic but not rolled back, so everything is checked before the first write; that
 -- includes the right to run each inner command, because those run with the caller's rights.
 
-local VERSION = 7 -- raised with every change of this file; nodes replace an older one, never a newer
+local VERSION = 8 -- raised with every change of this file; nodes replace an older one, never a newer
 
 local DATA_MAX = 1048576
 local LABEL_MAX = 128
@@ -218,6 +218,8 @@ local function flag(s)
   return nil
 end
 
+local HEX16 = ('%x'):rep(16)
+
 local readers = {
   event = function(v)
     if RESERVED[v] then return nil, 'event: "' .. v .. '" is reserved' end
@@ -234,6 +236,15 @@ local readers = {
     local problem = label_problem(v)
     if problem then return nil, 'once ' .. problem end
     return v
+  end,
+  -- W3C's traceparent, for the logs of nodes. One that is malformed is as none, never an error.
+  trace = function(v)
+    local version, trace, parent, rest = v:match('^(%x%x)%-(' .. HEX16 .. HEX16 .. ')%-(' .. HEX16 .. ')%-%x%x(.*)$')
+    if not version or v:sub(1, 55):find('%u') or version == 'ff' or not trace:find('[^0]') or not parent:find('[^0]') then
+      return false
+    end
+    if rest ~= '' and (version == '00' or rest:sub(1, 1) ~= '-') then return false end
+    return v:sub(1, 55)
   end,
   ['end'] = function(v) return flag(v), 'end takes 0 or 1' end,
   log = function(v) return flag(v), 'log takes 0 or 1' end,
@@ -351,6 +362,7 @@ local function envelope(id, previous, options, data)
   local fields = ''
   if options.event then fields = 'event: ' .. options.event .. '\n' end
   if options.key then fields = fields .. 'key: ' .. options.key .. '\n' end
+  if options.trace then fields = fields .. 'trace: ' .. options.trace .. '\n' end
   if options['end'] then fields = fields .. 'end\n' end
   return '\0301 ' .. id .. ' ' .. previous .. '\n' .. fields .. '\n' .. data
 end

@@ -42,7 +42,7 @@ extension ClusterTests {
             let browser = try start("reconnect", engine, cluster)
             let isOpen = await eventually(within: 60) { browser.output.hasPrefix("open\n") || !browser.isRunning }
             #expect(isOpen)
-            for node in cluster.nodes where try await node.metric("streams_open") > 0 { await node.kill() }
+            for node in cluster.nodes where try await node.metric("streams") > 0 { await node.kill() }
             #expect(await browser.exitCode(within: 150) == 0, "\(browser.output)")
         }
     }

@@ -146,7 +146,7 @@ extension NodeTests {
             try await client.publish("sluice:topic:t", Array("clean".utf8))
             #expect(await stream.receives(3))
             #expect(stream.data == ["a\u{FFFD}b", "ä\n\u{FFFD}", "clean"])
-            #expect(try await test.node.metric("events_repaired_total") == 2)
+            #expect(try await test.node.metric("events_invalid_utf8_total") == 2)
         }
 
         @Test(
@@ -172,8 +172,8 @@ extension NodeTests {
             #expect(stream.data == [String(repeating: "y", count: 1024), "live", "good"])
             #expect(stream.now.messages.map(\.type) == ["message", "e", "message"])
             #expect(stream.now.openings == 1)
-            #expect(try await test.node.metric("events_malformed_total") == malformed.count)
-            #expect(try await test.node.metric("events_oversized_total") == 1)
+            #expect(try await test.node.metric("events_dropped_total{reason=\"malformed\"}") == malformed.count)
+            #expect(try await test.node.metric("events_dropped_total{reason=\"oversized\"}") == 1)
             #expect(test.node.output.contains("was dropped"))
             #expect(test.node.output.split(separator: "\n").filter { $0.contains("does not parse") }.count == 1)
         }

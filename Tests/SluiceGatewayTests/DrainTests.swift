@@ -27,7 +27,7 @@ extension NodeTests {
                 try await connection.send(Array(bytes.prefix(count)))
                 begun.append((connection, Array(bytes.dropFirst(count))))
             }
-            #expect(await eventually { try await test.node.metric("requests_open") == 3 })
+            #expect(await eventually { try await test.node.metric("requests") == 3 })
             await drain(test)
             for (connection, rest) in begun {
                 try await connection.send(rest)
@@ -46,7 +46,7 @@ extension NodeTests {
             try await test.publish(#"{"topic":"t","data":"before"}"#)
             redis.signal(SIGSTOP)
             async let answer = test.publish(#"{"topic":"t","data":"x"}"#)
-            #expect(await eventually { try await test.node.metric("requests_open") == 2 })
+            #expect(await eventually { try await test.node.metric("requests") == 2 })
             await drain(test)
             try await Task.sleep(for: .milliseconds(500))
             redis.signal(SIGCONT)
@@ -87,7 +87,7 @@ extension NodeTests {
             let client = try await HTTP2Client(port: test.port)
             let stream = client.newStream()
             client.send(.headers(stream: stream, client.fields("POST", "/publish"), endStream: false))
-            #expect(await eventually { try await test.node.metric("requests_open") == 2 })
+            #expect(await eventually { try await test.node.metric("requests") == 2 })
             await drain(test)
             #expect(await eventually { !client.goAways.isEmpty })
             client.send(HTTP2Frame(.data, flags: .endStream, stream: stream, Array(RawRequest.json.utf8)))

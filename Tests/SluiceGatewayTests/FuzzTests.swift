@@ -86,7 +86,7 @@ extension NodeTests {
             #expect(test.node.isRunning, "seed \(FuzzTests.seed): \(test.node.output.suffix(2000))")
             #expect(
                 await eventually(within: 30) { test.node.sockets <= before }, "\(before), \(test.node.sockets)")
-            #expect(await eventually { try await test.node.metric("streams_open") == 1 })
+            #expect(await eventually { try await test.node.metric("streams") == 1 })
         }
 
         /// Sends `count` requests, over as few connections as they allow.
@@ -199,7 +199,7 @@ extension NodeTests {
             await control.expectExactlyItsEvents()
             #expect(test.node.isRunning, "seed \(FuzzTests.seed): \(test.node.output.suffix(2000))")
             #expect(test.node.sockets <= before)
-            #expect(try await test.node.metric("events_malformed_total") > 0)
+            #expect(try await test.node.metric("events_dropped_total{reason=\"malformed\"}") > 0)
             for stream in victims {
                 #expect(stream.now.openings == 1 && stream.now.failure == nil)
                 #expect(stream.now.ignored.isEmpty)

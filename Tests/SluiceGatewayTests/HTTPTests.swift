@@ -169,7 +169,7 @@ extension NodeTests {
             }
             let metrics = try await request(admin, "GET", "/metrics")
             #expect(metrics["Content-Type"]?.hasPrefix("text/plain; version=0.0.4") == true)
-            #expect(NodeProcess.metric("streams_open", in: metrics.text) == 0)
+            #expect(NodeProcess.metric("streams", in: metrics.text) == 0)
             let page = try await request(test.port, "GET", "/")
             #expect(page.status == 200)
             #expect(page["Content-Type"] == "text/html; charset=utf-8")

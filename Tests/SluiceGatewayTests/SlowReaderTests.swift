@@ -35,8 +35,9 @@ extension NodeTests {
             bad.pause()
             try await flood(test, topic: "t", count: 200, size: 65536)
             #expect(await good.receives(200, within: 60))
-            #expect(await eventually(within: 30) { try await test.node.metric("streams_open") == 1 })
-            #expect(try await test.node.metric("streams_stalled_total") == 1)
+            #expect(await eventually(within: 30) { try await test.node.metric("streams") == 1 })
+            #expect(try await test.node.metric("streams_behind") == 0)
+            #expect(try await test.node.metric("streams_ended_total{reason=\"stalled\"}") == 1)
             try await test.publish(#"{"topic":"t","data":"after"}"#)
             #expect(await good.receives(201))
             #expect(good.data.last == "after")
@@ -53,12 +54,15 @@ extension NodeTests {
             try await flood(test, topic: "t", count: 150, size: 65536)
             for number in 0..<50 { try await test.publish(#"{"topic":"t","data":"\#(number)"}"#) }
             try await Task.sleep(for: .milliseconds(500))
+            #expect(try await test.node.metric("streams_behind") == 1)
+            #expect(try await test.node.metric("ring_bytes") > 150 * 65536)
             slow.resume()
             #expect(await slow.receives(200, within: 60))
             let data = slow.data
             #expect(data.prefix(150).allSatisfy { $0.utf8.count == 65536 })
             #expect(Array(data.suffix(50)) == (0..<50).map(String.init))
             #expect(slow.now.failure == nil && slow.now.openings == 1)
+            #expect(await eventually { try await test.node.metric("streams_behind") == 0 })
         }
 
         @Test(
@@ -84,9 +88,9 @@ extension NodeTests {
                 try await burst()
                 #expect(test.node.memory - before < 96 << 20)
             }
-            #expect(await eventually(within: 30) { try await test.node.metric("streams_open") == 1 })
+            #expect(await eventually(within: 30) { try await test.node.metric("streams") == 1 })
             let over = try await test.node.metric("streams_overrun_total")
-            let stalled = try await test.node.metric("streams_stalled_total")
+            let stalled = try await test.node.metric("streams_ended_total{reason=\"stalled\"}")
             #expect(over + stalled >= 20)
             #expect(!good.now.isOver)
         }

@@ -144,7 +144,7 @@ extension NodeTests {
             #expect(await faithful.waits { $0.openings >= 2 })
             #expect(faithful.now.failure == nil)
             faithful.close()
-            #expect(await eventually { try await test.node.metric("streams_open") == 0 })
+            #expect(await eventually { try await test.node.metric("streams") == 0 })
         }
 
         @Test(
@@ -166,7 +166,7 @@ extension NodeTests {
                 }
             }
             #expect(await eventually { test.node.sockets <= before })
-            #expect(await eventually { try await test.node.metric("streams_open") == 0 })
+            #expect(await eventually { try await test.node.metric("streams") == 0 })
             #expect(try await test.node.metric("streams_opened_total") <= 20)
         }
 
@@ -185,7 +185,7 @@ extension NodeTests {
             try await test.publish(#"{"all":true,"data":"x"}"#)
             for stream in open { #expect(await stream.receives(1)) }
             open.removeFirst().close()
-            #expect(await eventually { try await test.node.metric("streams_open") == 2 })
+            #expect(await eventually { try await test.node.metric("streams") == 2 })
             _ = try await test.stream("/events?topic=a")
         }
     }

@@ -44,6 +44,26 @@ struct SluicePublishTests {
         try await feed.stop()
     }
 
+    @Test("a traceparent travels in the envelope, and one that is malformed is as none")
+    func trace() async throws {
+        let bench = try await FunctionBench()
+        let feed = try await FeedProbe(try bench.server.endpoint())
+        #expect(try await feed.listen(to: SluicePublishTests.topic))
+        for text in TraceParents.good.map(\.text) + TraceParents.malformed {
+            _ = try await bench.publish(SluicePublishTests.topic, "x", "trace", text, "key", "k")
+        }
+        let count = TraceParents.good.count + TraceParents.malformed.count
+        #expect(await eventually { feed.messages.count == count })
+        let envelopes = try feed.messages.map { try SluicePublishTests.decode($0).envelope }
+        #expect(envelopes.allSatisfy { $0.key == "k" })
+        let passedOn: [String?] = TraceParents.good.map { String($0.text.prefix(55)) }
+        #expect(envelopes.map { $0.trace?.description } == passedOn + TraceParents.malformed.map { _ in nil })
+        _ = try await bench.publish(SluicePublishTests.topic, "x", "log", "0", "trace", TraceParents.sampled)
+        #expect(await eventually { feed.messages.count == count + 1 })
+        #expect(try SluicePublishTests.decode(feed.messages[count]).envelope.trace?.isSampled == true)
+        try await feed.stop()
+    }
+
     @Test("the reply counts the nodes that heard it")
     func nodes() async throws {
         let bench = try await FunctionBench()

@@ -77,16 +77,18 @@ package final class NodeProcess: Sendable {
         return words.count > 1 ? (Int(words[1]) ?? -1) * 4096 : -1
     }
 
-    /// One of the numbers of the admin listener's `/metrics`, without its prefix; -1 if it is not there.
+    /// One of the numbers of the admin listener's `/metrics`, its name without the prefix: over all labels if it names none;
+    /// -1 if it is not there.
     package func metric(_ name: String) async throws -> Int {
         let answer = try await request(adminPort, "GET", "/metrics")
         return NodeProcess.metric(name, in: answer.text)
     }
 
     package static func metric(_ name: String, in text: String) -> Int {
-        for line in text.split(separator: "\n") where line.hasPrefix("sluice_\(name) ") {
-            return Int(line.split(separator: " ")[1]) ?? -1
+        let lines = text.split(separator: "\n").filter {
+            $0.hasPrefix("sluice_\(name) ") || $0.hasPrefix("sluice_\(name){")
         }
-        return -1
+        let numbers = lines.map { Int($0.split(separator: " ")[1]) ?? -1 }
+        return numbers.isEmpty ? -1 : numbers.reduce(0, +)
     }
 }

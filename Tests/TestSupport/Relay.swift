@@ -17,13 +17,18 @@ package final class Relay: Sendable {
     private final class Pipe: ChannelInboundHandler, Sendable {
         typealias InboundIn = ByteBuffer
         private let other: any Channel
+        private let delay: TimeAmount
 
-        init(to other: any Channel) {
+        init(to other: any Channel, delay: TimeAmount = .zero) {
             self.other = other
+            self.delay = delay
         }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            other.writeAndFlush(unwrapInboundIn(data), promise: nil)
+            let bytes = unwrapInboundIn(data)
+            if delay == .zero { return other.writeAndFlush(bytes, promise: nil) }
+            let other = other
+            context.eventLoop.scheduleTask(in: delay) { other.writeAndFlush(bytes, promise: nil) }
         }
 
         func channelInactive(context: ChannelHandlerContext) {
@@ -34,11 +39,12 @@ package final class Relay: Sendable {
     private let state: State
     private let listener: any Channel
 
-    package init(to port: Int) async throws {
+    /// - Parameter delay: of all that the server says.
+    package init(to port: Int, delay: TimeAmount = .zero) async throws {
         let state = State(port: port)
         self.state = state
         listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton.any())
-            .childChannelInitializer { Relay.join($0, state) }
+            .childChannelInitializer { Relay.join($0, state, delay) }
             .bind(host: "127.0.0.1", port: 0).get()
     }
 
@@ -59,10 +65,10 @@ package final class Relay: Sendable {
     }
 
     /// What the client sends waits until there is somebody to take it.
-    private static func join(_ client: any Channel, _ state: State) -> EventLoopFuture<Void> {
+    private static func join(_ client: any Channel, _ state: State, _ delay: TimeAmount) -> EventLoopFuture<Void> {
         state.connections.withLock { $0.append(client) }
         return ClientBootstrap(group: client.eventLoop)
-            .channelInitializer { $0.pipeline.addHandler(Pipe(to: client)) }
+            .channelInitializer { $0.pipeline.addHandler(Pipe(to: client, delay: delay)) }
             .connect(host: "127.0.0.1", port: state.port.withLock { $0 })
             .flatMap { server in client.pipeline.addHandler(Pipe(to: server)) }
     }

@@ -4,7 +4,7 @@ import NIOCore
 /// What travels on a Redis channel: plain data, or the versioned envelope of a `sluice_publish`.
 ///
 ///     0x1E  "1 " <id or -> " " <previous or -> LF
-///     ("event: " T LF)? ("key: " K LF)? ("end" LF)?
+///     ("event: " T LF)? ("key: " K LF)? ("trace: " P LF)? ("end" LF)?
 ///     LF  data to the end of the message
 ///
 /// Header lines that are not known are ignored, so that later versions can add some.
@@ -16,23 +16,27 @@ package struct Envelope: Equatable, Sendable {
     package var type: String?
     package var key: String?
     package var ends = false
+    /// For the log only; no stream sees it.
+    package var trace: TraceParent?
     /// Where the data begins in the payload that was decoded.
     package var dataOffset = 0
 
     package static let mark: UInt8 = 0x1E
 
     package init(
-        id: EventID? = nil, previous: EventID? = nil, type: String? = nil, key: String? = nil, ends: Bool = false
+        id: EventID? = nil, previous: EventID? = nil, type: String? = nil, key: String? = nil, ends: Bool = false,
+        trace: TraceParent? = nil
     ) {
         self.id = id
         self.previous = previous
         self.type = type
         self.key = key
         self.ends = ends
+        self.trace = trace
     }
 
-    package init(_ event: Event, id: EventID? = nil, previous: EventID? = nil) {
-        self.init(id: id, previous: previous, type: event.type, key: event.key, ends: event.ends)
+    package init(_ event: Event, id: EventID? = nil, previous: EventID? = nil, trace: TraceParent? = nil) {
+        self.init(id: id, previous: previous, type: event.type, key: event.key, ends: event.ends, trace: trace)
     }
 
     /// Why a payload that starts like an envelope is none.
@@ -78,6 +82,9 @@ package struct Envelope: Equatable, Sendable {
         } else if let value = Envelope.value(of: "key: ", in: line) {
             guard let key = value, EventLabel.problem(key: key) == nil else { throw .header }
             self.key = key
+        } else if let value = Envelope.value(of: "trace: ", in: line) {
+            // One that is malformed is no reason to drop the event.
+            trace = value.flatMap { TraceParent($0) }
         }
     }
 
@@ -94,6 +101,7 @@ package struct Envelope: Equatable, Sendable {
         buffer.writeString("1 \(id?.description ?? "-") \(previous?.description ?? "-")\n")
         if let type { buffer.writeString("event: \(type)\n") }
         if let key { buffer.writeString("key: \(key)\n") }
+        if let trace { buffer.writeString("trace: \(trace)\n") }
         if ends { buffer.writeString("end\n") }
         buffer.writeString("\n")
         buffer.writeBytes(data)

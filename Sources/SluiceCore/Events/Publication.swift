@@ -24,6 +24,8 @@ package struct Publication: Sendable {
     package var once: String?
     /// The publisher wants to know whether so many replicas have it; nil: it does not ask.
     package var replicas: Int?
+    /// Where it belongs in its publisher's trace.
+    package var trace: TraceParent?
 
     package static let maxlenRange = 1...1_000_000
     package static let ttlRange = 1...604_800
@@ -38,13 +40,14 @@ package struct Publication: Sendable {
 
     package init(
         _ event: Event, to target: Target, retention: Retention? = Retention(), once: String? = nil,
-        replicas: Int? = nil
+        replicas: Int? = nil, trace: TraceParent? = nil
     ) {
         self.target = target
         self.event = event
         self.retention = retention
         self.once = once
         self.replicas = replicas
+        self.trace = trace
     }
 }
 

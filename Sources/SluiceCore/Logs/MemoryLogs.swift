@@ -61,7 +61,9 @@ package struct MemoryLogs {
         let entry = publication.retention.map { append(publication, $0, now: now) }
         let receipt = Receipt(id: entry?.id, nodes: nodes)
         if let once { results[once] = FirstResult(receipt: receipt, expiry: now + MemoryLogs.onceLife) }
-        return .publish(Envelope(publication.event, id: entry?.id, previous: entry?.previous), receipt)
+        let envelope = Envelope(
+            publication.event, id: entry?.id, previous: entry?.previous, trace: publication.trace)
+        return .publish(envelope, receipt)
     }
 
     private mutating func append(

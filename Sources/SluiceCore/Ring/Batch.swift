@@ -36,6 +36,13 @@ package final class Batch: Sendable {
         package internal(set) var hasLiveOnly: Bool
     }
 
+    /// An event of which the log is to tell.
+    package struct Sample: Sendable {
+        /// The index of its entry.
+        package let index: Int
+        package let trace: TraceParent?
+    }
+
     /// Position of the first entry in the node's feed. Positions count entries from the node's start.
     package let position: UInt64
     package let entries: [Entry]
@@ -46,9 +53,12 @@ package final class Batch: Sendable {
     package let partition: Partition
     /// The highest ids that the node knew once it had this batch: every earlier event has been received.
     package let cut: Cut
+    /// Mostly none.
+    package let samples: [Sample]
 
     init(
-        position: UInt64, entries: [Entry], groups: [Group], buffer: ByteBuffer, partition: Partition, cut: Cut
+        position: UInt64, entries: [Entry], groups: [Group], buffer: ByteBuffer, partition: Partition, cut: Cut,
+        samples: [Sample]
     ) {
         self.position = position
         self.entries = entries
@@ -56,6 +66,7 @@ package final class Batch: Sendable {
         self.buffer = buffer
         self.partition = partition
         self.cut = cut
+        self.samples = samples
     }
 
     /// What one target has in the batch: a stream of many targets looks each up, and not through all that others have.

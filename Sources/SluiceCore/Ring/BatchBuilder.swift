@@ -5,6 +5,7 @@ import NIOCore
 package struct BatchBuilder {
     private var entries: [Batch.Entry] = []
     private var groups: [Batch.Group] = []
+    private var samples: [Batch.Sample] = []
     private var groupOf: [TargetNumber: Int] = [:]
     private var buffer = ByteBuffer()
     private var position: UInt64 = 0
@@ -86,6 +87,11 @@ package struct BatchBuilder {
         }
     }
 
+    /// The log is to tell of the event that was appended last.
+    package mutating func sample(trace: TraceParent?) {
+        samples.append(Batch.Sample(index: entries.count - 1, trace: trace))
+    }
+
     /// Takes note of a reading of a partition's clock: every earlier event has been received.
     package mutating func raise(clock reading: EventID, of partition: Partition = .first) {
         cut.raise(partition, to: reading)
@@ -99,10 +105,12 @@ package struct BatchBuilder {
         guard !entries.isEmpty else { return nil }
         groups.sort { $0.target < $1.target }
         let batch = Batch(
-            position: position, entries: entries, groups: groups, buffer: buffer, partition: partition, cut: cut)
+            position: position, entries: entries, groups: groups, buffer: buffer, partition: partition, cut: cut,
+            samples: samples)
         position = batch.end
         entries = []
         groups = []
+        samples = []
         groupOf.removeAll(keepingCapacity: true)
         buffer = ByteBuffer()
         return batch

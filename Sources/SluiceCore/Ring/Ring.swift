@@ -6,7 +6,8 @@ import DequeModule
 /// Positions count the entries of the feed; the ring holds those in `start..<end`.
 package struct Ring {
     private var batches: Deque<Batch> = []
-    private var size = 0
+    /// What its batches cost in memory, in bytes.
+    package private(set) var size = 0
     private let sizeMax: Int
     package private(set) var start: UInt64 = 0
     package private(set) var end: UInt64 = 0

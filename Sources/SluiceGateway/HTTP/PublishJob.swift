@@ -24,6 +24,12 @@ final class PublishJob {
         let publishing: Publishing
         let eventLoop: any EventLoop
 
+        /// Where what is published belongs in a trace (W3C Trace Context); a header that is malformed, or comes twice, is as none.
+        var trace: TraceParent? {
+            let values = head.message.headers["traceparent"]
+            return values.count == 1 ? TraceParent(values[0]) : nil
+        }
+
         /// Whether a request may be published now; then it has been counted.
         func admit(_ request: PublishRequest) throws(HTTPProblem) {
             for target in request.targets where !grant.mayPublish(to: target) {
@@ -73,6 +79,7 @@ final class PublishJob {
     private static let batchBytesMax = 1 << 20
 
     private let publisher: Publisher
+    private let trace: TraceParent?
     private let body: ByteBuffer
     private let form: Form
     private let eventLoop: any EventLoop
@@ -110,6 +117,7 @@ final class PublishJob {
         self.body = body
         self.form = form
         self.publisher = publisher
+        trace = publisher.trace
         self.eventLoop = eventLoop
         promise = eventLoop.makePromise()
     }
@@ -174,11 +182,12 @@ final class PublishJob {
                 try reader.read(UnsafeRawBufferPointer(rebasing: bytes[range]), upTo: limit)
             }
             budget -= reader.position - from
-            guard let request else {
+            guard var request else {
                 current = (range, reader)
                 return
             }
             try publisher.admit(request)
+            request.trace = trace
             batchEvents += request.targets.count
             batchBytes += request.bytes
             budget -= request.targets.count * PublishJob.lineBytes

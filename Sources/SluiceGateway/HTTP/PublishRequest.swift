@@ -40,6 +40,8 @@ package struct PublishRequest: Sendable {
     private let retention: Publication.Retention?
     private let once: String?
     private let replicas: Int?
+    /// Where its publisher's trace goes on.
+    package var trace: TraceParent?
 
     package init(
         targets: [Target], event: Event, retention: Publication.Retention?, once: String? = nil, replicas: Int? = nil
@@ -52,7 +54,9 @@ package struct PublishRequest: Sendable {
     }
 
     package var publications: [Publication] {
-        targets.map { Publication(event, to: $0, retention: retention, once: once, replicas: replicas) }
+        targets.map {
+            Publication(event, to: $0, retention: retention, once: once, replicas: replicas, trace: trace)
+        }
     }
 
     package var isRepeatable: Bool { once != nil }

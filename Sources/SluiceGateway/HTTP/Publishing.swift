@@ -43,7 +43,7 @@ package final class Publishing: Sendable {
         let id = grant.id.isEmpty ? "address \(address.map { "\($0.limitKey)" } ?? "unknown")" : grant.id
         let wait = rate.withLock { $0.take(id, events: events, bytes: bytes, now: now) }
         guard let wait else { return }
-        counters.requestsLimited.add(1)
+        counters.publishesLimited.add(1)
         throw .tooManyRequests(
             "more than \(eventsPerSecond) events or \(bytesPerSecond) bytes a second (the node's "
                 + "--publish-rate and --publish-bytes)",

@@ -69,12 +69,7 @@ extension RequestHandler {
 
     private func count(_ answer: Answer) {
         guard answer.isProblem else { return }
-        rules.counters.requestsRefused.add(1)
-        switch answer.status {
-        case .unauthorized: rules.counters.requestsUnauthorized.add(1)
-        case .forbidden: rules.counters.requestsForbidden.add(1)
-        default: break
-        }
+        rules.counters.requestsRefused[RefusalCode(answer.status)].add(1)
     }
 
     /// Answers a request that was read and may not be carried out. A stream is never answered with a passing fault: an
@@ -84,7 +79,7 @@ extension RequestHandler {
         guard incoming.head?.opensStream == true, problem.status == .serviceUnavailable else {
             return send(Answer(problem: problem), context: context)
         }
-        rules.counters.streamsShed.add(1)
+        rules.counters.streamsShed[.unavailable].add(1)
         shed(context: context)
     }
 

@@ -32,16 +32,14 @@ package struct RouteTable: Sendable {
     }
 
     /// What the operator's listener has instead.
-    static func admin(readiness: Readiness, counters: Counters) -> RouteTable {
+    static func admin(readiness: Readiness, metrics: MetricsRoute) -> RouteTable {
         RouteTable(
             operations(readiness) + [
-                Route("/metrics", methods: [.GET, .HEAD], for: .everybody, isForEveryHost: true) { _ in
-                    // Prometheus' text format.
-                    .answer(Answer(contentType: "text/plain; version=0.0.4", body: counters.text))
-                },
                 Route("/dashboard", methods: [.GET, .HEAD], for: .everybody, isForEveryHost: true) { _ in
                     .answer(Page.dashboard.answer)
                 },
+                Route(
+                    "/metrics", methods: [.GET, .HEAD], for: .everybody, isForEveryHost: true, answer: metrics.show)
             ])
     }
 

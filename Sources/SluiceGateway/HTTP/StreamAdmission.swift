@@ -34,12 +34,14 @@ package final class StreamAdmission: Sendable {
     package func admits(
         _ request: Subscription, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
     ) -> Bool {
-        if !status.isDraining {
-            if let address, proxies.isTrusted(address) { log.reportUnnamed(address, now: now) }
-            guard let limit = limitReached(by: request, from: address, on: shard, now: now) else { return true }
-            log.report(limit, address: address, now: now)
+        guard !status.isDraining else {
+            counters.streamsShed[.draining].add(1)
+            return false
         }
-        counters.streamsShed.add(1)
+        if let address, proxies.isTrusted(address) { log.reportUnnamed(address, now: now) }
+        guard let (limit, reason) = limitReached(by: request, from: address, on: shard, now: now) else { return true }
+        counters.streamsShed[reason].add(1)
+        log.report(limit, address: address, now: now)
         return false
     }
 
@@ -48,18 +50,14 @@ package final class StreamAdmission: Sendable {
 
     private func limitReached(
         by request: Subscription, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
-    ) -> Limit? {
-        if counters.streamsOpen.value >= streamsMax { return .streams }
+    ) -> (Limit, ShedReason)? {
+        if counters.streamsOpen.value >= streamsMax { return (.streams, .streams) }
         // Check the quotas first: an address or a client over its quota must not use up the shared open rate.
         let client = request.client ?? request.owner
         switch quotas.admit(address: address, client: client) {
         case nil: break
-        case .address?:
-            counters.shedByAddress.add(1)
-            return .streamsPerAddress
-        case .client?:
-            counters.shedByClient.add(1)
-            return .streamsPerClient
+        case .address?: return (.streamsPerAddress, .address)
+        case .client?: return (.streamsPerClient, .client)
         }
         let limit = rateReached(by: request, from: address, on: shard, now: now)
         if limit != nil { quotas.release(address: address, client: client) }
@@ -68,16 +66,11 @@ package final class StreamAdmission: Sendable {
 
     private func rateReached(
         by request: Subscription, from address: NetworkAddress?, on shard: Shard, now: NIODeadline
-    ) -> Limit? {
+    ) -> (Limit, ShedReason)? {
         let refusal = topicRates.admit(
             address: address, holder: request.holder, topics: request.targets.count,
             new: shard.brokerWork(for: request), now: now)
-        if let refusal {
-            counters.shedByTopics.add(1)
-            return refusal == .topics ? .topicRate : .newTopicRate
-        }
-        guard !shard.admits(now: now) else { return nil }
-        counters.shedByRate.add(1)
-        return .openRate
+        if let refusal { return (refusal == .topics ? .topicRate : .newTopicRate, .topics) }
+        return shard.admits(now: now) ? nil : (.openRate, .rate)
     }
 }

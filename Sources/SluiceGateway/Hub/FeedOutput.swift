@@ -16,13 +16,16 @@ final class FeedOutput {
     private var complaints = Complaints(interval: .minutes(1))
     private var shards: [@Sendable (FeedMessage) -> Void] = []
     private var builder: BatchBuilder
+    private var sampler: EventSampler
     /// What repairs have brought waits in the builder.
     private var isFlushDue = false
     /// When the first message since the last flush came.
     private var readTime: NIODeadline?
 
-    init(partitions: Int, eventLoop: any EventLoop, counters: Counters, logger: Logger) {
+    /// - Parameter sampling: one in so many events is in the log; 0: none.
+    init(partitions: Int, sampling: Int, eventLoop: any EventLoop, counters: Counters, logger: Logger) {
         builder = BatchBuilder(partitions: partitions)
+        sampler = EventSampler(interval: sampling, now: eventLoop.now)
         self.eventLoop = eventLoop
         self.counters = counters
         self.logger = logger
@@ -70,7 +73,8 @@ final class FeedOutput {
     func append(_ envelope: borrowing Envelope, data: UnsafeRawBufferPointer, for number: TargetNumber) {
         if builder.isDue(before: number) { flush() }
         counters.eventsReceived.add(1)
-        if builder.append(envelope, data: data, target: number) { counters.eventsRepaired.add(1) }
+        if builder.append(envelope, data: data, target: number) { counters.eventsInvalid.add(1) }
+        if sampler.isOn, sampler.takes(envelope, now: now()) { builder.sample(trace: envelope.trace) }
     }
 
     /// An event that a repair held back, or has read from a log: in batches, because there may be many.
@@ -100,14 +104,14 @@ final class FeedOutput {
     func complain(_ complaint: FeedComplaint, about target: Target?) {
         switch complaint {
         case .malformed(let problem):
-            counters.eventsMalformed.add(1)
+            counters.eventsDropped[.malformed].add(1)
             warn("an envelope that does not parse was dropped", target, ["problem": "\(problem)"])
         case .future(let id):
-            counters.eventsMalformed.add(1)
+            counters.eventsDropped[.future].add(1)
             warn("an event with an id from the future was dropped", target, ["id": "\(id)"])
         case .oversized(let bytes):
             counters.eventsReceived.add(1)
-            counters.eventsOversized.add(1)
+            counters.eventsDropped[.oversized].add(1)
             warn("an event over --max-event was dropped", target, ["bytes": "\(bytes)"])
         case .lost:
             warn("an event was lost on its way; reading it from its log", target)

@@ -26,8 +26,10 @@ package final class Hub {
     /// - Parameters:
     ///   - limits: of the node: its partitions share what it may hold.
     ///   - replayCacheBytes: what is kept of what was read from logs.
+    ///   - sampling: one in so many events is in the log; 0: none.
     package init(
         eventLoop: any EventLoop, broker: any Broker, limits: FeedMachine.Limits, replayCacheBytes: Int,
+        sampling: Int = 0,
         counters: Counters, status: NodeStatus,
         wallClock: @escaping @Sendable () -> UInt64, logger: Logger
     ) {
@@ -37,8 +39,9 @@ package final class Hub {
         self.wallClock = wallClock
         self.logger = logger
         let partitions = broker.partitioning.partitions
+        status.serves(broker.partitioning.all)
         let output = FeedOutput(
-            partitions: partitions.count, eventLoop: eventLoop, counters: counters, logger: logger)
+            partitions: partitions.count, sampling: sampling, eventLoop: eventLoop, counters: counters, logger: logger)
         var share = limits
         share.held /= partitions.count
         self.output = output

@@ -168,7 +168,7 @@ package final class LogReads {
             switch outcome {
             case .page(let page):
                 let segment = LogSegment(page, after: read.after)
-                counters.eventsRepaired.add(segment.repairedCount)
+                counters.eventsInvalid.add(segment.repairedCount)
                 cache.insert(segment, of: read.target, coveredUpTo: clock, now: eventLoop.now)
                 serve(read.target)
             case .unreadable(let reason):

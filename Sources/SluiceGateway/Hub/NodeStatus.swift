@@ -8,6 +8,8 @@ package final class NodeStatus: Sendable {
     /// A feed that is down for less is not worth a change of the load balancer.
     private static let grace = TimeAmount.seconds(5)
 
+    /// The broker's partitions; none before the node has its hub.
+    private let known = Atomic<UInt16>(0)
     /// The partitions whose feed is up.
     private let up = Atomic<UInt16>(0)
     /// When the last feed that was up went down, in nanoseconds of the loop's clock; 0: one is up.
@@ -15,6 +17,13 @@ package final class NodeStatus: Sendable {
     private let draining = Atomic<Bool>(false)
 
     package init() {}
+
+    package func serves(_ partitions: PartitionSet) {
+        known.store(partitions.rawValue, ordering: .relaxed)
+    }
+
+    /// All partitions of the broker.
+    package var partitions: PartitionSet { PartitionSet(rawValue: known.load(ordering: .relaxed)) }
 
     package func feedIsUp(_ partition: Partition = .first) {
         up.bitwiseOr(PartitionSet(partition).rawValue, ordering: .relaxed)

@@ -111,9 +111,7 @@ package final class PartitionFeed {
     }
 
     func receive(clock reading: ClockReading) {
-        let latency = eventLoop.now - tickSent
-        output.counters.feedLatency.set(Int(latency.nanoseconds / 1000))
-        output.counters.feedTimes.observe(latency)
+        output.counters.feedTimes.observe(eventLoop.now - tickSent)
         machine.received(clock: reading.clock, born: reading.born)
         perform()
     }

@@ -34,6 +34,7 @@ package struct LogLimit {
 
     /// - Returns: nil: the line is not to be written.
     package mutating func admit(_ message: String, now: NIODeadline) -> Admission? {
+        if message == EventLog.message { return Admission() }
         let kind = kind(of: message, now: now)
         var window = windows[kind] ?? Window(start: now)
         var admission = Admission()

@@ -38,7 +38,7 @@ package final class LogOutput: Sendable {
     /// - Returns: nil: there were too many lines with this message.
     package func admit(_ message: String, now: NIODeadline) -> LogLimit.Admission? {
         let admission = state.withLock { $0.limit.admit(message, now: now) }
-        if admission == nil { counters.logLinesLimited.add(1) }
+        if admission == nil { counters.logLinesDropped[.limited].add(1) }
         return admission
     }
 
@@ -47,7 +47,7 @@ package final class LogOutput: Sendable {
         let text = line.text(format)
         let mustStart = state.withLock { state in
             guard state.queue.append(text) else {
-                counters.logLinesDropped.add(1)
+                counters.logLinesDropped[.unread].add(1)
                 return false
             }
             defer { state.isWriting = true }
@@ -91,7 +91,7 @@ package final class LogOutput: Sendable {
                     _ = poll(&waiting, 1, 1000)
                 } else if errno != EINTR {
                     // There is no reader any more.
-                    return counters.logLinesDropped.add(rest.count { $0 == UInt8(ascii: "\n") })
+                    return counters.logLinesDropped[.unread].add(rest.count { $0 == UInt8(ascii: "\n") })
                 }
             }
         }

@@ -3,7 +3,7 @@ import Synchronization
 
 /// A number that rises. Every loop adds to it without waiting; statistics need no order among themselves.
 package final class Counter: NumberMetric {
-    package static let kind = "counter"
+    package static let kind = MetricKind.counter
     package let name: String
     package let help: String
     private let count = Atomic<Int>(0)

@@ -3,7 +3,7 @@ import Synchronization
 
 /// A number that rises and falls. Every loop changes it without waiting.
 package final class Gauge: NumberMetric {
-    package static let kind = "gauge"
+    package static let kind = MetricKind.gauge
     package let name: String
     package let help: String
     private let count = Atomic<Int>(0)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One number for each value of a label: `refusals[.oom].add(1)`. A counter is shown once it has counted something.
+/// One number for each value of a label: `refusals[.oom].add(1)`. All are shown from the start, so that the first time that
+/// something happens is a rise, too.
 package final class Labelled<Label, Number>: Metric
 where Label: CaseIterable & Hashable & RawRepresentable<String> & Sendable, Number: NumberMetric {
-    package static var kind: String { Number.kind }
     package let name: String
+    package let kind: MetricKind
     package let help: String
     private let labelName: String
     private let numbers: [Label: Number]
@@ -13,6 +14,7 @@ where Label: CaseIterable & Hashable & RawRepresentable<String> & Sendable, Numb
         self.name = name
         self.help = help
         labelName = label
+        kind = Number.kind
         numbers = Dictionary(Label.allCases.map { ($0, Number(name, help)) }) { first, _ in first }
     }
 
@@ -21,13 +23,12 @@ where Label: CaseIterable & Hashable & RawRepresentable<String> & Sendable, Numb
         return number
     }
 
+    /// All together.
+    package var value: Int { numbers.values.reduce(0) { $0 + $1.value } }
+
     package var label: (name: String, values: [String])? { (labelName, Label.allCases.map(\.rawValue)) }
 
-    package var samples: [(suffix: String, value: String)] {
-        Label.allCases.compactMap { label in
-            let value = self[label].value
-            return value == 0 && Number.self is Counter.Type
-                ? nil : ("{\(labelName)=\"\(label.rawValue)\"}", "\(value)")
-        }
+    package var samples: [MetricSample] {
+        Label.allCases.map { MetricSample(labels: [(labelName, $0.rawValue)], "\(self[$0].value)") }
     }
 }

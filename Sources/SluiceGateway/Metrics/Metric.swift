@@ -1,26 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Something that is counted or measured, under a public name.
-package protocol Metric: AnyObject, Sendable {
-    /// Without the prefix `sluice_`.
+package protocol Metric: Sendable {
+    /// As Prometheus has it: `sluice_gaps_total`.
     var name: String { get }
-    /// As Prometheus names it: `counter`, `gauge` or `histogram`.
-    static var kind: String { get }
+    var kind: MetricKind { get }
+    /// What it means to an operator, and what to do about it.
     var help: String { get }
-    /// Its label, and what the label may be; nil: it has none.
+    /// Its label, and what the label may be; nil: it has none, or its values are no fixed list.
     var label: (name: String, values: [String])? { get }
-    /// Its numbers now, each with what stands behind the name in its line.
-    var samples: [(suffix: String, value: String)] { get }
+    /// Its numbers now.
+    var samples: [MetricSample] { get }
 }
 
 extension Metric {
     package var label: (name: String, values: [String])? { nil }
 
-    /// In Prometheus' text format, version 0.0.4; empty if there is no number yet.
-    package var text: String {
+    /// Its block of the page; empty if there is no number yet.
+    package func text(_ format: MetricsFormat = .prometheus) -> String {
         let samples = samples
         guard !samples.isEmpty else { return "" }
-        let lines = samples.map { "sluice_\(name)\($0.suffix) \($0.value)\n" }
-        return "# HELP sluice_\(name) \(help)\n# TYPE sluice_\(name) \(Self.kind)\n" + lines.joined()
+        let family = format.family(name, kind)
+        var text = "# HELP \(family) \(help)\n# TYPE \(family) \(format.name(of: kind))\n"
+        if let unit = format.unit(of: family) { text += "# UNIT \(family) \(unit)\n" }
+        for sample in samples { text += "\(name)\(sample.suffix)\(sample.labels) \(sample.value)\n" }
+        return text
     }
 }

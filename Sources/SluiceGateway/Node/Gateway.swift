@@ -93,7 +93,7 @@ package final class Gateway: Sendable {
         let partitioning = try await hub.eventLoop.submit { hub.value.partitioning }.get()
         let shards = try await shards(
             on: loops, partitioning: partitioning, limits: limits, head: StreamHead(nodeID: settings.nodeID),
-            counters: counters, quotas: quotas)
+            counters: counters, quotas: quotas, log: EventLog(logger))
         let node = Node(
             settings: settings, counters: counters, status: status, hub: hub,
             streamsMax: settings.streamsMax > 0 ? settings.streamsMax : max(1, descriptors - descriptorReserve),
@@ -135,6 +135,7 @@ package final class Gateway: Sendable {
             limits.heardOfTarget = settings.topicBytes
             let hub = Hub(
                 eventLoop: eventLoop, broker: broker, limits: limits, replayCacheBytes: settings.replayCacheBytes,
+                sampling: settings.logSample,
                 counters: counters, status: status, wallClock: WallClock.milliseconds, logger: logger)
             return (Confined(hub, on: eventLoop), broker.name)
         }.get()
@@ -143,7 +144,7 @@ package final class Gateway: Sendable {
     /// One for each loop.
     private static func shards(
         on loops: [any EventLoop], partitioning: Partitioning, limits: Shard.Limits, head: StreamHead,
-        counters: Counters, quotas: StreamQuotas
+        counters: Counters, quotas: StreamQuotas, log: EventLog
     ) async throws -> [Confined<Shard>] {
         var shards: [Confined<Shard>] = []
         for (index, loop) in loops.enumerated() {
@@ -152,8 +153,7 @@ package final class Gateway: Sendable {
                     Confined(
                         Shard(
                             index: index, eventLoop: loop, partitioning: partitioning, limits: limits, head: head,
-                            counters: counters,
-                            quotas: quotas), on: loop)
+                            counters: counters, quotas: quotas, log: log), on: loop)
                 }.get())
         }
         return shards

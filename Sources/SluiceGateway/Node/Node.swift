@@ -16,6 +16,7 @@ package final class Node: Sendable {
     package let tokens: TokenVerifier?
     package let policy: RequestPolicy
     package let streams: StreamAdmission
+    package let metrics: MetricsPage
     private let connections: ConnectionAdmission
     private let publishing: Publishing
 
@@ -39,6 +40,7 @@ package final class Node: Sendable {
         streams = StreamAdmission(
             settings, streamsMax: streamsMax, quotas: streamQuotas, proxies: proxies, retry: retry, status: status,
             counters: counters, log: log)
+        metrics = MetricsPage(counters: counters, status: status, streamsMax: streamsMax)
         connections = ConnectionAdmission(
             settings, connectionsMax: connectionsMax, proxies: proxies, counters: counters, log: log)
         publishing = Publishing(settings, hub: hub, counters: counters)
@@ -68,8 +70,8 @@ package final class Node: Sendable {
     /// The handlers of connections of the operator's listener.
     package var adminPipeline: ConnectionPipeline {
         pipeline(
-            .admin(readiness: Readiness(status: status, tokens: tokens), counters: counters), isPublic: false,
-            certificate: nil, expectsProxyHeader: false)
+            .admin(readiness: Readiness(status: status, tokens: tokens), metrics: MetricsRoute(page: metrics)),
+            isPublic: false, certificate: nil, expectsProxyHeader: false)
     }
 
     private func pipeline(

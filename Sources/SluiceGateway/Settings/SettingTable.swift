@@ -168,6 +168,10 @@ package final class SettingTable: Sendable {
         "log-format", .choice("FORMAT"), "text", "text or json, one line each, on standard error")
     package let logLevel = Setting<Logger.Level>(
         "log-level", .choice("LEVEL"), "info", "trace, debug, info, notice, warning, error or critical")
+    package let logSample = Setting(
+        "log-sample", .number(0...1_000_000_000), "0",
+        "one in so many events is in the log, and each with a traceparent that is sampled; at most 100 a second; 0: none"
+    )
 }
 
 extension Settings {

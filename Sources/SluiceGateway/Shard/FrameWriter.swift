@@ -38,16 +38,23 @@ package struct FrameWriter {
     package private(set) var selectedBytes = 0
     package private(set) var highest = EventID.zero
     package private(set) var hasLate = false
+    /// Live streams that took the whole selection, and are not in `times` yet.
+    private var takers = 0
+    var times: DeliveryTimes
 
-    package init() {}
+    package init(times: DeliveryTimes) {
+        self.times = times
+    }
 
     package mutating func begin(_ batch: Batch) {
         self.batch = batch
         wholeGroup = -1
+        times.begin()
     }
 
     /// Lets go of the batch.
     package mutating func end() {
+        count()
         batch = nil
         if scratch.capacity > 1 << 20 { scratch = ByteBuffer() }
         if ownBytes.capacity > 1 << 20 { ownBytes = ByteBuffer() }
@@ -66,6 +73,7 @@ package struct FrameWriter {
             return select(CollectionOfOne(group.target), for: wanted(), wire: wire)
         }
         if wholeGroup == index, self.wire == wire { return }
+        count()
         selected.removeAll(keepingCapacity: true)
         batch.visit(group) { selected.append($0) }
         highest = group.highest
@@ -85,6 +93,7 @@ package struct FrameWriter {
         wire: StreamWire, place: Cut? = nil, isSuperseded: ((Batch.Entry, UInt64) -> Bool)? = nil
     ) {
         guard let batch else { return }
+        count()
         let first = Int32(position > batch.position ? position - batch.position : 0)
         selected.removeAll(keepingCapacity: true)
         highest = .zero
@@ -108,6 +117,21 @@ package struct FrameWriter {
         ownFrames.removeAll(keepingCapacity: true)
         if let place { compose(batch, place) }
         gather(batch, wire: wire)
+    }
+
+    /// A live stream took so many of the selected events.
+    package mutating func took(_ taken: Int) {
+        if taken == selected.count {
+            takers += 1
+            if takers == DeliveryTimes.streamsMax { count() }
+        } else if let batch, taken > 0 {
+            times.add(selected.prefix(taken), of: batch, streams: 1)
+        }
+    }
+
+    private mutating func count() {
+        if let batch, takers > 0 { times.add(selected[...], of: batch, streams: takers) }
+        takers = 0
     }
 
     /// Copies the selected frames, and gives them cursors of the stream's own.

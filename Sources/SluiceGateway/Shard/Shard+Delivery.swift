@@ -10,9 +10,11 @@ extension Shard {
     /// The hot path: one write for each stream, whatever it gets from this batch.
     func deliver(_ batch: Batch) {
         feed.append(batch) { dropped($0) }
+        counters.ringBytes.set(feed.ring.size)
         newestOfKey.note(batch)
         let hasEnds = collect(batch)
         if !dirty.isEmpty { writeDirty(batch) }
+        if !batch.samples.isEmpty { tellOfSamples(batch) }
         if hasEnds { endFinished(batch) }
     }
 
@@ -31,11 +33,27 @@ extension Shard {
                     group: Int(stream.dirtyGroup), beyond: stream.machine.floor(in: batch.partition),
                     wire: stream.wire, for: stream.machine.wanted(in: batch.partition))
             }
-            delivered += write(batch, place, to: stream, now: now)
+            let count = write(batch, place, to: stream, now: now)
+            writer.took(count)
+            delivered += count
         }
         writer.end()
+        counters.deliveryTimes.add(&writer.times.tally)
         dirty.removeAll(keepingCapacity: true)
         counters.eventsDelivered.add(delivered)
+    }
+
+    private func tellOfSamples(_ batch: Batch) {
+        guard let log else { return }
+        for sample in batch.samples {
+            let entry = batch.entries[sample.index]
+            guard let listeners = byNumber[entry.target] else { continue }
+            let streams = listeners.streams.count { $0.dirtyBatch == batch.end }
+            guard streams > 0 else { continue }
+            log.wrote(
+                entry.id, of: listeners.target, trace: sample.trace, toStreams: streams, thread: index,
+                now: wallClock())
+        }
     }
 
     /// Finds the streams that this batch is for.
@@ -74,7 +92,9 @@ extension Shard {
     }
 
     func finishIfOver(_ stream: Stream, now: NIODeadline) {
-        if stream.machine.isFinished(newest: feed.newest, targets: stream.targets) { finish(stream, now: now) }
+        if stream.machine.isFinished(newest: feed.newest, targets: stream.targets) {
+            finish(stream, .finished, now: now)
+        }
     }
 
     /// A topic was closed by an event that does not come: its log was gone before anybody could read it.
@@ -196,12 +216,23 @@ extension Shard {
 
     /// The rest of a frame that was begun, of which the machine knows; nothing else is written before it is out.
     private func queue(_ rest: ByteBuffer, for stream: Stream) {
+        if !stream.isBehind {
+            stream.isBehind = true
+            counters.streamsBehind.add(1)
+        }
         let bound = NIOLoopBound((shard: self, stream: stream), eventLoop: eventLoop)
         stream.socket.queue(rest, onProgress: { bound.value.stream.machine.progressed(now: bound.eventLoop.now) })
             .whenSuccess {
                 // Not in this call: the channel may have taken the bytes before `queue` returns.
                 bound.eventLoop.execute { bound.value.shard.writable(bound.value.stream) }
             }
+    }
+
+    /// A stream has all that there is for it, or is over.
+    func hasCaughtUp(_ stream: Stream) {
+        guard stream.isBehind else { return }
+        stream.isBehind = false
+        counters.streamsBehind.add(-1)
     }
 
     private func writable(_ stream: Stream) {

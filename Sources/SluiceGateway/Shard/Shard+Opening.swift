@@ -15,7 +15,7 @@ extension Shard {
     /// Takes in a stream; `targets` without `all`, which every stream listens to.
     package func open(_ stream: Stream, targets: [Target]) {
         counters.streamsOpened.add(1)
-        counters.streamsOpen.add(1)
+        counters.streamsOpen[stream.spokenOver].add(1)
         var unknown: [Target] = []
         join(stream, everyone)
         if let owner = stream.owner { owned[owner, default: [:]][ObjectIdentifier(stream)] = stream }
@@ -94,7 +94,7 @@ extension Shard {
                 askForReading(of: partition)
             }
         case .refuse: refuse(stream)
-        case .finish: finish(stream, now: now)
+        case .finish: finish(stream, .finished, now: now)
         case .start(let gaps, let checkpoint):
             counters.gaps.add(gaps.count)
             // With several partitions an id alone is no place.
@@ -168,6 +168,7 @@ extension Shard {
 
     /// Nothing more is written.
     func forget(_ stream: Stream) {
+        hasCaughtUp(stream)
         replayCount -= stream.machine.replays
         stream.machine.end()
     }
@@ -176,7 +177,8 @@ extension Shard {
     package func closed(_ stream: Stream) {
         forget(stream)
         forgetEnded()
-        counters.streamsOpen.add(-1)
+        counters.streamsOpen[stream.spokenOver].add(-1)
+        counters.streamsEnded[stream.end ?? .client].add(1)
         // A stream of HTTP/2 shares its connection, which counts itself.
         if !stream.socket.isHTTP2 { counters.connectionsOpen.add(-1) }
         quotas.release(address: stream.address, client: stream.client ?? stream.owner)
@@ -221,6 +223,7 @@ extension Shard {
 
     /// Everything that the stream asks for is over, and the client knows it.
     private func refuse(_ stream: Stream) {
+        stream.note(.finished)
         _ = stream.machine.takeHead()
         var bytes = ByteBuffer()
         if stream.socket.isHTTP2 {
@@ -228,17 +231,18 @@ extension Shard {
         } else {
             bytes.writeString(head.noContentText(extra: stream.extraHeaders))
         }
-        end(stream, with: bytes)
+        close(stream, behind: bytes)
     }
 
     /// Ends a stream as a server should: with a time to come back, and a clean end of the body.
-    func finish(_ stream: Stream, now: NIODeadline) {
+    func finish(_ stream: Stream, _ end: StreamEnd, now: NIODeadline) {
         guard !stream.machine.isEnded else { return }
+        stream.note(end)
         var bytes = ByteBuffer()
         if stream.machine.takeHead() { writeHead(of: stream, to: &bytes) }
         stream.wire.append(lines: ControlBlock.retry(milliseconds: retries.next()), to: &bytes)
         stream.wire.appendEnd(to: &bytes)
-        end(stream, with: bytes)
+        close(stream, behind: bytes)
     }
 
     /// The head of the response: bytes to come first, or the head of an HTTP/2 stream.
@@ -251,7 +255,7 @@ extension Shard {
         stream.extraHeaders = []
     }
 
-    private func end(_ stream: Stream, with bytes: ByteBuffer) {
+    private func close(_ stream: Stream, behind bytes: ByteBuffer) {
         let canSend = stream.socket.isDirect && !stream.machine.isBlocked
         let sent = canSend ? stream.socket.send(bytes) : 0
         forget(stream)

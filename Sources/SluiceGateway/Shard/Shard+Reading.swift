@@ -24,7 +24,9 @@ extension Shard {
         var bytes = 0
         while true {
             switch stream.machine.next(feed, targets: stream.targets, now: now) {
-            case .wait: return
+            case .wait:
+                if stream.isBehind, stream.machine.isLive { hasCaughtUp(stream) }
+                return
             case .event(let entry, let segment, let cursor):
                 guard gathered.hasRoom(for: entry.frame) || flush(&gathered, to: stream, now: now) else { return }
                 gathered.append(entry, of: segment, cursor: cursor)
@@ -42,7 +44,7 @@ extension Shard {
             case .overrun(let position, let partition): refill(stream, in: partition, from: position, now: now)
             case .tell(let gap): send(gap, id: nil, to: stream, now: now)
             case .checkpoint(let cursor): send(lines: ControlBlock.checkpoint(cursor), to: stream, now: now)
-            case .finish: return finish(stream, now: now)
+            case .finish: return finish(stream, .finished, now: now)
             }
         }
     }

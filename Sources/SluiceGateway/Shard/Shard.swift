@@ -40,6 +40,8 @@ package final class Shard {
     let head: StreamHead
     let counters: Counters
     let quotas: StreamQuotas
+    let log: EventLog?
+    let wallClock: @Sendable () -> UInt64
     var hub: Confined<Hub>?
 
     let partitioning: Partitioning
@@ -82,7 +84,7 @@ package final class Shard {
         partitioning: partitioning, inputEnded: { [unowned self] in inputEnded($0) },
         closed: { [unowned self] in closed($0) })
 
-    var writer = FrameWriter()
+    var writer: FrameWriter
     /// Streams to be written in this batch. Kept, so that a batch costs no allocation.
     var dirty: ContiguousArray<Stream> = []
     /// Some stream was given late events since the last tick.
@@ -93,7 +95,8 @@ package final class Shard {
 
     package init(
         index: Int, eventLoop: any EventLoop, partitioning: Partitioning, limits: Limits, head: StreamHead,
-        counters: Counters, quotas: StreamQuotas
+        counters: Counters, quotas: StreamQuotas, log: EventLog? = nil,
+        wallClock: @escaping @Sendable () -> UInt64 = WallClock.milliseconds
     ) {
         self.index = index
         self.eventLoop = eventLoop
@@ -102,7 +105,10 @@ package final class Shard {
         self.counters = counters
         self.quotas = quotas
         retries = RetrySequence(limits.retry)
+        self.log = log
+        self.wallClock = wallClock
         self.partitioning = partitioning
+        writer = FrameWriter(times: DeliveryTimes(counters.deliveryTimes.tally, wallClock: wallClock))
         everyone = Subscribers(target: .all, partition: partitioning.partition(of: .all))
         awaitingReading = Array(repeating: [], count: partitioning.count)
         self.feed = FeedView(ringBytes: limits.ringBytes, partitions: partitioning.count)
@@ -126,7 +132,10 @@ package final class Shard {
 
     package func stop() {
         ticker?.cancel()
-        for stream in everyone.streams { stream.socket.close() }
+        for stream in everyone.streams {
+            stream.note(.drain)
+            stream.socket.close()
+        }
         for channel in connections.values { channel.close(promise: nil) }
         // What it holds holds it.
         hub = nil
@@ -251,7 +260,7 @@ package final class Shard {
         }
         exiles.forget(now: now)
         guard let due = drain?.due(now: now) else { return }
-        for stream in due { finish(stream, now: now) }
+        for stream in due { finish(stream, .drain, now: now) }
     }
 
     /// - Returns: when to look at the stream again; nil if it is over.
@@ -269,12 +278,12 @@ package final class Shard {
         case .checkpoint(let cursor):
             send(lines: ControlBlock.checkpoint(cursor), to: stream, now: now)
         case .stalled:
-            counters.streamsStalled.add(1)
+            stream.note(.stalled)
             forget(stream)
             stream.socket.close()
             return nil
         case .expired:
-            finish(stream, now: now)
+            finish(stream, stream.expiryEnd, now: now)
             return nil
         }
         return next == .distantFuture ? nil : next
@@ -284,17 +293,19 @@ package final class Shard {
     /// not after its token: in the last tenth of what that has left, because many are minted together.
     ///
     /// - Parameter token: how long the token is still good; nil: it has no end, or there is none.
-    package func expiry(now: NIODeadline, token: TimeAmount?) -> NIODeadline? {
-        var end: NIODeadline?
+    package func expiry(now: NIODeadline, token: TimeAmount?) -> Stream.Expiry? {
+        var end: Stream.Expiry?
         if limits.lifetime > .zero {
             let lifetime = limits.lifetime.nanoseconds
-            end = now + .nanoseconds(Int64.random(in: lifetime / 5 * 4...lifetime))
+            end = Stream.Expiry(
+                time: now + .nanoseconds(Int64.random(in: lifetime / 5 * 4...lifetime)), end: .lifetime)
         }
         guard let token else { return end }
         let left = max(token.nanoseconds, 0)
         let jitter = min(left / 10, Shard.tokenJitterMax.nanoseconds)
         let last = now + .nanoseconds(left - (jitter > 0 ? Int64.random(in: 0...jitter) : 0))
-        return end.map { min($0, last) } ?? last
+        if let end, end.time <= last { return end }
+        return Stream.Expiry(time: last, end: .token)
     }
 
     // MARK: Disconnecting
@@ -303,8 +314,8 @@ package final class Shard {
         guard let target = try? Target.client(order.client) else { return }
         let now = eventLoop.now
         if let time = order.exile { exiles.banish(target, until: now + time) }
-        for stream in subscribers[target]?.streams ?? [] { finish(stream, now: now) }
-        for stream in owned[target]?.values.map(\.self) ?? [] { finish(stream, now: now) }
+        for stream in subscribers[target]?.streams ?? [] { finish(stream, .disconnect, now: now) }
+        for stream in owned[target]?.values.map(\.self) ?? [] { finish(stream, .disconnect, now: now) }
     }
 
     /// Whether the client was told not to come back, for now.

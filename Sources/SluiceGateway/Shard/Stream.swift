@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import NIOCore
 import NIOHTTP1
+import NIOHTTP2
+import NIOSSL
 import SluiceCore
 
 /// One open `text/event-stream` response: its machine, its subscription and its way out.
@@ -24,6 +27,17 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
+    /// When a stream ends by itself, and why it does then.
+    package struct Expiry {
+        let time: NIODeadline
+        package let end: StreamEnd
+
+        package init(time: NIODeadline, end: StreamEnd) {
+            self.time = time
+            self.end = end
+        }
+    }
+
     private struct Membership {
         let subscribers: Subscribers<Stream>
         var place: Int32
@@ -44,22 +58,28 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     package let wire: StreamWire
     /// While it is behind, only the newest event of each key is wanted.
     package let conflates: Bool
+    let expiryEnd: StreamEnd
+    /// Why it has ended, once it has.
+    private(set) var end: StreamEnd?
+    /// Its client takes less than there is for it: it is not live again yet.
+    var isBehind = false
 
     private let host: Host
     private var memberships: [Membership] = []
 
     package init(
         host: Host, socket: StreamSocket, wire: StreamWire, request: Subscription,
-        extraHeaders: [(String, String)], address: NetworkAddress?, now: NIODeadline, expiry: NIODeadline?
+        extraHeaders: [(String, String)], address: NetworkAddress?, now: NIODeadline, expiry: Expiry?
     ) {
         self.host = host
         self.socket = socket
         self.wire = wire
         self.machine = StreamMachine(
-            now: now, expiry: expiry, resume: request.resume.over(host.partitioning.count),
+            now: now, expiry: expiry?.time, resume: request.resume.over(host.partitioning.count),
             hasCheckpoints: request.hasCheckpoints, partitions: host.partitioning.partitions(of: request.targets))
         self.conflates = request.conflates
         self.owner = request.owner
+        self.expiryEnd = expiry?.end ?? .lifetime
         self.extraHeaders = extraHeaders
         self.address = address
     }
@@ -105,6 +125,15 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
 
     package var numbers: some Sequence<TargetNumber> { memberships.lazy.compactMap(\.subscribers.number) }
 
+    /// The first of its ends is what counts.
+    func note(_ end: StreamEnd) {
+        if self.end == nil { self.end = end }
+    }
+
+    package var spokenOver: StreamProtocol {
+        if socket.isHTTP2 { .http2 } else if wire == .chunked { .http11 } else { .http10 }
+    }
+
     // MARK: Channel
 
     /// What a client sends behind its request is of no interest.
@@ -124,7 +153,18 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Garbage behind the request, which NIO hands over while its handlers leave: before the shard knows the stream.
         if error is HTTPParserError { return }
+        if !Stream.isDeparture(error) { note(.error) }
         context.close(promise: nil)
+    }
+
+    /// Whether an error is how a client goes that does not say goodbye.
+    private static func isDeparture(_ error: any Error) -> Bool {
+        switch error {
+        case let error as IOError: [ECONNRESET, EPIPE].contains(error.errnoCode)
+        case let error as NIOHTTP2Errors.StreamClosed: [.cancel, .noError].contains(error.errorCode)
+        case NIOSSLError.uncleanShutdown: true
+        default: false
+        }
     }
 }
 

@@ -31,7 +31,8 @@ struct EnvelopeTests {
             id: id, previous: previous,
             type: Bool.random(using: &generator) ? labels.randomElement(using: &generator) : nil,
             key: Bool.random(using: &generator) ? labels.randomElement(using: &generator) : nil,
-            ends: Bool.random(using: &generator))
+            ends: Bool.random(using: &generator),
+            trace: Bool.random(using: &generator) ? TraceParent(TraceParents.sampled) : nil)
         let bytes: [UInt8] = [0x0A, 0x0D, 0x1E, 0x00, 0x20, 0x31, 0x61, 0xFF]
         let data = (0..<Int.random(in: 0...40, using: &generator)).map { _ in
             bytes.randomElement(using: &generator) ?? 0

@@ -125,9 +125,9 @@ extension NodeTests {
                 if let code = client.goAways.last?.code {
                     #expect(attack.codes.contains(code), "\(attack.name): \(code)")
                 }
-                #expect(await eventually { try await test.node.metric("connections_open") == 1 }, "\(attack.name)")
+                #expect(await eventually { try await test.node.metric("connections") == 1 }, "\(attack.name)")
             }
-            #expect(await eventually { try await test.node.metric("streams_open") == 1 })
+            #expect(await eventually { try await test.node.metric("streams") == 1 })
             try await test.publish(#"{"topic":"honest","data":"x"}"#)
             #expect(await honest.receives(1))
             #expect(honest.now.openings == 1)
@@ -210,8 +210,8 @@ extension NodeTests {
             try await test.publish(#"{"topic":"honest","data":"x"}"#)
             #expect(await honest.receives(1))
             #expect(honest.now.openings == 1)
-            #expect(try await test.node.metric("streams_open") == 1)
-            #expect(try await test.node.metric("connections_open") == 1)
+            #expect(try await test.node.metric("streams") == 1)
+            #expect(try await test.node.metric("connections") == 1)
         }
 
         @Test("A preface that is none, or never ends, is closed", .timeLimit(.minutes(1)))
@@ -226,7 +226,7 @@ extension NodeTests {
                 client.send(Array(text.utf8))
                 #expect(await eventually(within: 12) { client.isEnded }, "\(text)")
             }
-            #expect(await eventually { try await test.node.metric("connections_open") == 0 })
+            #expect(await eventually { try await test.node.metric("connections") == 0 })
         }
     }
 }

@@ -17,7 +17,7 @@ extension NodeTests {
                 let areOpen = await eventually { leaving.allSatisfy { client[$0].answer?.status == 200 } }
                 try #require(areOpen && !client.isEnded)
                 for stream in leaving { client.reset(stream) }
-                #expect(await eventually { try await test.node.metric("streams_open") == 1 })
+                #expect(await eventually { try await test.node.metric("streams") == 1 })
             }
             _ = try await client.request("GET", "/healthz")
             try await test.publish(#"{"topic":"k","data":"still here"}"#)

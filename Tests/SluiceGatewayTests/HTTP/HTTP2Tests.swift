@@ -129,7 +129,7 @@ extension NodeTests {
             try await publish(test, 0..<10, size: 20_000)
             #expect(await good.receives(10))
             #expect(await eventually(within: 5) { client[bad].reset != nil })
-            #expect(try await test.node.metric("streams_stalled_total") == 1)
+            #expect(try await test.node.metric("streams_ended_total{reason=\"stalled\"}") == 1)
             try await publish(test, 10..<11, size: 1)
             #expect(await good.receives(11))
             #expect(good.now.openings == 1 && !client.isEnded && client.goAways.isEmpty)
@@ -143,14 +143,14 @@ extension NodeTests {
             let streams = (0..<12).map { _ in client.open("GET", "/events?topic=t") }
             #expect(await eventually { streams.allSatisfy { client[$0].answer?.status == 200 } })
             client.reset(streams[0])
-            #expect(await eventually { try await test.node.metric("streams_open") == 11 })
+            #expect(await eventually { try await test.node.metric("streams") == 11 })
             let again = client.open("GET", "/events?topic=t")
             #expect(await eventually { client[again].answer?.status == 200 })
             _ = client.open("GET", "/events?topic=t")
             #expect(await eventually { client.isEnded })
             #expect(client.goAways.last?.code == .protocolError)
-            #expect(await eventually { try await test.node.metric("streams_open") == 0 })
-            #expect(await eventually { try await test.node.metric("connections_open") == 0 })
+            #expect(await eventually { try await test.node.metric("streams") == 0 })
+            #expect(await eventually { try await test.node.metric("connections") == 0 })
         }
 
         @Test(
@@ -231,7 +231,7 @@ extension NodeTests {
             #expect(await eventually(within: 10) { deaf.isEnded })
             #expect(!deaf.goAways.isEmpty)
             #expect(!used.isEnded && used.goAways.isEmpty && !used[stream].isOver)
-            #expect(try await test.node.metric("connections_open") == 1)
+            #expect(try await test.node.metric("connections") == 1)
             used.reset(stream)
             #expect(await eventually(within: 5) { used.isEnded })
         }

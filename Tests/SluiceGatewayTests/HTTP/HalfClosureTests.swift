@@ -30,8 +30,8 @@ extension NodeTests {
             let half = try await answers(test.port, RawRequest.post("Content-Length: 100\r\n", "half"))
             #expect(half.hasPrefix("HTTP/1.1 400 "))
             #expect(try await answers(test.port, "") == "")
-            #expect(await eventually { try await test.node.metric("connections_open") == 0 })
-            #expect(try await test.node.metric("requests_open") == 1)
+            #expect(await eventually { try await test.node.metric("connections") == 0 })
+            #expect(try await test.node.metric("requests") == 1)
         }
 
         /// The heartbeat would find out as well, an hour later.
@@ -52,16 +52,16 @@ extension NodeTests {
             while !text.contains("data: half") {
                 text += String(decoding: try #require(try await socket.receive()), as: UTF8.self)
             }
-            #expect(try await test.node.metric("streams_open") == 1)
+            #expect(try await test.node.metric("streams") == 1)
             socket.close()
             try await test.publish(#"{"topic":"t","data":"gone"}"#)
-            #expect(await eventually { try await test.node.metric("streams_open") == 0 })
+            #expect(await eventually { try await test.node.metric("streams") == 0 })
 
             let gone = try await test.stream("/events?topic=t")
-            #expect(try await test.node.metric("streams_open") == 1)
+            #expect(try await test.node.metric("streams") == 1)
             gone.close()
-            #expect(await eventually { try await test.node.metric("streams_open") == 0 })
-            #expect(await eventually { try await test.node.metric("connections_open") == 0 })
+            #expect(await eventually { try await test.node.metric("streams") == 0 })
+            #expect(await eventually { try await test.node.metric("connections") == 0 })
         }
     }
 }

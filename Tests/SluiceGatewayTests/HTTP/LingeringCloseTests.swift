@@ -30,7 +30,7 @@ extension NodeTests {
                 #expect(answer.hasPrefix("HTTP/1.1 \(status) "), "\(fields.prefix(40)): \(answer.prefix(100))")
                 #expect(answer.contains("\r\nConnection: close\r\n") && answer.hasSuffix("}"), "\(fields.prefix(40))")
             }
-            #expect(await eventually { try await test.node.metric("connections_open") == 0 })
+            #expect(await eventually { try await test.node.metric("connections") == 0 })
         }
 
         @Test("It takes no more than some megabytes, and waits for no more than some seconds", .timeLimit(.minutes(1)))
@@ -47,7 +47,7 @@ extension NodeTests {
             let silent = try await RawSocket(port: test.port)
             try await silent.send(RawRequest.post("Content-Length: 10000000000\r\n", ""))
             _ = try await silent.receiveAll()
-            #expect(await eventually { try await test.node.metric("connections_open") == 0 })
+            #expect(await eventually { try await test.node.metric("connections") == 0 })
         }
 
         @Test(

@@ -36,7 +36,7 @@ extension NodeTests {
                 if request.bytes.starts(with: Array("POST".utf8)), seen.first == 200 { published += 1 }
             }
             #expect(try await test.node.metric("events_published_total") == published)
-            #expect(await eventually { try await test.node.metric("connections_open") == 0 })
+            #expect(await eventually { try await test.node.metric("connections") == 0 })
         }
 
         @Test("A refusal of what can't be read says so in JSON and names the close", .timeLimit(.minutes(1)))
@@ -74,7 +74,7 @@ extension NodeTests {
             }
             #expect(!text.contains("smuggled") && !text.contains("HTTP/1.1 404"))
             #expect(try await test.node.metric("events_published_total") == 1)
-            #expect(try await test.node.metric("streams_open") == 1)
+            #expect(try await test.node.metric("streams") == 1)
         }
 
         @Test(
@@ -91,7 +91,7 @@ extension NodeTests {
             let sending = Task { try? await socket.send(requests, within: 10) }
             #expect(await eventually { try await test.node.metric("connections_timed_out_total") == 1 })
             #expect(test.node.memory - before < 8 << 20)
-            #expect(await eventually { try await test.node.metric("connections_open") == 0 })
+            #expect(await eventually { try await test.node.metric("connections") == 0 })
             sending.cancel()
             socket.close()
         }

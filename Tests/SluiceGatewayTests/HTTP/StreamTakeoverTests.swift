@@ -20,7 +20,7 @@ extension NodeTests {
             }
             #expect(try await test.publish(#"{"topic":"t","data":"x"}"#).text.contains(#""nodes":1"#))
             socket.close()
-            #expect(await eventually { try await test.node.metric("streams_open") == 0 })
+            #expect(await eventually { try await test.node.metric("streams") == 0 })
             #expect(
                 await eventually { try await test.publish(#"{"topic":"t","data":"x"}"#).text.contains(#""nodes":0"#) })
         }

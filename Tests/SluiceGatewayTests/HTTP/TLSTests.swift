@@ -72,7 +72,7 @@ extension NodeTests {
             #expect(ContinuousClock.now - began < .seconds(4))
             #expect(try await test.node.metric("tls_handshakes_failed_total") >= 2)
             #expect(await eventually { try await test.node.metric("connections_timed_out_total") >= 2 })
-            #expect(await eventually { try await test.node.metric("connections_open") == 1 })
+            #expect(await eventually { try await test.node.metric("connections") == 1 })
             try await test.publish(#"{"topic":"t","data":"x"}"#)
             #expect(await stream.receives(1))
             #expect(stream.now.openings == 1)

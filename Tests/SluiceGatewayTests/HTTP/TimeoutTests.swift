@@ -83,7 +83,7 @@ extension NodeTests {
             #expect(await eventually { streams.allSatisfy { client[$0].answer?.status == 200 } })
             #expect(await eventually { streams.allSatisfy { client[$0].reset != nil } })
             #expect(await eventually { client.isEnded })
-            #expect(await eventually { try await test.node.metric("connections_open") == 0 })
+            #expect(await eventually { try await test.node.metric("connections") == 0 })
         }
 
         @Test(

@@ -64,7 +64,7 @@ struct HubTests {
     func impossibleIDs(id: String, previous: String, isDropped: Bool) throws {
         let channel = try listen()
         try node.receive(id, previous, of: a)
-        #expect(node.counters.eventsMalformed.value == (isDropped ? 1 : 0))
+        #expect(node.counters.eventsDropped.value == (isDropped ? 1 : 0))
         #expect(try node.output(channel).contains("data: \(id)") == !isDropped)
         #expect(node.counters.repairs.value == 0 && node.broker.reads == 0)
         try node.receive("\(HubTests.id(5))", "-", of: a)

@@ -102,7 +102,7 @@ final class ScriptedBroker: Broker {
 
 /// A hub with one shard whose loop turns only when it is told to, and whose feed brings what a test says.
 final class ScriptedNode {
-    /// The wall clock, in milliseconds.
+    /// The wall clock, in milliseconds; a tenth of a second later once events are written.
     static let now: UInt64 = 1_763_720_000_000
     static let born = now - 3_600_000
 
@@ -122,7 +122,7 @@ final class ScriptedNode {
         shard = Shard(
             index: 0, eventLoop: loop, partitioning: partitioning, limits: Shard.Limits(Settings(), shardCount: 1),
             head: StreamHead(nodeID: "scripted"), counters: counters,
-            quotas: StreamQuotas(perAddress: 0, perClient: 0))
+            quotas: StreamQuotas(perAddress: 0, perClient: 0), wallClock: { ScriptedNode.now + 100 })
         hub.start(shards: [Confined(shard, on: loop).receiver])
         shard.start(hub: Confined(hub, on: loop))
         loop.run()
@@ -166,12 +166,12 @@ final class ScriptedNode {
         try receive("\u{1E}1 \(id) \(previous)\n\n\(id)", of: target)
     }
 
-    func open(_ query: String) throws -> (stream: Stream, channel: EmbeddedChannel) {
+    func open(_ query: String, expiry: Stream.Expiry? = nil) throws -> (stream: Stream, channel: EmbeddedChannel) {
         let request = try Subscription(query: Query(query, fieldsMax: .max), headers: HTTPHeaders(), topicsMax: 100)
         let channel = EmbeddedChannel(loop: loop)
         let stream = Stream(
             host: shard.host, socket: StreamSocket(channel: channel, isPlain: true), wire: .plain,
-            request: request, extraHeaders: [], address: nil, now: loop.now, expiry: nil)
+            request: request, extraHeaders: [], address: nil, now: loop.now, expiry: expiry)
         try channel.pipeline.syncOperations.addHandler(stream)
         try channel.connect(to: SocketAddress(ipAddress: "192.0.2.1", port: 1)).wait()
         shard.open(stream, targets: request.targets)

@@ -22,7 +22,7 @@ struct LogOutputTests {
         let total = 3000
         let filler = String(repeating: "x", count: 900)
         for number in 0..<total { output.write(LogLine(.info, "line \(number)", [("filler", filler)])) }
-        let dropped = counters.logLinesDropped.value
+        let dropped = counters.logLinesDropped[.unread].value
         #expect(dropped > 0)
 
         let finishing = Task {
@@ -58,7 +58,7 @@ struct LogOutputTests {
             output.write(LogLine(.info, "nobody", []))
             await output.finish(within: .seconds(10))
         }
-        #expect(counters.logLinesDropped.value == 3)
+        #expect(counters.logLinesDropped[.unread].value == 3)
     }
 
     @Test("takes of each message some lines a minute from whoever logs, and counts the rest", .timeLimit(.minutes(1)))
@@ -80,6 +80,6 @@ struct LogOutputTests {
         #expect(lines.count == 11)
         #expect(lines[9].contains("channel=9 more=\"left out for a minute\""))
         #expect(lines[10].contains("draining"))
-        #expect(counters.logLinesLimited.value == 990)
+        #expect(counters.logLinesDropped[.limited].value == 990)
     }
 }

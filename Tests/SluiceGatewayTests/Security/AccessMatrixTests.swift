@@ -160,9 +160,9 @@ extension NodeTests {
                     }
                 }
             }
-            #expect(await eventually { try await guarded.node.metric("streams_open") == 0 })
-            #expect(try await guarded.node.metric("requests_unauthorized_total") > 0)
-            #expect(try await guarded.node.metric("requests_forbidden_total") > 0)
+            #expect(await eventually { try await guarded.node.metric("streams") == 0 })
+            #expect(try await guarded.node.metric("requests_refused_total{code=\"401\"}") > 0)
+            #expect(try await guarded.node.metric("requests_refused_total{code=\"403\"}") > 0)
         }
 
         @Test(

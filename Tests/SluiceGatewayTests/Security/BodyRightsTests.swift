@@ -79,7 +79,7 @@ extension NodeTests {
                 connections.append(connection)
             }
             #expect(guarded.node.memory - before < 24 << 20)
-            #expect(await eventually { try await guarded.node.metric("requests_forbidden_total") == 20 })
+            #expect(await eventually { try await guarded.node.metric("requests_refused_total{code=\"403\"}") == 20 })
         }
 
         @Test(

@@ -28,7 +28,7 @@ extension NodeTests {
                 }
                 #expect(try await node.metric("connections_refused_total") == round * (max + 8))
                 for socket in kept { socket.close() }
-                #expect(await eventually { try await node.metric("connections_open") == 0 })
+                #expect(await eventually { try await node.metric("connections") == 0 })
             }
             #expect(try await request(node.adminPort, "GET", "/healthz").status == 200)
         }
@@ -73,7 +73,7 @@ extension NodeTests {
                 #expect(kept.map(\.count) == [5, 5], "round \(round)")
                 #expect(try await node.metric("connections_refused_total") == round * 8)
                 for socket in kept.joined() { socket.close() }
-                #expect(await eventually { try await node.metric("connections_open") == 0 })
+                #expect(await eventually { try await node.metric("connections") == 0 })
             }
         }
 
@@ -114,7 +114,7 @@ extension NodeTests {
                 #expect(knock.fate == .closed, "\(preamble)")
             }
             #expect(try await node.metric("connections_refused_total") == (isTaken ? 4 : 5))
-            #expect(await eventually { try await node.metric("connections_open") == (isTaken ? 1 : 0) })
+            #expect(await eventually { try await node.metric("connections") == (isTaken ? 1 : 0) })
         }
 
         @Test("Without --proxy-protocol such a header is no HTTP, and says nothing", .timeLimit(.minutes(1)))

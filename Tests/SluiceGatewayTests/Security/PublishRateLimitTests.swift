@@ -42,7 +42,7 @@ extension NodeTests {
                 #expect(try await guarded.publish(event, modest).status == 200, "second \(second)")
             }
             #expect(refused > 0)
-            #expect(try await guarded.node.metric("requests_limited_total") == refused)
+            #expect(try await guarded.node.metric("publishes_limited_total") == refused)
             try await Task.sleep(for: .seconds(1))
             #expect(try await guarded.publish(event, greedy).status == 200)
         }

@@ -109,7 +109,7 @@ extension NodeTests {
                 try await client.publish("sluice:topic:a", [UInt8](repeating: 0x78, count: 1025))
                 try await client.publish("sluice:topic:a", [UInt8](repeating: 0x78, count: 1024))
                 #expect(await stream.receives(round))
-                #expect(try await node.metric("events_oversized_total") == round)
+                #expect(try await node.metric("events_dropped_total{reason=\"oversized\"}") == round)
             }
             #expect(stream.data.allSatisfy { $0.count == 1024 })
         }

@@ -44,7 +44,8 @@ extension NodeTests {
                 }
             }
             try await client.publish("sluice:topic:news", Array(String(repeating: marker, count: 1000).utf8))
-            #expect(await eventually { try await guarded.node.metric("events_malformed_total") > 0 })
+            #expect(
+                await eventually { try await guarded.node.metric("events_dropped_total{reason=\"malformed\"}") > 0 })
 
             // And while Redis is away.
             await redis.kill()

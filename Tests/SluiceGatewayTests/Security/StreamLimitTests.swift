@@ -47,7 +47,7 @@ extension NodeTests {
 
         private static let perAddress = ["--max-streams-per-address", "4"]
         private static let behindProxy = perAddress + ["--trusted-proxy", "127.0.0.1"]
-        private static let shedByAddress = "streams_shed_address_total"
+        private static let shedByAddress = "streams_shed_total{reason=\"address\"}"
 
         static let limits: [Limit] = [
             Limit(
@@ -106,7 +106,7 @@ extension NodeTests {
                 counted: { _ in block([203, 0, 113, 7]) }, uncounted: block([203, 0, 113, 8])),
             Limit(
                 testDescription: "--max-streams-per-client", arguments: ["--max-streams-per-client", "3"], max: 3,
-                metric: "streams_shed_client_total",
+                metric: "streams_shed_total{reason=\"client\"}",
                 counted: {
                     Opening(target: $0.isMultiple(of: 2) ? "/events?client=alice&topic=t\($0)" : "/sse?client_id=alice")
                 }, uncounted: Opening(target: "/events?client=bob")),
@@ -132,7 +132,7 @@ extension NodeTests {
                     #expect(open.count == limit.max, "round \(round), second \(second)")
                     // One goes, and there is room for one.
                     open.removeLast().close()
-                    #expect(await eventually { try await node.metric("streams_open") == limit.max - 1 })
+                    #expect(await eventually { try await node.metric("streams") == limit.max - 1 })
                     let next = try await limit.counted(second).knock(node.port)
                     #expect(next.fate == .stream, "round \(round), second \(second)")
                     open.append(next)
@@ -141,15 +141,15 @@ extension NodeTests {
                         #expect(knock.fate == .stream, "round \(round), second \(second)")
                         knock.close()
                     }
-                    #expect(await eventually { try await node.metric("streams_open") == limit.max })
+                    #expect(await eventually { try await node.metric("streams") == limit.max })
                     if second == 0 { try await Task.sleep(for: .seconds(1)) }
                 }
                 #expect(try await node.metric(limit.metric) == sheds)
                 for knock in open { knock.close() }
-                #expect(await eventually { try await node.metric("streams_open") == 0 })
+                #expect(await eventually { try await node.metric("streams") == 0 })
             }
             #expect(try await node.metric("streams_shed_total") == sheds)
-            #expect(await eventually { try await node.metric("connections_open") == 0 })
+            #expect(await eventually { try await node.metric("connections") == 0 })
             // Whoever looks for the reason finds it, and not a line for each.
             let setting = try #require(limit.testDescription.split(separator: ":").first)
             let lines = node.output.split(separator: "\n").filter { $0.contains("a limit is reached") }
@@ -172,7 +172,7 @@ extension NodeTests {
                 open.append(knock)
             }
             for knock in open { knock.close() }
-            #expect(await eventually { try await guarded.node.metric("streams_open") == 0 })
+            #expect(await eventually { try await guarded.node.metric("streams") == 0 })
             #expect(try await Knock(guarded.port, "/events?topic=news", headers: headers).fate == .stream)
         }
 
@@ -201,7 +201,7 @@ extension NodeTests {
                 #expect(try await knock(1, from: "203.0.113.1") == .stream)
                 #expect(try await knock(2, from: "203.0.113.1") == .shed)
                 #expect(try await knock(3, from: "203.0.113.2") == .stream)
-                #expect(try await node.metric("streams_shed_topics_total") == 1)
+                #expect(try await node.metric("streams_shed_total{reason=\"topics\"}") == 1)
                 #expect(node.output.contains("limit=\(setting)"))
             }
         }
@@ -218,7 +218,7 @@ extension NodeTests {
                 #expect(other.fate == .stream)
                 greedy.append(other)
             }
-            #expect(try await node.metric("streams_shed_rate_total") == 0)
+            #expect(try await node.metric("streams_shed_total{reason=\"rate\"}") == 0)
         }
 
         @Test(
@@ -244,7 +244,7 @@ extension NodeTests {
                 #expect(opened >= rate * second, "second \(second)")
             }
             #expect(sheds > 0)
-            #expect(try await node.metric("streams_shed_rate_total") == sheds)
+            #expect(try await node.metric("streams_shed_total{reason=\"rate\"}") == sheds)
             #expect(try await node.metric("streams_shed_total") == sheds)
         }
     }

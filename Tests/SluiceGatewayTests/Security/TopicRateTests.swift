@@ -62,7 +62,7 @@ struct TopicRateTests {
             #expect(scripted.broker.numbers.count - before == 200 * (second + 1))
             #expect(try knock(scripted, node, ["t0"], from: 1, at: start + .seconds(Int64(second))), "the node has it")
         }
-        #expect(opened == 30 && scripted.counters.shedByTopics.value == 270)
+        #expect(opened == 30 && scripted.counters.streamsShed[.topics].value == 270)
         #expect(try knock(scripted, node, (0..<50).map { "other\($0)" }, from: 2, at: start + .seconds(2)))
     }
 

@@ -25,7 +25,7 @@ struct FrameWriterTests {
         let batch = try Self.batch([100_000, 1000])
         let stream = StreamMachine(
             now: .uptimeNanoseconds(0), expiry: nil, resume: .fresh, hasCheckpoints: true)
-        var writer = FrameWriter()
+        var writer = FrameWriter(times: DeliveryTimes(Counters().deliveryTimes.tally, wallClock: { 0 }))
         writer.begin(batch)
         writer.select(group: 0, beyond: .zero, wire: wire, for: stream.wanted())
         let large = writer.cut(after: 50_000)
@@ -46,7 +46,7 @@ struct FrameWriterTests {
     func ownCursors(wire: StreamWire) throws {
         let batch = try Self.batch([20_000, 10, 40_000])
         let stream = StreamMachine(now: .uptimeNanoseconds(0), expiry: nil, resume: .fresh, hasCheckpoints: true)
-        var writer = FrameWriter()
+        var writer = FrameWriter(times: DeliveryTimes(Counters().deliveryTimes.tally, wallClock: { 0 }))
         writer.begin(batch)
         writer.select([TargetNumber(1)], for: stream.wanted(), wire: wire, place: Self.place())
         let whole = writer.withSelectedBytes { Array($0) }
