@@ -27,6 +27,9 @@ package final class Counters: Sendable {
         "Requests answered 429: more than their token, or in open mode their address, may publish.")
     package let ordersMalformed = Counter(
         "orders_malformed_total", "Messages on the control channel that were dropped.")
+    package let ordersUnknown = Counter(
+        "orders_unknown_total",
+        "Messages on the control channel, and members of them, that this version does not know; ignored.")
     package let connectionsOpen = Gauge(
         "connections_open", "Connections to the public listener, those of streams included.")
     package let connectionsOpened = Counter("connections_opened_total", "Connections to the public listener that came.")
