@@ -145,7 +145,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ] + indirect.map(\.product),
-            resources: ["bench", "health", "partitions", "publish", "serve", "subscribe", "token"].map {
+            resources: ["bench", "health", "nodes", "partitions", "publish", "serve", "subscribe", "token", "who"].map {
                 .embedInCode("Help/\($0).txt")
             },
             swiftSettings: settings

@@ -111,7 +111,16 @@ package struct RedisNames: Sendable {
     /// The channel of orders to all nodes.
     package var control: String { "\(start(.first))control" }
 
-    /// The channel of a node's own ticks of a partition.
+    /// The list of the nodes in the registry.
+    package var nodes: String { "\(start(.first))nodes" }
+
+    /// The stream of who comes and goes.
+    package var presence: String { "\(start(.first))presence" }
+
+    /// Who is there.
+    package var online: String { "\(start(.first))online" }
+
+    /// The channel of a node's own ticks of a partition; of the first one also of answers to it, and its registry entry.
     package func node(_ id: String, _ partition: Partition) -> String {
         "\(start(partition))node:\(id)"
     }

@@ -64,13 +64,22 @@ extension SluiceFunction {
     }
 
     /// Raises the clock to the time and to what the node knows, and publishes its reading on the node's own channel.
-    package static func tick(known: EventID, node channel: String) -> RESPCommand {
-        ["FCALL", "sluice_tick", "1", channel, "\(known)"]
+    ///
+    /// - Parameter entry: of the node in the registry; only the first partition has that.
+    package static func tick(
+        known: EventID, node id: String, _ partition: Partition, entry: NodeEntry?, names: RedisNames
+    ) -> RESPCommand {
+        var keys = [names.node(id, partition)]
+        // In a cluster what the function touches has to be declared.
+        if names.partitioning == .cluster { keys += [names.clock(partition)] + (entry == nil ? [] : [names.nodes]) }
+        var words = ["FCALL", "sluice_tick", "\(keys.count)"] + keys + ["\(known)"]
+        if let entry { words += zip(NodeEntry.fieldNames, entry.fieldValues).flatMap { [$0, $1] } }
+        return RESPCommand(words)
     }
 
-    /// The same for a cluster's partition, whose clock has to be declared.
-    package static func tick(known: EventID, node channel: String, clock: String) -> RESPCommand {
-        ["FCALL", "sluice_tick", "2", channel, clock, "\(known)"]
+    /// Takes a node that ends off the registry.
+    package static func leave(node id: String, names: RedisNames) -> RESPCommand {
+        ["FCALL", "sluice_leave", "2", names.node(id, .first), names.nodes]
     }
 
     /// The server's own time in milliseconds since 1970, of the reply to a tick; nil if it is none.

@@ -18,7 +18,7 @@
 -- Scripts are atomic but not rolled back, so everything is checked before the first write; that
 -- includes the right to run each inner command, because those run with the caller's rights.
 
-local VERSION = 8 -- raised with every change of this file; nodes replace an older one, never a newer
+local VERSION = 9 -- raised with every change of this file; nodes replace an older one, never a newer
 
 local DATA_MAX = 1048576
 local LABEL_MAX = 128
@@ -459,12 +459,42 @@ local function publish(keys, args)
   return { id, nodes }
 end
 
+-- Nodes in the registry.
+local NODES_MAX = 1000
+
+-- '<id> <until>' for each node, in milliseconds of this server; those whose time is over are left out, as is `id`.
+local function nodes_but(id, list_key, now)
+  local kept = {}
+  local list = redis.pcall('GET', list_key)
+  if type(list) ~= 'string' then return kept end
+  for other, till in list:gmatch('(%S+) (%d+)') do
+    if other ~= id and tonumber(till) > now and #kept < NODES_MAX - 1 then kept[#kept + 1] = other .. ' ' .. till end
+  end
+  return kept
+end
+
+-- Keeps the entry of a node, and the node in the list. Not without the rights for both: what the node's user may not do must
+-- not cost it its ticks.
+local function register(key, list_key, args, now)
+  if not (may_run('HSET', key, 'version', '') and may_run('EXPIRE', key, 1)) then return nil end
+  -- The first write, and the only one that can fail (a key of another type).
+  local set = redis.pcall('HSET', key, unpack(args, 2))
+  if type(set) == 'table' and set.err then return set end
+  redis.call('EXPIRE', key, REGISTRY_SECONDS)
+  if not list_key or not (may_run('GET', list_key) and may_run('SET', list_key, '')) then return nil end
+  local id = key:match('[^:]+$')
+  local nodes = nodes_but(id, list_key, now)
+  nodes[#nodes + 1] = id .. ' ' .. whole_text(now + REGISTRY_SECONDS * 1000)
+  redis.call('SET', list_key, table.concat(nodes, ' '))
+end
+
 -- FCALL sluice_tick 1 <prefix>:node:<id> <highest id the node knows> [field value]...
 -- FCALL sluice_tick 2 <prefix>:{<tag>}:node:<id> <prefix>:{<tag>}:clock <highest id the node knows> ... in a cluster
 --
 -- Raises the clock to the time and to what the node remembers (so that ids don't go back after a
 -- failover or a flush), and publishes the reading on the node's own channel: when it arrives there,
--- every event with an earlier id has arrived before it. The fields become the node's registry entry.
+-- every event with an earlier id has arrived before it. The fields become the node's registry entry; in a cluster a third
+-- key, <prefix>:{<tag>}:nodes, is the list of the nodes that have one, which with one server is <prefix>:nodes.
 -- Replies { reading, born, the server's own time in milliseconds }: what nobody can push.
 local function tick(keys, args)
   local key = keys[1]
@@ -475,9 +505,12 @@ local function tick(keys, args)
   if is_cluster ~= nil and is_cluster ~= (tag ~= nil) then
     return refuse(bad_key(key, is_cluster and 'in a cluster it has a tag' or 'only a cluster has partitions'))
   end
-  local clock_key = base .. ':clock'
-  if tag and (#keys ~= 2 or keys[2] ~= clock_key) then
-    return refuse('sluice_tick takes these keys in a cluster: ' .. key .. ', ' .. clock_key)
+  local clock_key, list_key = base .. ':clock', base .. ':nodes'
+  if tag then
+    if keys[2] ~= clock_key or #keys > 3 or (keys[3] and keys[3] ~= list_key) then
+      return refuse('sluice_tick takes these keys in a cluster: ' .. key .. ', ' .. clock_key .. ' and perhaps ' .. list_key)
+    end
+    list_key = keys[3]
   end
   local known = parse_id(args[1] or '')
   if not known or not args[1]:find('^%d+%-%d+$') then return refuse('the highest known id is needed, as <ms>-<seq>') end
@@ -489,16 +522,29 @@ local function tick(keys, args)
   if is_after(known, last) then last = known end
   if now > last.ms then last = { ms = now, seq = 0 } end
   if #args > 1 then
-    -- The first write, and the only one that can fail (a key of another type).
-    local set = redis.pcall('HSET', key, unpack(args, 2))
-    if type(set) == 'table' and set.err then return set end
-    redis.call('EXPIRE', key, REGISTRY_SECONDS)
+    local refusal = register(key, list_key, args, now)
+    if refusal then return refusal end
   end
   local reading = id_text(last)
   write_clock(clock_key, reading, not born and whole_text(now), runs)
   born = whole_text(born or now)
   redis.call(tag and 'SPUBLISH' or 'PUBLISH', key, 'tick ' .. reading .. ' ' .. born)
   return { reading, born, now }
+end
+
+-- FCALL sluice_leave 2 <prefix>:node:<id> <prefix>:nodes, in a cluster with the tag of the first partition
+--
+-- A node that ends takes itself off the registry.
+local function leave(keys)
+  local key, list_key = keys[1], keys[2]
+  local base = key and key:match('^(.+):node:[^:]+$')
+  if not base or #keys ~= 2 or list_key ~= base .. ':nodes' then
+    return refuse('sluice_leave takes these keys: <prefix>:node:<id>, <prefix>:nodes')
+  end
+  redis.call('EXPIRE', key, 0)
+  local nodes = nodes_but(key:match('[^:]+$'), list_key, now_milliseconds())
+  redis.call('SET', list_key, table.concat(nodes, ' '))
+  return redis.status_reply('OK')
 end
 
 -- FCALL sluice_heard 2n+1 <clock> <log> <marker>... <since> <id>|<id end>... [doubt <after> <up to>]
@@ -713,9 +759,224 @@ local function read(keys, args)
   return replies
 end
 
+-- Who is there, for nodes with --presence. <prefix>:online has a field for each client: '<period> <node>...', the nodes that
+-- have streams of it. The first node that has one begins a period, the last one ends it, and either is an entry of the stream
+-- <prefix>:presence. `event` is made from the period, so that what has to be said again is known.
+--
+-- The field RECORDS, which is no client's name, has '<node> <until> <state>' for each node. The state of one that lives is what
+-- it has told: if it finds another, the data set went back, or the node was taken for dead. `gone`: it is dead, and its
+-- clients are being taken off; `done`: they are.
+local RECORDS = ' nodes'
+local PRESENCE_LEASE = 12000
+-- If nobody has said anything for so long, nobody could.
+local PRESENCE_OUTAGE = 6000
+local CLEANING_LEASE = 5000
+local CLEANED_PER_CALL = 500
+
+local function read_records(key)
+  local records, order = {}, {}
+  local text = redis.call('HMGET', key, RECORDS)[1] or ''
+  for node, till, state in text:gmatch('(%S+) (%d+) (%S+)') do
+    if #order < NODES_MAX then
+      records[node] = { till = tonumber(till), state = state }
+      order[#order + 1] = node
+    end
+  end
+  return records, order
+end
+
+local function write_records(key, records, order, now)
+  local kept = {}
+  for _, node in ipairs(order) do
+    local record = records[node]
+    if record.state ~= 'done' or record.till > now then
+      kept[#kept + 1] = node .. ' ' .. whole_text(record.till) .. ' ' .. record.state
+    end
+  end
+  redis.call('HSET', key, RECORDS, table.concat(kept, ' '))
+end
+
+local function lives(record)
+  return record.state ~= 'gone' and record.state ~= 'done'
+end
+
+-- Renews what is known of the nodes but `own`. Returns those that are dead and whose clients the caller is to take off.
+local function look_after(records, order, own, now)
+  local newest = 0
+  for _, record in pairs(records) do
+    if lives(record) then newest = math.max(newest, record.till) end
+  end
+  -- Then nobody is dead for that.
+  local was_outage = now > newest - PRESENCE_LEASE + PRESENCE_OUTAGE
+  local dead = {}
+  for _, node in ipairs(order) do
+    local record = records[node]
+    if node ~= own and lives(record) then
+      if was_outage then
+        record.till = math.max(record.till, now + PRESENCE_LEASE)
+      elseif record.till < now then
+        record.state, record.till = 'gone', 0
+      end
+    end
+    if node ~= own and record.state == 'gone' and record.till < now then
+      record.till = now + CLEANING_LEASE
+      dead[#dead + 1] = node
+    end
+  end
+  return dead
+end
+
+local function without_node(value, node)
+  local from, to = (value .. ' '):find(' ' .. node .. ' ', 1, true)
+  return from and value:sub(1, from - 1) .. value:sub(to)
+end
+
+-- An entry for a change. Only the first one of a call can fail (a key of another type).
+local function add_change(presence, client, state, node, period, now)
+  local added = redis.pcall('XADD', presence.key, 'MAXLEN', '~', presence.maxlen, '*', 'client', client, 'state', state,
+    'node', node, 'at', whole_text(now), 'event', period .. '.' .. state)
+  if type(added) == 'table' and added.err then error(added.err, 0) end
+end
+
+local function arrive(online, presence, node, client, period, now)
+  local value = redis.call('HMGET', online, client)[1]
+  if not value then
+    add_change(presence, client, 'present', node, period, now)
+    redis.call('HSET', online, client, period .. ' ' .. node)
+    return period
+  end
+  if not without_node(value, node) then redis.call('HSET', online, client, value .. ' ' .. node) end
+  return value:match('^%S+')
+end
+
+-- `period`: * if it is the one that the client is in, else one that has ended, and whose end may have been forgotten. Returns
+-- the one that has ended, if any.
+local function depart(online, presence, node, client, period, now)
+  local value = redis.call('HMGET', online, client)[1]
+  if not value then
+    if period == '*' then return nil end
+    add_change(presence, client, 'absent', node, period, now)
+    return period
+  end
+  local known, rest = value:match('^%S+'), without_node(value, node)
+  if period ~= '*' then
+    if period ~= known then return nil end
+    rest = rest or value
+  end
+  if not rest then return nil end
+  if rest ~= known and period == '*' then
+    redis.call('HSET', online, client, rest)
+    return nil
+  end
+  if rest ~= known then
+    -- Others have gone on in it, because its end was forgotten: theirs is another one.
+    local other, nodes = known .. "'", rest:sub(#known + 1)
+    add_change(presence, client, 'absent', node, known, now)
+    add_change(presence, client, 'present', nodes:match('%S+'), other, now)
+    redis.call('HSET', online, client, other .. nodes)
+    return known
+  end
+  add_change(presence, client, 'absent', node, known, now)
+  redis.call('HDEL', online, client)
+  return known
+end
+
+local function presence_of(keys, maxlen)
+  local online, stream = keys[1], keys[2]
+  local base = online and online:match('^(.+):online$')
+  if not base or #keys ~= 2 or stream ~= base .. ':presence' then
+    return nil, refuse('presence takes these keys: <prefix>:online, <prefix>:presence')
+  end
+  maxlen = whole_number(maxlen or '', 1, 10000000)
+  if not maxlen then return nil, refuse('the length of the stream is needed') end
+  if not (may_run('XADD', stream, '*', 'client', '') and may_run('HSET', online, '', '') and may_run('HDEL', online, '')
+    and may_run('HSCAN', online, '0')) then
+    return nil, refuse('NOPERM: may not XADD ' .. stream .. ', or HSET, HDEL and HSCAN ' .. online)
+  end
+  return { key = stream, maxlen = whole_text(maxlen) }
+end
+
+-- FCALL sluice_presence 2 <online> <presence> <maxlen> <node> <state>|* <new state> [+|- <client> <period>]...
+--
+-- A node lives, and has these changes. Replies { 'told', dead nodes, for each change the period that the
+-- client is in or that has ended }; { 'lost' }: nothing was done,
+-- for its state is another; with *, { 'joined', dead nodes, the state that there was }.
+local function presence_told(keys, args)
+  local presence, problem = presence_of(keys, args[1])
+  if not presence then return problem end
+  local online, node, state, new_state = keys[1], args[2], args[3], args[4]
+  if not new_state or #args % 3 ~= 1 or (node .. state .. new_state):find('%s') then
+    return refuse('sluice_presence takes <maxlen> <node> <state> <new state>, and three words for each change')
+  end
+  local now = now_milliseconds()
+  local records, order = read_records(online)
+  local own = records[node]
+  local old_state = own and own.state or ''
+  if state ~= '*' and state ~= old_state then return { 'lost' } end
+  local dead = look_after(records, order, node, now)
+  if not own then order[#order + 1] = node end
+  records[node] = { till = now + PRESENCE_LEASE, state = new_state }
+  local periods = {}
+  local ok, failure = pcall(function()
+    for i = 5, #args, 3 do
+      local change = args[i] == '+' and arrive or depart
+      periods[#periods + 1] = change(online, presence, node, args[i + 1], args[i + 2], now) or ''
+    end
+  end)
+  if not ok then return redis.error_reply(tostring(failure)) end
+  write_records(online, records, order, now)
+  if state == '*' then return { 'joined', dead, old_state } end
+  return { 'told', dead, periods }
+end
+
+-- FCALL sluice_presence_clean 2 <online> <presence> <maxlen> <dead node> <cursor>
+--
+-- Takes some of a dead node's clients off. Replies the cursor to go on with; 0: that was all.
+local function presence_clean(keys, args)
+  local presence, problem = presence_of(keys, args[1])
+  if not presence then return problem end
+  local online, node, cursor = keys[1], args[2], args[3]
+  if not cursor then return refuse('sluice_presence_clean takes <maxlen> <dead node> <cursor>') end
+  local now = now_milliseconds()
+  local records, order = read_records(online)
+  local record = records[node]
+  -- It may have come back.
+  if not record or record.state ~= 'gone' then return '0' end
+  local page = redis.call('HSCAN', online, cursor, 'COUNT', CLEANED_PER_CALL)
+  local ok, failure = pcall(function()
+    for i = 1, #page[2], 2 do
+      if page[2][i] ~= RECORDS and without_node(page[2][i + 1], node) then
+        depart(online, presence, node, page[2][i], '*', now)
+      end
+    end
+  end)
+  if not ok then return redis.error_reply(tostring(failure)) end
+  record.till = now + CLEANING_LEASE
+  if page[1] == '0' then record.state, record.till = 'done', now + DAY * 1000 end
+  write_records(online, records, order, now)
+  return page[1]
+end
+
+-- FCALL sluice_presence_of 1 <online> <node> <cursor>
+--
+-- Replies { the cursor to go on with, clients that are at this node }.
+local function presence_sweep(keys, args)
+  if #keys ~= 1 or #args ~= 2 then return refuse('sluice_presence_of takes <online>, then <node> <cursor>') end
+  local page = redis.call('HSCAN', keys[1], args[2], 'COUNT', CLEANED_PER_CALL)
+  local clients = {}
+  for i = 1, #page[2], 2 do
+    if page[2][i] ~= RECORDS and without_node(page[2][i + 1], args[1]) then clients[#clients + 1] = page[2][i] end
+  end
+  return { page[1], clients }
+end
+
 redis.register_function('sluice_publish', publish)
 redis.register_function('sluice_tick', tick)
+redis.register_function('sluice_leave', leave)
 redis.register_function('sluice_heard', heard)
+redis.register_function('sluice_presence', presence_told)
+redis.register_function('sluice_presence_clean', presence_clean)
+redis.register_function { function_name = 'sluice_presence_of', callback = presence_sweep, flags = { 'no-writes' } }
 redis.register_function { function_name = 'sluice_read', callback = read, flags = { 'no-writes' } }
 redis.register_function { function_name = 'sluice_version', callback = function() return VERSION end, flags = { 'no-writes' } }
 redis.register_function { function_name = 'sluice_may_subscribe', callback = may_subscribe, flags = { 'no-writes' } }

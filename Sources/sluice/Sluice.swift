@@ -7,7 +7,10 @@ struct Sluice: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sluice",
         abstract: "A horizontally scaled fan-out gateway for Server-Sent Events.",
-        subcommands: [Serve.self, Publish.self, Subscribe.self, Partitions.self, Health.self, Bench.self, Token.self])
+        subcommands: [
+            Serve.self, Publish.self, Subscribe.self, Who.self, Nodes.self, Partitions.self, Health.self, Bench.self,
+            Token.self,
+        ])
 
     static func main() async {
         let arguments = Array(CommandLine.arguments.dropFirst())

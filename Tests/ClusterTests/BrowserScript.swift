@@ -24,6 +24,12 @@ enum BrowserScript {
             python, ["\(Repository.root)/Tests/ClusterTests/Browser/\(name).py"] + arguments)
     }
 
+    /// A program of `deploy/examples`.
+    static func example(_ name: String, _ arguments: [String]) throws -> ChildProcess {
+        let python = try #require(python, missing)
+        return try ChildProcess(python, ["\(Repository.root)/deploy/examples/\(name).py"] + arguments)
+    }
+
     static func start(_ name: String, _ engine: Engine, _ arguments: [String] = []) throws -> ChildProcess {
         try start(name, [engine.rawValue] + arguments)
     }

@@ -4,6 +4,7 @@
 ///
 /// A target does not only look for crashes: it states what holds for every input, and traps where it does not.
 enum FuzzTarget: String, CaseIterable {
+    case control
     case cursor
     case envelope
     case forwarded
@@ -30,6 +31,7 @@ enum FuzzTarget: String, CaseIterable {
     func run(_ bytes: UnsafeRawBufferPointer) {
         let input = FuzzInput(bytes)
         switch self {
+        case .control: FuzzTarget.control(input)
         case .cursor: FuzzTarget.cursor(input)
         case .envelope: FuzzTarget.envelope(input)
         case .forwarded: FuzzTarget.forwarded(input)

@@ -329,13 +329,20 @@ private final class RecordingBroker: Broker {
     }
     func replicas(_ partition: Partition, wanted: Int) -> EventLoopFuture<Int> { eventLoop.makeSucceededFuture(0) }
 
-    func tick(_ partition: Partition, known: EventID) {}
+    func tick(_ partition: Partition, known: EventID, entry: NodeEntry?) {}
     func mark(_ partition: Partition, markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
         other.mark(partition, markersOf: targets)
     }
     func refusal(of bytes: Int) -> PublishFailure? { nil }
     func publish(_ publication: Publication) -> EventLoopFuture<Receipt> { other.publish(publication) }
-    func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> { other.order(disconnect) }
+    func order(_ message: ControlMessage) -> EventLoopFuture<Int> { other.order(message) }
+    func answer(_ answer: SurveyAnswer, to node: String) {}
+    func nodes() -> EventLoopFuture<[String]> { other.nodes() }
+    func entry(of node: String) -> EventLoopFuture<NodeEntry?> { other.entry(of: node) }
+    func presence(_ call: PresenceCall) -> EventLoopFuture<PresenceReply> {
+        eventLoop.makeFailedFuture(PublishFailure.unavailable("none"))
+    }
+    func leave() -> EventLoopFuture<Void> { other.leave() }
 
     func read(_ partition: Partition, _ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
         let outcomes = other.read(partition, reads, bytes: bytes)

@@ -114,8 +114,13 @@ struct FunctionCodecTests {
             ClockReading.commands(.first, markersOf: [target, .all], names: names))
         let reading = try #require(ClockReading(replies: replies, markers: 2))
         #expect(reading.clock == last && reading.markers == [LogMarker(id: last, ends: true), nil])
-        let tick = try await bench.client.send(SluiceFunction.tick(known: last, node: names.node("n", .first)))
+        let entry = NodeEntry(
+            version: "1", started: 2, listen: "[::1]:3", streams: 4, isReady: true, isDraining: false)
+        let tick = try await bench.client.send(
+            SluiceFunction.tick(known: last, node: "n", .first, entry: entry, names: names))
         #expect(try #require(SluiceFunction.serverTime(tick: tick)) >= last.milliseconds)
+        #expect(Registry.entry(reply: try await bench.client.send(Registry.entry(of: "n", names))) == entry)
+        #expect(Registry.entry(reply: try await bench.client.send(Registry.entry(of: "m", names))) == nil)
     }
 
     @Test("a log that can't be read says why, and what somebody else has put into one is left out")
@@ -183,17 +188,18 @@ struct FunctionCodecTests {
     }
 
     @Test(
-        "on a node's own channel only a tick and a sign of life mean something",
+        "on a node's own channel only a tick, a sign of life and an answer mean something",
         arguments: [
             ("tick 7-1 3", "7-1 3"), ("alive", "alive"), ("", nil), ("tick", nil), ("tick 7-1", nil),
             ("tick 7-1 3 4", nil), ("tock 7-1 3", nil), ("tick x 3", nil), ("tick 7-1 x", nil), ("alive!", nil),
-            ("tick 7-1 1000000000000000", nil), ("tick 1000000000000000-0 3", nil),
+            ("tick 7-1 1000000000000000", nil), ("tick 1000000000000000-0 3", nil), ("{}", "answer"), (" {}", nil),
         ] as [(String, String?)])
     func nodeMessages(text: String, meaning: String?) {
         let message = Array(text.utf8).withUnsafeBytes { NodeMessage($0) }
         switch message {
         case .tick(let reading): #expect("\(reading.clock) \(reading.born)" == meaning)
         case .alive: #expect(meaning == "alive")
+        case .answer: #expect(meaning == "answer")
         case nil: #expect(meaning == nil)
         }
     }

@@ -90,4 +90,25 @@ struct SluiceTickTests {
         let life = try #require(try await bench.integer("PTTL", "sluice:node:n1"))
         #expect(life > 0 && life <= 15_000)
     }
+
+    @Test("nodes with an entry are in the list until they leave or say nothing for 15 s")
+    func list() async throws {
+        let bench = try await FunctionBench()
+        _ = try await bench.client.send("SET", "sluice:nodes", "old 1000 n1 1000 later 99999999999999")
+        _ = try await SluiceTickTests.tick(bench, "0-0", "streams", "5")
+        let reply = try await bench.client.send(Registry.list(RedisNames(prefix: "sluice")))
+        #expect(Registry.nodes(reply: reply) == ["later", "n1"])
+        let words = try #require(reply.string).split(separator: " ")
+        let reading = try await SluiceTickTests.tick(bench, "0-0").0
+        #expect(abs((Int64(words[3]) ?? 0) - Int64(reading.milliseconds) - 15_000) < 5000)
+        _ = try await bench.client.send(
+            SluiceFunction.leave(node: "n1", names: RedisNames(prefix: "sluice")))
+        #expect(try await bench.text("GET", "sluice:nodes") == "later 99999999999999")
+        #expect(try await bench.integer("EXISTS", "sluice:node:n1") == 0)
+        // What is no list is made one.
+        _ = try await bench.client.send("DEL", "sluice:nodes")
+        _ = try await bench.client.send("HSET", "sluice:nodes", "a", "b")
+        _ = try await SluiceTickTests.tick(bench, "0-0", "streams", "5")
+        #expect(try await bench.text("GET", "sluice:nodes")?.hasPrefix("n1 ") == true)
+    }
 }

@@ -40,7 +40,7 @@ package final class EmbeddedNode {
         node = Node(
             settings: settings, counters: counters, status: status, hub: hub, streamsMax: 10, connectionsMax: 10,
             retry: limits.retry, streamQuotas: quotas, tokens: tokens, logger: logger)
-        hub.value.start(shards: [shard.receiver])
+        hub.value.start(shards: [shard.receiver], reporter: node.reporter(listen: "127.0.0.1:1", started: clock()))
         shard.value.start(hub: hub)
         loop.run()
     }

@@ -15,6 +15,15 @@ package enum ControlBlock {
         "retry: \(milliseconds)\n"
     }
 
+    /// The last of a stream whose client is to come back later. `retry` says the same to a browser without any script.
+    ///
+    /// - Parameters:
+    ///   - end: when to come back, in milliseconds since 1970.
+    ///   - seconds: how long that is.
+    package static func pause(until end: UInt64, seconds: Int) -> String {
+        "event: pause\ndata: \(end)\n\n" + retry(milliseconds: Int64(seconds) * 1000)
+    }
+
     package static let heartbeat = ":\n"
 
     /// Moves the client's last event id without an event that `onmessage` sees. The empty data line is needed:

@@ -37,7 +37,9 @@ package struct RequestHead: Sendable {
         self.name = name
         self.terms = terms
         address = peer.map { policy.proxies.client(peer: $0, headers: message.headers) }
-        let access: RouteTerms.Access = message.method == .OPTIONS ? .everybody : terms.access
+        var access: RouteTerms.Access = message.method == .OPTIONS ? .everybody : terms.access
+        // What is only looked at is read as a stream is.
+        if access == .observers, message.method != .POST { access = .readers }
         let fieldsMax = policy.topicsMax + Query.fieldsMax
         switch access {
         case .everybody:
@@ -46,7 +48,7 @@ package struct RequestHead: Sendable {
         case .readers:
             query = try Query(text, fieldsMax: fieldsMax)
             permission = try RequestHead.permission(toRead: query, message, sender, policy)
-        case .publishers, .administrators:
+        case .publishers, .observers, .administrators:
             permission = try RequestHead.permission(toAct: access, message, sender, policy)
             query = try Query(text, fieldsMax: fieldsMax)
         }
@@ -70,7 +72,8 @@ package struct RequestHead: Sendable {
             if access == .publishers, !isPost, !policy.origins.permitsPublishingByGet(sender) { throw .originRefused }
             return .open(policy.anonymous)
         }
-        guard let credentials = try credentials(message, cookieName: isPost ? policy.cookieName : nil) else {
+        let takesCookie = access == .publishers && isPost
+        guard let credentials = try credentials(message, cookieName: takesCookie ? policy.cookieName : nil) else {
             throw .headerTokenNeeded
         }
         if credentials.source == .cookie, !policy.origins.permitsPublishingByCookie(sender) { throw .originRefused }
@@ -94,7 +97,8 @@ package struct RequestHead: Sendable {
 
     /// Refuses a grant that may publish nothing at all, so that no body is read in vain.
     func admitted(_ grant: Grant) -> Result<Grant, HTTPProblem> {
-        guard terms.access == .publishers, method != .OPTIONS, !grant.isAdmin, grant.publish.isEmpty else {
+        let needsPublisher = terms.access == .publishers || terms.access == .observers && method == .POST
+        guard needsPublisher, method != .OPTIONS, !grant.isAdmin, grant.publish.isEmpty else {
             return .success(grant)
         }
         return .failure(refused("the token does not publish"))

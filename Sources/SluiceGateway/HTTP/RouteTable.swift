@@ -4,17 +4,18 @@ import NIOHTTP1
 import SluiceCore
 
 /// The routes of one listener. What a route does is beside what it needs: `StreamRoute`, `PublishRoute`, `ClientRoute`,
-/// `TrialRoute`.
+/// `TrialRoute`, `WhoRoute`, `NodesRoute`.
 package struct RouteTable: Sendable {
     private let routes: [Route]
 
     private init(_ routes: [Route]) {
-        self.routes = routes
+        self.routes = routes.map { $0.among(routes) }
     }
 
     /// What everybody may ask the public listener for.
     static func `public`(
-        readiness: Readiness, trial: TrialRoute, stream: StreamRoute, publish: PublishRoute, client: ClientRoute
+        readiness: Readiness, trial: TrialRoute, stream: StreamRoute, publish: PublishRoute, client: ClientRoute,
+        who: WhoRoute
     ) -> RouteTable {
         RouteTable(
             operations(readiness) + [
@@ -26,20 +27,26 @@ package struct RouteTable: Sendable {
                 Route("/publish", methods: [.POST], for: .publishers, takesBody: true, answer: publish.publish),
                 // `/push?client_id=c&message=m`, as pages of the web have it.
                 Route("/push", methods: [.GET, .POST], for: .publishers, takesBody: true, answer: publish.push),
+                Route("/clients/", name: .last, methods: [.GET, .HEAD], for: .observers, answer: who.client),
+                Route("/clients/", name: .last, methods: [.DELETE], for: .administrators, answer: client.disconnect),
                 Route(
-                    "/clients/", hasName: true, methods: [.DELETE], for: .administrators, answer: client.disconnect),
+                    "/clients/", name: .before("/pause"), methods: [.POST], for: .administrators, takesBody: true,
+                    answer: client.pause),
+                Route("/topics/", name: .last, methods: [.GET, .HEAD], for: .observers, answer: who.topic),
+                Route("/presence", methods: [.POST], for: .observers, takesBody: true, answer: who.presence),
             ])
     }
 
     /// What the operator's listener has instead.
-    static func admin(readiness: Readiness, metrics: MetricsRoute) -> RouteTable {
+    static func admin(readiness: Readiness, metrics: MetricsRoute, nodes: NodesRoute) -> RouteTable {
         RouteTable(
             operations(readiness) + [
                 Route("/dashboard", methods: [.GET, .HEAD], for: .everybody, isForEveryHost: true) { _ in
                     .answer(Page.dashboard.answer)
                 },
+                Route("/nodes", methods: [.GET, .HEAD], for: .everybody, isForEveryHost: true, answer: nodes.nodes),
                 Route(
-                    "/metrics", methods: [.GET, .HEAD], for: .everybody, isForEveryHost: true, answer: metrics.show)
+                    "/metrics", methods: [.GET, .HEAD], for: .everybody, isForEveryHost: true, answer: metrics.show),
             ])
     }
 
@@ -62,21 +69,15 @@ package struct RouteTable: Sendable {
     package func route(
         _ method: HTTPMethod, path: Substring
     ) throws(HTTPProblem) -> (route: Route, name: String) {
-        guard let route = routes.first(where: { $0.matches(path) }) else { throw .notFound }
-        let name = route.hasName ? try RouteTable.name(in: path, behind: route.paths[0]) : ""
-        guard route.terms.methods.contains(method) else {
-            throw .methodNotAllowed(route.terms.methods.map(\.rawValue).joined(separator: ", "))
+        let matching = routes.compactMap { route in route.match(path).map { (route: route, name: $0) } }
+        guard let first = matching.first else { throw .notFound }
+        guard let (route, name) = matching.first(where: { $0.route.takes(method) }) else {
+            throw .methodNotAllowed(first.route.allowed.map(\.rawValue).joined(separator: ", "))
+        }
+        // It may be percent-encoded, since it may have any character.
+        guard let name = PercentEncoding.decode(name, plusIsSpace: false) else {
+            throw .badRequest("the name in the path is not percent-encoded UTF-8")
         }
         return (route, name)
-    }
-
-    /// The name may be percent-encoded, since it may have any character; a slash in it must be.
-    private static func name(in path: Substring, behind parent: String) throws(HTTPProblem) -> String {
-        let text = Substring(path.utf8.dropFirst(parent.utf8.count))
-        guard !text.utf8.contains(UInt8(ascii: "/")) else { throw .notFound }
-        guard let name = PercentEncoding.decode(text, plusIsSpace: false) else {
-            throw .badRequest("the client's id is not percent-encoded UTF-8")
-        }
-        return name
     }
 }

@@ -11,7 +11,10 @@ package struct RouteTerms: Sendable {
         /// Whoever acts shows a token in the header, or as a cookie with the POST of a page that is known. Without a right
         /// to publish, no body is read.
         case publishers
-        /// Tokens count as for `publishers`, but the route itself looks whether they have the right.
+        /// Whoever asks who is there: a GET shows its token as `readers` do, a POST in the header; the route itself looks
+        /// whether that has the right.
+        case observers
+        /// A token counts in the header only, and the route itself looks whether it has the right.
         case administrators
     }
 

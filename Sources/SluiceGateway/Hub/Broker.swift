@@ -37,14 +37,26 @@ package protocol Broker: AnyObject {
     ///
     /// - Returns: how many are known to have it; never fails.
     func replicas(_ partition: Partition, wanted: Int) -> EventLoopFuture<Int>
-    /// Sends an order to every node, this one included.
+    /// Sends a message to every node, this one included.
     ///
     /// - Returns: how many nodes it has reached. Fails with ``PublishFailure``.
-    func order(_ disconnect: Disconnect) -> EventLoopFuture<Int>
+    func order(_ message: ControlMessage) -> EventLoopFuture<Int>
+    /// Answers a question of another node.
+    func answer(_ answer: SurveyAnswer, to node: String)
+    /// The nodes that are in the registry now. Fails with ``PublishFailure``.
+    func nodes() -> EventLoopFuture<[String]>
+    /// What the registry says of a node; nil: it is not there. Fails with ``PublishFailure``.
+    func entry(of node: String) -> EventLoopFuture<NodeEntry?>
+    /// Takes this node off the registry.
+    func leave() -> EventLoopFuture<Void>
+    /// Says or asks something about who is there. Fails if that may not have been carried out.
+    func presence(_ call: PresenceCall) -> EventLoopFuture<PresenceReply>
     /// Tells what this node has heard, for the case that the broker has lost it.
     func report(_ partition: Partition, _ report: HeardReport) -> EventLoopFuture<Void>
     /// Sends a reading of a partition's clock through its feed. Every earlier event of the partition arrives before it.
     ///
-    /// - Parameter known: the highest id that this node knows; the clock is raised to it.
-    func tick(_ partition: Partition, known: EventID)
+    /// - Parameters:
+    ///   - known: the highest id that this node knows; the clock is raised to it.
+    ///   - entry: of this node in the registry, which the tick refreshes; nil: not with this one.
+    func tick(_ partition: Partition, known: EventID, entry: NodeEntry?)
 }

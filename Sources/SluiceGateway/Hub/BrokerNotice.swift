@@ -24,8 +24,11 @@ package enum BrokerNotice {
     case clock(ClockReading, of: Partition = .first)
     /// What the broker's own clock says, in milliseconds since 1970.
     case serverTime(UInt64, asked: NIODeadline, of: Partition = .first)
-    /// An order as it came from its channel.
-    case order(UnsafeRawBufferPointer)
-    case disconnect(Disconnect)
+    /// A message as it came from the control channel; the bytes are valid during the call only.
+    case control(UnsafeRawBufferPointer)
+    /// A message of a broker that needs no text for it.
+    case ordered(ControlMessage)
+    /// An answer as it came from this node's own channel; the same.
+    case answer(UnsafeRawBufferPointer)
     case refused(RedisRefusal)
 }

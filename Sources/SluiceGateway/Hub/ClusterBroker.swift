@@ -15,6 +15,9 @@ package final class ClusterBroker: Broker {
     private let seeds: [RedisAddress]
     private let endpoint: RedisEndpoint
     private let names: RedisNames
+    private let nodeID: String
+    /// Entries that the stream of who comes and goes keeps.
+    private let presenceEvents: Int
     private let eventLoop: any EventLoop
     private let logger: Logger
     /// The node's own channel of each partition.
@@ -33,13 +36,15 @@ package final class ClusterBroker: Broker {
 
     /// - Parameter endpoint: a login, which is the same at all servers.
     package init(
-        seeds: [RedisAddress], endpoint: RedisEndpoint, prefix: String, nodeID: String, eventLoop: any EventLoop,
-        logger: Logger
+        seeds: [RedisAddress], endpoint: RedisEndpoint, prefix: String, nodeID: String, presenceEvents: Int,
+        eventLoop: any EventLoop, logger: Logger
     ) {
         self.seeds = seeds
         self.endpoint = endpoint
         let names = RedisNames(prefix: prefix, partitioning: .cluster)
         self.names = names
+        self.nodeID = nodeID
+        self.presenceEvents = presenceEvents
         self.eventLoop = eventLoop
         self.logger = logger
         nodeChannels = Partitioning.cluster.partitions.map { names.node(nodeID, $0) }
@@ -94,10 +99,11 @@ package final class ClusterBroker: Broker {
             switch NodeMessage(payload) {
             case .tick(let reading): tell(.clock(reading, of: partition))
             case .alive: tell(.alive(partition))
+            case .answer(let payload): tell(.answer(payload))
             case nil: break
             }
         } else if names.control.utf8.elementsEqual(channel) {
-            tell(.order(payload))
+            tell(.control(payload))
         }
     }
 
@@ -198,10 +204,9 @@ package final class ClusterBroker: Broker {
         }
     }
 
-    package func tick(_ partition: Partition, known: EventID) {
+    package func tick(_ partition: Partition, known: EventID, entry: NodeEntry?) {
         let asked = eventLoop.now
-        let tick = SluiceFunction.tick(
-            known: known, node: nodeChannels[partition.index], clock: names.clock(partition))
+        let tick = SluiceFunction.tick(known: known, node: nodeID, partition, entry: entry, names: names)
         send(tick, to: partition).assumeIsolated().whenComplete { [weak self] result in
             switch result {
             case .success(let reply):
@@ -241,11 +246,45 @@ package final class ClusterBroker: Broker {
         replicaCounts[partition.index].reach(wanted)
     }
 
-    package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
+    // MARK: Other nodes
+
+    package func order(_ message: ControlMessage) -> EventLoopFuture<Int> {
         publish(
-            .publish(ByteBuffer(string: disconnect.json), on: names.control, of: partitioning), to: .first
+            .publish(ByteBuffer(string: message.json), on: names.control, of: partitioning), to: .first
         ).map(\.nodes)
     }
+
+    /// Who does not get it asks in vain, as if this node were not there.
+    package func answer(_ answer: SurveyAnswer, to node: String) {
+        _ = send(
+            .publish(ByteBuffer(string: answer.json), on: names.node(node, .first), of: partitioning), to: .first)
+    }
+
+    package func nodes() -> EventLoopFuture<[String]> {
+        send(Registry.list(names), to: .first).map { Registry.nodes(reply: $0) }.flatMapErrorThrowing {
+            throw PublishFailure(redis: $0)
+        }
+    }
+
+    package func entry(of node: String) -> EventLoopFuture<NodeEntry?> {
+        send(Registry.entry(of: node, names), to: .first).map { Registry.entry(reply: $0) }.flatMapErrorThrowing {
+            throw PublishFailure(redis: $0)
+        }
+    }
+
+    package func presence(_ call: PresenceCall) -> EventLoopFuture<PresenceReply> {
+        send(SluiceFunction.presence(call, node: nodeID, kept: presenceEvents, names: names), to: .first)
+            .flatMapThrowing { reply in
+                guard let reply = PresenceReply(reply, to: call) else { throw RedisError.unavailable }
+                return reply
+            }
+    }
+
+    package func leave() -> EventLoopFuture<Void> {
+        send(SluiceFunction.leave(node: nodeID, names: names), to: .first).map { _ in }
+    }
+
+    // MARK: Publishing
 
     package func refusal(of bytes: Int) -> PublishFailure? {
         guard let commands else { return .unavailable("\(RedisError.unavailable)") }

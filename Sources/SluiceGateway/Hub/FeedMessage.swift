@@ -23,4 +23,7 @@ package enum FeedMessage: Sendable {
     /// The topic was closed by an event with this id, which can't be delivered any more.
     case ended(Target, EventID)
     case disconnect(Disconnect)
+    case pause(Pause, until: UInt64)
+    /// Somebody wants to know how many streams listen to these.
+    case count(StreamCount.Question)
 }

@@ -44,6 +44,8 @@ final class FeedOutput {
 
     // MARK: Messages
 
+    var shardCount: Int { shards.count }
+
     /// After everything that has come before.
     func sendToAll(_ message: FeedMessage) {
         flush()

@@ -9,7 +9,6 @@ import SluiceCore
 /// the broker.
 package final class Hub {
     private static let tickInterval = TimeAmount.seconds(2)
-    private static let orderBytesMax = 4096
 
     let eventLoop: any EventLoop
     private let broker: any Broker
@@ -22,6 +21,9 @@ package final class Hub {
     private var nextNumber: UInt64 = 1
     private var ticker: RepeatedTask?
     private let publishers: [PartitionPublisher]
+    private var surveyor: Surveyor?
+    /// nil: nobody is told who comes and goes.
+    private var presence: PresenceKeeper?
 
     /// - Parameters:
     ///   - limits: of the node: its partitions share what it may hold.
@@ -55,9 +57,22 @@ package final class Hub {
 
     package var partitioning: Partitioning { broker.partitioning }
 
-    /// - Parameter shards: take messages from this loop, each in their order.
-    package func start(shards: [@Sendable (FeedMessage) -> Void]) {
+    /// - Parameters:
+    ///   - shards: take messages from this loop, each in their order.
+    ///   - reporter: what the node says of itself.
+    ///   - tellsPresence: shards say which clients come and go, and the broker is told.
+    package func start(
+        shards: [@Sendable (FeedMessage) -> Void], reporter: NodeReporter, tellsPresence: Bool = false
+    ) {
         output.start(shards: shards)
+        surveyor = Surveyor(
+            broker: broker, output: output, eventLoop: eventLoop, reporter: reporter,
+            silence: { [unowned self] in silence })
+        if tellsPresence {
+            presence = PresenceKeeper(
+                node: reporter.node, started: wallClock(), broker: broker, eventLoop: eventLoop, logger: logger)
+        }
+        feeds[0].entry = { [eventLoop] in reporter.entry(now: eventLoop.now) }
         for feed in feeds { feed.logReads.onUnreadable = { [unowned self] in isUnreadable($0, $1) } }
         broker.start { [unowned self] in receive($0) }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
@@ -66,9 +81,23 @@ package final class Hub {
         }
     }
 
+    /// Takes the node off the registry, before it stops.
+    package func leave() -> EventLoopFuture<Void> {
+        ticker?.cancel()
+        return broker.leave()
+    }
+
     package func stop() {
         ticker?.cancel()
+        surveyor?.stop()
+        surveyor = nil
+        presence?.stop()
         broker.stop()
+    }
+
+    /// For how long the quietest feed has brought nothing.
+    private var silence: TimeAmount {
+        feeds.map { $0.silence(now: eventLoop.now) }.max() ?? .zero
     }
 
     private func isUnreadable(_ target: Target, _ reason: String) {
@@ -133,8 +162,29 @@ package final class Hub {
         }
     }
 
-    package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
-        broker.order(disconnect)
+    // MARK: Other nodes
+
+    /// Sends an order to every node, this one included.
+    ///
+    /// - Returns: how many nodes it has reached. Fails with ``PublishFailure``.
+    package func order(_ message: ControlMessage) -> EventLoopFuture<Int> {
+        broker.order(message)
+    }
+
+    /// Asks every node how many streams it has of these, or how it is. Fails with ``PublishFailure``.
+    package func survey(_ targets: [Target], wantsReport: Bool = false) -> EventLoopFuture<Surveys.Outcome> {
+        surveyor?.ask(targets, wantsReport: wantsReport)
+            ?? eventLoop.makeFailedFuture(PublishFailure.unavailable("the node does not run"))
+    }
+
+    /// What the registry says of nodes. Fails with ``PublishFailure``.
+    package func entries(of nodes: [String]) -> EventLoopFuture<[String: NodeEntry]> {
+        surveyor?.entries(of: nodes) ?? eventLoop.makeSucceededFuture([:])
+    }
+
+    /// Clients of which a shard has its first stream, or no stream any more, in this order.
+    package func changed(_ changes: [ShardPresence.Change]) {
+        presence?.changed(changes)
     }
 
     // MARK: Broker
@@ -147,30 +197,51 @@ package final class Hub {
         case .readComplete: output.flush()
         case .confirmed(let target): feed(of: target).confirmed(target)
         case .gone(let target): feed(of: target).gone(target)
-        case .up(let partition): feeds[partition.index].isUp()
+        case .up(let partition):
+            feeds[partition.index].isUp()
+            if partition == .first { presence?.brokerIsBack() }
         case .down(let partition): feeds[partition.index].isDown()
         case .alive(let partition): feeds[partition.index].isAlive()
         case .clock(let reading, let partition): feeds[partition.index].receive(clock: reading)
         case .serverTime(let time, let asked, let partition):
             feeds[partition.index].receive(serverTime: time, asked: asked)
-        case .order(let payload): receive(order: payload)
-        case .disconnect(let order): output.sendToAll(.disconnect(order))
+        case .control(let payload): receive(control: payload)
+        case .ordered(let message): carryOut(message)
+        case .answer(let payload): receive(answer: payload)
         case .refused(let refusal): counters.redisRefusals[refusal].add(1)
         }
     }
 
-    /// An order as it came from its channel.
-    private func receive(order payload: UnsafeRawBufferPointer) {
+    /// A message as it came from the control channel.
+    private func receive(control payload: UnsafeRawBufferPointer) {
         do {
-            guard payload.count <= Hub.orderBytesMax, let text = String(validating: payload, as: UTF8.self) else {
-                throw Disconnect.Malformed(description: "it is no text, or too long")
+            let reading = try ControlMessage.read(payload)
+            counters.ordersUnknown.add(reading.unknown)
+            if let message = reading.message { carryOut(message) }
+        } catch { dropped(error, "a message on the control channel was dropped") }
+    }
+
+    private func carryOut(_ message: ControlMessage) {
+        switch message {
+        case .disconnect(let order): output.sendToAll(.disconnect(order))
+        case .pause(let order): output.sendToAll(.pause(order, until: wallClock() + UInt64(order.seconds) * 1000))
+        case .survey(let question): surveyor?.receive(question)
+        }
+    }
+
+    private func receive(answer payload: UnsafeRawBufferPointer) {
+        do {
+            guard payload.count <= SurveyAnswer.bytesMax, let text = String(validating: payload, as: UTF8.self) else {
+                throw MalformedMessage(description: "it is no text, or too long")
             }
-            output.sendToAll(.disconnect(try Disconnect(json: text)))
-        } catch {
-            counters.ordersMalformed.add(1)
-            if complaints.isDue("order", now: eventLoop.now) {
-                logger.warning("an order on the control channel was dropped", metadata: ["problem": "\(error)"])
-            }
+            surveyor?.receive(try SurveyAnswer(json: text))
+        } catch { dropped(error, "an answer of another node was dropped") }
+    }
+
+    private func dropped(_ error: any Error, _ note: Logger.Message) {
+        counters.ordersMalformed.add(1)
+        if complaints.isDue("order", now: eventLoop.now) {
+            logger.warning(note, metadata: ["problem": "\(error)"])
         }
     }
 }

@@ -102,16 +102,31 @@ package final class MemoryBroker: Broker {
         eventLoop.makeSucceededFuture(0)
     }
 
-    package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
-        tell(.disconnect(disconnect))
+    package func order(_ message: ControlMessage) -> EventLoopFuture<Int> {
+        tell(.ordered(message))
         return eventLoop.makeSucceededFuture(1)
     }
+
+    /// There is no other node that could have asked.
+    package func answer(_ answer: SurveyAnswer, to node: String) {}
+
+    /// This node knows itself.
+    package func nodes() -> EventLoopFuture<[String]> { eventLoop.makeSucceededFuture([]) }
+
+    package func entry(of node: String) -> EventLoopFuture<NodeEntry?> { eventLoop.makeSucceededFuture(nil) }
+
+    /// A node without Redis tells nobody.
+    package func presence(_ call: PresenceCall) -> EventLoopFuture<PresenceReply> {
+        eventLoop.makeFailedFuture(PublishFailure.unavailable("there is no Redis"))
+    }
+
+    package func leave() -> EventLoopFuture<Void> { eventLoop.makeSucceededVoidFuture() }
 
     package func report(_ partition: Partition, _ report: HeardReport) -> EventLoopFuture<Void> {
         eventLoop.makeSucceededVoidFuture()
     }
 
-    package func tick(_ partition: Partition, known: EventID) {
+    package func tick(_ partition: Partition, known: EventID, entry: NodeEntry?) {
         tell(.clock(ClockReading(clock: logs.tick(now: wallClock()), born: logs.born)))
     }
 

@@ -17,6 +17,10 @@ package final class PartitionFeed {
     private var machine: FeedMachine
     private var isPerforming = false
     private var tickSent: NIODeadline
+    /// When the feed has shown that it is there.
+    private var lastHeard: NIODeadline
+    /// Of the node in the registry; nil: another partition's ticks refresh it.
+    var entry: (() -> NodeEntry)?
 
     /// - Parameters:
     ///   - wallClock: this machine's, in milliseconds since 1970.
@@ -32,6 +36,7 @@ package final class PartitionFeed {
         self.status = status
         self.logger = logger
         tickSent = eventLoop.now
+        lastHeard = eventLoop.now
         machine = FeedMachine(limits: limits, wallClock: wallClock, now: eventLoop.now)
         logReads = LogReads(
             partition, broker: broker, eventLoop: eventLoop, counters: output.counters, cacheBytes: cacheBytes)
@@ -41,6 +46,9 @@ package final class PartitionFeed {
         machine.tick(now: eventLoop.now, wallClock: wallClock)
         perform()
     }
+
+    /// For how long the feed has brought nothing, a tick at least.
+    func silence(now: NIODeadline) -> TimeAmount { now - lastHeard }
 
     // MARK: Who listens
 
@@ -90,6 +98,7 @@ package final class PartitionFeed {
     }
 
     func isAlive() {
+        lastHeard = eventLoop.now
         machine.isAlive()
     }
 
@@ -111,7 +120,8 @@ package final class PartitionFeed {
     }
 
     func receive(clock reading: ClockReading) {
-        output.counters.feedTimes.observe(eventLoop.now - tickSent)
+        lastHeard = eventLoop.now
+        output.counters.feedTimes.observe(lastHeard - tickSent)
         machine.received(clock: reading.clock, born: reading.born)
         perform()
     }
@@ -174,7 +184,7 @@ package final class PartitionFeed {
         case .pause(let target, let time): broker.pause(target, for: time)
         case .tick(let known):
             tickSent = eventLoop.now
-            broker.tick(partition, known: known)
+            broker.tick(partition, known: known, entry: entry?())
         case .reconnect:
             logger.warning("the feed brings nothing; connecting anew", metadata: ["partition": "\(partition)"])
             broker.reconnect(partition)

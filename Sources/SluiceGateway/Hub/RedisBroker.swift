@@ -15,6 +15,8 @@ package final class RedisBroker: Broker {
     private let locator: RedisLocator
     private let names: RedisNames
     private let nodeID: String
+    /// Entries that the stream of who comes and goes keeps.
+    private let presenceEvents: Int
     private let eventLoop: any EventLoop
     private let logger: Logger
     private var tell: (BrokerNotice) -> Void = { _ in }
@@ -30,12 +32,14 @@ package final class RedisBroker: Broker {
     package let partitioning = Partitioning.single
 
     package init(
-        _ locator: RedisLocator, names: RedisNames, nodeID: String, eventLoop: any EventLoop, logger: Logger
+        _ locator: RedisLocator, names: RedisNames, nodeID: String, presenceEvents: Int, eventLoop: any EventLoop,
+        logger: Logger
     ) {
         self.locator = locator
         commands = RedisLink(to: locator, on: eventLoop, logger: logger)
         self.names = names
         self.nodeID = nodeID
+        self.presenceEvents = presenceEvents
         self.eventLoop = eventLoop
         self.logger = logger
     }
@@ -128,10 +132,11 @@ package final class RedisBroker: Broker {
             switch NodeMessage(payload) {
             case .tick(let reading): tell(.clock(reading))
             case .alive: tell(.alive())
+            case .answer(let payload): tell(.answer(payload))
             case nil: break
             }
         } else if name == names.control {
-            tell(.order(payload))
+            tell(.control(payload))
         }
     }
 
@@ -208,10 +213,10 @@ package final class RedisBroker: Broker {
         send(SluiceFunction.heard(report, partition: partition, names: names)).map { _ in }
     }
 
-    package func tick(_ partition: Partition, known: EventID) {
+    package func tick(_ partition: Partition, known: EventID, entry: NodeEntry?) {
         let asked = eventLoop.now
         follow()
-        let tick = send(SluiceFunction.tick(known: known, node: names.node(nodeID, .first)))
+        let tick = send(SluiceFunction.tick(known: known, node: nodeID, .first, entry: entry, names: names))
         tick.assumeIsolated().whenComplete { [weak self] result in
             switch result {
             case .success(let reply):
@@ -246,9 +251,41 @@ package final class RedisBroker: Broker {
         replicaCount.reach(wanted)
     }
 
-    package func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
-        publish(.publish(ByteBuffer(string: disconnect.json), on: names.control)).map(\.nodes)
+    // MARK: Other nodes
+
+    package func order(_ message: ControlMessage) -> EventLoopFuture<Int> {
+        publish(.publish(ByteBuffer(string: message.json), on: names.control)).map(\.nodes)
     }
+
+    /// Who does not get it asks in vain, as if this node were not there.
+    package func answer(_ answer: SurveyAnswer, to node: String) {
+        _ = send(.publish(ByteBuffer(string: answer.json), on: names.node(node, .first)))
+    }
+
+    package func nodes() -> EventLoopFuture<[String]> {
+        send(Registry.list(names)).map { Registry.nodes(reply: $0) }.flatMapErrorThrowing {
+            throw PublishFailure(redis: $0)
+        }
+    }
+
+    package func entry(of node: String) -> EventLoopFuture<NodeEntry?> {
+        send(Registry.entry(of: node, names)).map { Registry.entry(reply: $0) }.flatMapErrorThrowing {
+            throw PublishFailure(redis: $0)
+        }
+    }
+
+    package func presence(_ call: PresenceCall) -> EventLoopFuture<PresenceReply> {
+        send(SluiceFunction.presence(call, node: nodeID, kept: presenceEvents, names: names)).flatMapThrowing { reply in
+            guard let reply = PresenceReply(reply, to: call) else { throw RedisError.unavailable }
+            return reply
+        }
+    }
+
+    package func leave() -> EventLoopFuture<Void> {
+        send(SluiceFunction.leave(node: nodeID, names: names)).map { _ in }
+    }
+
+    // MARK: Publishing
 
     package func refusal(of bytes: Int) -> PublishFailure? {
         commands.refusal(of: bytes).map { .unavailable("\($0)") }

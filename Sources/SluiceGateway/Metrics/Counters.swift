@@ -65,6 +65,9 @@ package final class Counters: Sendable {
     package let ordersMalformed = Counter(
         "sluice_orders_malformed_total",
         "Messages on the control channel that were dropped: somebody with rights in Redis writes nonsense there.")
+    package let ordersUnknown = Counter(
+        "sluice_orders_unknown_total",
+        "Messages on the control channel, and members of them, that this version does not know; ignored.")
 
     // Requests and connections.
     package let requestsOpen = Gauge("sluice_requests", "Requests that were begun and have no answer yet.")

@@ -20,6 +20,9 @@ package final class Gateway: Sendable {
     /// How long a drain stays for requests that may still come on open connections: they are told that those close.
     private static let lastRequestsTime = Duration.seconds(1)
 
+    /// How long a node that ends waits for the broker to take it off the registry.
+    private static let leaveTime = TimeAmount.milliseconds(500)
+
     private let group: MultiThreadedEventLoopGroup
     private let node: Node
     private let shards: [Confined<Shard>]
@@ -111,7 +114,9 @@ package final class Gateway: Sendable {
             settings.listen,
             pipeline: node.publicPipeline(certificate: certificate, admin: admin.addresses.first), shards: shards)
         let receivers = shards.map(\.receiver)
-        hub.run { $0.start(shards: receivers) }
+        let reporter = node.reporter(listen: shown(addresses), started: WallClock.milliseconds())
+        let tellsPresence = settings.tellsPresence
+        hub.run { $0.start(shards: receivers, reporter: reporter, tellsPresence: tellsPresence) }
         for shard in shards { shard.run { $0.start(hub: hub) } }
         // Who comes before the keys are there would be refused for good.
         await tokens?.start()
@@ -168,13 +173,13 @@ package final class Gateway: Sendable {
         if url.kind == .cluster {
             return ClusterBroker(
                 seeds: url.hosts, endpoint: endpoint, prefix: settings.prefix, nodeID: settings.nodeID,
-                eventLoop: eventLoop, logger: logger)
+                presenceEvents: settings.presenceEvents, eventLoop: eventLoop, logger: logger)
         }
         let login = SentinelLogin(user: settings.sentinelUser, password: settings.sentinelPassword)
         let locator = RedisLocator(url, endpoint, sentinel: login, on: eventLoop, logger: logger)
         return RedisBroker(
-            locator, names: RedisNames(prefix: settings.prefix), nodeID: settings.nodeID, eventLoop: eventLoop,
-            logger: logger)
+            locator, names: RedisNames(prefix: settings.prefix), nodeID: settings.nodeID,
+            presenceEvents: settings.presenceEvents, eventLoop: eventLoop, logger: logger)
     }
 
     private static func raiseDescriptorLimit() -> Int {
@@ -259,6 +264,12 @@ package final class Gateway: Sendable {
         }
         node.tokens?.stop()
         let hub = node.hub
+        let left = hub.eventLoop.flatSubmit { hub.value.leave() }
+        // A broker that is away finds out by itself.
+        let limit = hub.eventLoop.makePromise(of: Void.self)
+        left.cascade(to: limit)
+        hub.eventLoop.scheduleTask(in: Gateway.leaveTime) { limit.succeed() }
+        try? await limit.futureResult.get()
         try? await hub.eventLoop.submit { hub.value.stop() }.get()
         try? await group.shutdownGracefully()
     }

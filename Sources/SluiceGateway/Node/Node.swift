@@ -53,7 +53,20 @@ package final class Node: Sendable {
         .public(
             readiness: Readiness(status: status, tokens: tokens), trial: TrialRoute(admin: admin),
             stream: StreamRoute(anonymous: policy.anonymous, topicsMax: policy.topicsMax),
-            publish: PublishRoute(publishing: publishing), client: ClientRoute(hub: hub))
+            publish: PublishRoute(publishing: publishing), client: ClientRoute(hub: hub),
+            who: WhoRoute(hub: hub, publishing: publishing))
+    }
+
+    /// What the node says of itself.
+    ///
+    /// - Parameters:
+    ///   - listen: where its public listener is.
+    ///   - started: in milliseconds since 1970.
+    package func reporter(listen: String, started: UInt64) -> NodeReporter {
+        let readiness = Readiness(status: status, tokens: tokens)
+        return NodeReporter(
+            node: settings.nodeID, version: NodeVersion.current, started: started, listen: listen, counters: counters,
+            status: status, problem: { readiness.problem(now: $0) })
     }
 
     /// The handlers of connections of the public listener.
@@ -70,7 +83,9 @@ package final class Node: Sendable {
     /// The handlers of connections of the operator's listener.
     package var adminPipeline: ConnectionPipeline {
         pipeline(
-            .admin(readiness: Readiness(status: status, tokens: tokens), metrics: MetricsRoute(page: metrics)),
+            .admin(
+                readiness: Readiness(status: status, tokens: tokens), metrics: MetricsRoute(page: metrics),
+                nodes: NodesRoute(hub: hub)),
             isPublic: false, certificate: nil, expectsProxyHeader: false)
     }
 

@@ -53,6 +53,10 @@ package final class SettingTable: Sendable {
         "of every Redis name; two deployments on one Redis need two, also in two databases: channels are in none")
     package let nodeID = Setting(
         "node-id", .nodeID, "", "shown in the header Sluice-Node; none: host name and a random part")
+    package let tellsPresence = Setting(
+        "presence", .flag, "off", "tell in the Redis stream <prefix>:presence which clients come and go")
+    package let presenceEvents = Setting(
+        "presence-events", .number(1...10_000_000), "10000", "changes that this stream keeps")
     package let threads = Setting("threads", .number(0...1024), "0", "event loops; 0: one for each core")
     package let heartbeat = Setting("heartbeat", .timeout, "15s", "silence before a comment")
     package let checkpoint = Setting(

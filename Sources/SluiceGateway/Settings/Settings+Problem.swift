@@ -16,6 +16,7 @@ extension Settings {
         if let max = self.logTTLMax, max < self.logTTL {
             return "--max-log-ttl: a log lives for --log-ttl if a publish names none, which is longer"
         }
+        if self.tellsPresence, self.redis == nil { return "--presence: is for a node with --redis" }
         let ofRedis = [("ca", self.redisCertificateAuthority), ("cert", self.redisCertificate), ("key", self.redisKey)]
         if self.redis?.usesTLS != true, let given = ofRedis.first(where: { $0.1 != nil }) {
             return "--redis-\(given.0): is for a --redis with TLS: rediss://, rediss+sentinel://"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import SluiceCore
 import Yams
 
 /// Where settings come from: flag, then environment, then YAML file, then default; the first that is set wins.

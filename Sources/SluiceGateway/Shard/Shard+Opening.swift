@@ -18,7 +18,10 @@ extension Shard {
         counters.streamsOpen[stream.spokenOver].add(1)
         var unknown: [Target] = []
         join(stream, everyone)
-        if let owner = stream.owner { owned[owner, default: [:]][ObjectIdentifier(stream)] = stream }
+        if let owner = stream.owner {
+            owned[owner, default: [:]][ObjectIdentifier(stream)] = stream
+            isPresent(true, owner)
+        }
         for target in targets {
             if subscribers[target] == nil { unknown.append(target) }
             let listeners =
@@ -26,6 +29,7 @@ extension Shard {
                 ?? Subscribers<Stream>(target: target, partition: partitioning.partition(of: target))
             subscribers[target] = listeners
             join(stream, listeners)
+            if target.kind == .client { isPresent(true, target) }
         }
         let now = eventLoop.now
         let standing = stream.targets
@@ -182,7 +186,9 @@ extension Shard {
         // A stream of HTTP/2 shares its connection, which counts itself.
         if !stream.socket.isHTTP2 { counters.connectionsOpen.add(-1) }
         quotas.release(address: stream.address, client: stream.client ?? stream.owner)
+        if let client = stream.client { isPresent(false, client) }
         if let owner = stream.owner {
+            isPresent(false, owner)
             owned[owner]?[ObjectIdentifier(stream)] = nil
             if owned[owner]?.isEmpty == true { owned[owner] = nil }
         }
@@ -235,12 +241,14 @@ extension Shard {
     }
 
     /// Ends a stream as a server should: with a time to come back, and a clean end of the body.
-    func finish(_ stream: Stream, _ end: StreamEnd, now: NIODeadline) {
+    ///
+    /// - Parameter lines: what it is told at last; nil: to come back soon.
+    func finish(_ stream: Stream, _ end: StreamEnd, with lines: String? = nil, now: NIODeadline) {
         guard !stream.machine.isEnded else { return }
         stream.note(end)
         var bytes = ByteBuffer()
         if stream.machine.takeHead() { writeHead(of: stream, to: &bytes) }
-        stream.wire.append(lines: ControlBlock.retry(milliseconds: retries.next()), to: &bytes)
+        stream.wire.append(lines: lines ?? ControlBlock.retry(milliseconds: retries.next()), to: &bytes)
         stream.wire.appendEnd(to: &bytes)
         close(stream, behind: bytes)
     }

@@ -15,6 +15,8 @@ package final class Shard {
         package var lifetime: TimeAmount
         /// Streams that may open in a second.
         package var openRate: Int
+        /// The hub is told which clients come and go.
+        package var tellsPresence: Bool
 
         /// - Parameter shardCount: of the node, which share what the whole node may take in.
         package init(_ settings: Settings, shardCount: Int) {
@@ -24,6 +26,7 @@ package final class Shard {
             retry = RetryPolicy(base: settings.retry, spread: settings.retrySpread)
             lifetime = settings.lifetime
             openRate = max(1, settings.openRate / shardCount)
+            tellsPresence = settings.tellsPresence
         }
     }
 
@@ -49,6 +52,8 @@ package final class Shard {
     var byNumber: [TargetNumber: Subscribers<Stream>] = [:]
     /// Every stream; they all listen to `all`.
     let everyone: Subscribers<Stream>
+    /// nil: nobody wants to know.
+    private var presence: ShardPresence?
     /// Streams by the client whose token opened them, where they listen to topics or to another client: what ends a
     /// client's streams means these, too.
     var owned: [Target: [ObjectIdentifier: Stream]] = [:]
@@ -116,6 +121,7 @@ package final class Shard {
         self.openRate = TokenBucket(rate: limits.openRate, now: eventLoop.now)
         self.watched = TimerWheel(slots: Shard.watchSlots, tick: Shard.tickInterval, now: eventLoop.now)
         self.exiles = Exiles()
+        if limits.tellsPresence { presence = ShardPresence() }
         self.turns = Turns(eventLoop: eventLoop) { eventLoop.now }
     }
 
@@ -204,8 +210,9 @@ package final class Shard {
         case .changed(let partition): changed(partition)
         case .ended(let target, let id):
             ended(target, by: id)
-        case .disconnect(let order):
-            disconnect(order)
+        case .disconnect(let order): disconnect(order)
+        case .pause(let order, let until): pause(order, until: until)
+        case .count(let question): question.answer(count(question))
         }
     }
 
@@ -308,19 +315,51 @@ package final class Shard {
         return Stream.Expiry(time: last, end: .token)
     }
 
-    // MARK: Disconnecting
+    // MARK: Clients
 
     private func disconnect(_ order: Disconnect) {
         guard let target = try? Target.client(order.client) else { return }
         let now = eventLoop.now
         if let time = order.exile { exiles.banish(target, until: now + time) }
-        for stream in subscribers[target]?.streams ?? [] { finish(stream, .disconnect, now: now) }
-        for stream in owned[target]?.values.map(\.self) ?? [] { finish(stream, .disconnect, now: now) }
+        for stream in streams(of: target) { finish(stream, .disconnect, now: now) }
+    }
+
+    /// - Parameter end: in milliseconds since 1970.
+    private func pause(_ order: Pause, until end: UInt64) {
+        guard let target = try? Target.client(order.client) else { return }
+        let now = eventLoop.now
+        let lines = ControlBlock.pause(until: end, seconds: order.seconds)
+        for stream in streams(of: target) { finish(stream, .pause, with: lines, now: now) }
+    }
+
+    /// Those that listen to a client, and those that its token has opened.
+    private func streams(of client: Target) -> [Stream] {
+        Array(subscribers[client]?.streams ?? []) + (owned[client]?.values.map(\.self) ?? [])
+    }
+
+    /// Looks at no stream for it: a client or topic may be asked for all the time.
+    private func count(_ question: StreamCount.Question) -> StreamCount {
+        var count = StreamCount(
+            targets: question.targets.map { target in
+                (subscribers[target]?.streams.count ?? 0) + (owned[target]?.count ?? 0)
+            })
+        if question.countsBehind { count.behind = everyone.streams.count { $0.machine.isBlocked } }
+        return count
     }
 
     /// Whether the client was told not to come back, for now.
     package func isExiled(_ client: Target?, now: NIODeadline) -> Bool {
         client.map { exiles.contains($0, now: now) } ?? false
+    }
+
+    /// A stream of a client is there, or gone.
+    func isPresent(_ isPresent: Bool, _ client: Target) {
+        guard presence?.note(client, isPresent: isPresent) == true else { return }
+        // What changes in one turn of the loop goes together.
+        eventLoop.assumeIsolated().execute { [self] in
+            guard let changes = presence?.take() else { return }
+            hub?.run { $0.changed(changes) }
+        }
     }
 
     /// Ends all streams, spread over `time`.

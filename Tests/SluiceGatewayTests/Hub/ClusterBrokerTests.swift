@@ -71,7 +71,7 @@ struct ClusterBrokerTests {
             try await ClusterProbe(cluster.url, nodeID: "a"), try await ClusterProbe(cluster.url, nodeID: "b"),
         ]
         for probe in probes { #expect(await probe.isWhole()) }
-        let order = try Disconnect(json: #"{"disconnect":"ann"}"#)
+        let order = ControlMessage.disconnect(Disconnect(client: "ann", exile: nil))
         #expect(try await probes[0].order(order) == 2)
         for probe in probes {
             #expect(await eventually { probe.notices.count { if case .order = $0 { true } else { false } } == 1 })
@@ -97,7 +97,7 @@ struct ClusterBrokerTests {
             _ = try await probe.publish("live", to: topic, isLogged: false)
             _ = try await probe.mark(Partitioning.cluster.partition(of: topic), [topic])
         }
-        _ = try await probe.order(try Disconnect(json: #"{"disconnect":"ann"}"#))
+        _ = try await probe.order(ControlMessage.disconnect(Disconnect(client: "ann", exile: nil)))
         #expect(await eventually { probe.events == topics.count * 2 })
         #expect(!probe.notices.contains { if case .refused = $0 { true } else { false } })
         for server in cluster.servers { #expect(try await server.ask("ACL", "LOG") == "") }

@@ -42,8 +42,8 @@ final class ClusterProbe: Sendable {
         let log = logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         try await loop.submit {
             let broker = ClusterBroker(
-                seeds: address.hosts, endpoint: endpoint, prefix: "sluice", nodeID: nodeID, eventLoop: loop,
-                logger: log)
+                seeds: address.hosts, endpoint: endpoint, prefix: "sluice", nodeID: nodeID,
+                presenceEvents: 100, eventLoop: loop, logger: log)
             box.value = broker
             broker.start { notice in
                 guard let notice = ClusterProbe.notice(notice) else { return }
@@ -63,9 +63,9 @@ final class ClusterProbe: Sendable {
         case .down(let partition): return .down(partition.index)
         case .alive(let partition): return .alive(partition.index)
         case .clock(_, let partition): return .clock(partition.index)
-        case .order(let payload): return .order(String(decoding: payload, as: UTF8.self))
+        case .control(let payload): return .order(String(decoding: payload, as: UTF8.self))
         case .refused(let refusal): return .refused(refusal)
-        case .event, .readComplete, .serverTime, .disconnect: return nil
+        case .event, .readComplete, .serverTime, .ordered, .answer: return nil
         }
     }
 
@@ -151,8 +151,8 @@ final class ClusterProbe: Sendable {
             Publication(Event(ByteBuffer(string: data)), to: target, retention: isLogged ? .init() : nil))
     }
 
-    func order(_ disconnect: Disconnect) async throws -> Int {
-        try await future { $0.order(disconnect) }
+    func order(_ message: ControlMessage) async throws -> Int {
+        try await future { $0.order(message) }
     }
 
     func mark(_ partition: Partition, _ targets: [Target]) async throws -> ClockReading {
@@ -174,7 +174,7 @@ final class ClusterProbe: Sendable {
     /// Once of each partition.
     func tick() async throws {
         try await on { broker in
-            for partition in Partitioning.cluster.partitions { broker.tick(partition, known: .zero) }
+            for partition in Partitioning.cluster.partitions { broker.tick(partition, known: .zero, entry: nil) }
         }
     }
 

@@ -21,7 +21,7 @@ struct RedisBrokerTests {
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             let broker = RedisBroker(
                 .fixed(try RedisEndpoint(url: url, clientName: "broker-test")), names: RedisNames(prefix: "sluice"),
-                nodeID: "n", eventLoop: loop, logger: logger)
+                nodeID: "n", presenceEvents: 100, eventLoop: loop, logger: logger)
             let hub = Hub(
                 eventLoop: loop, broker: broker, limits: .init(event: 1000), replayCacheBytes: 1 << 20,
                 counters: counters,
@@ -36,7 +36,7 @@ struct RedisBrokerTests {
         let box = try await launch(redis, on: loop, counters: counters)
         #expect(
             await eventually {
-                try await loop.submit { box.value?.broker.tick(.first, known: .zero) }.get()
+                try await loop.submit { box.value?.broker.tick(.first, known: .zero, entry: nil) }.get()
                 return await RedisBrokerTests.reads(box, on: loop) != nil
             })
         return box
@@ -110,7 +110,7 @@ struct RedisBrokerTests {
         let admin = try await RedisClient(redis)
         #expect(
             await eventually {
-                try await loop.submit { box.value?.broker.tick(.first, known: .zero) }.get()
+                try await loop.submit { box.value?.broker.tick(.first, known: .zero, entry: nil) }.get()
                 let isCounted = counters.redisRefusals[.oom].value > 0
                 return try await admin.command("PUBSUB", "NUMSUB", "sluice:node:n") == "sluice:node:n 2" && isCounted
             })
@@ -119,7 +119,7 @@ struct RedisBrokerTests {
         let event = try RedisBrokerTests.liveOnly("t", "live")
         let isPublished = await eventually {
             let receipt = try await loop.flatSubmit { () -> EventLoopFuture<Receipt> in
-                box.value?.broker.tick(.first, known: .zero)
+                box.value?.broker.tick(.first, known: .zero, entry: nil)
                 return box.value?.broker.publish(event) ?? loop.makeFailedFuture(RedisError.unavailable)
             }.get()
             return receipt.id == nil && receipt.nodes > 0
@@ -131,7 +131,7 @@ struct RedisBrokerTests {
         try await redis.cli("CONFIG", "SET", "maxmemory", "0")
         #expect(
             await eventually {
-                try await loop.submit { box.value?.broker.tick(.first, known: .zero) }.get()
+                try await loop.submit { box.value?.broker.tick(.first, known: .zero, entry: nil) }.get()
                 return status.problem(now: .now()) == nil
             })
         try await RedisBrokerTests.stop(box, on: loop)
@@ -219,7 +219,7 @@ struct RedisBrokerTests {
         let words = command.map { Array($0.utf8) }
         let isOK = try await admin.pipeline([words]) == ["OK"]
         #expect(isOK)
-        try await loop.submit { box.value?.broker.tick(.first, known: .zero) }.get()
+        try await loop.submit { box.value?.broker.tick(.first, known: .zero, entry: nil) }.get()
         #expect(try await listener.message() == "message sluice:node:n alive")
         let codes = RedisRefusal.allCases.filter { counters.redisRefusals[$0].value > 0 }.map(\.rawValue)
         #expect(codes.contains(code), "\(codes)")

@@ -49,7 +49,7 @@ final class ScriptedBroker: Broker {
     func reconnect(_ partition: Partition) { reconnects += 1 }
     func pause(_ target: Target, for time: TimeAmount) {}
     func release(_ target: Target) { released.append(target) }
-    func tick(_ partition: Partition, known: EventID) { ticks.append(known) }
+    func tick(_ partition: Partition, known: EventID, entry: NodeEntry?) { ticks.append(known) }
 
     func report(_ partition: Partition, _ report: HeardReport) -> EventLoopFuture<Void> {
         reports.append(report)
@@ -95,9 +95,27 @@ final class ScriptedBroker: Broker {
 
     func replicas(_ partition: Partition, wanted: Int) -> EventLoopFuture<Int> { eventLoop.makeSucceededFuture(0) }
 
-    func order(_ disconnect: Disconnect) -> EventLoopFuture<Int> {
-        eventLoop.makeFailedFuture(PublishFailure.unavailable("scripted"))
+    /// The nodes in the registry; nil: it does not say.
+    var registry: [String]?
+    private(set) var orders: [ControlMessage] = []
+    private(set) var answers: [SurveyAnswer] = []
+
+    func order(_ message: ControlMessage) -> EventLoopFuture<Int> {
+        orders.append(message)
+        return eventLoop.makeSucceededFuture(1)
     }
+
+    func answer(_ answer: SurveyAnswer, to node: String) { answers.append(answer) }
+
+    func nodes() -> EventLoopFuture<[String]> {
+        registry.map { eventLoop.makeSucceededFuture($0) } ?? eventLoop.makePromise().futureResult
+    }
+
+    func entry(of node: String) -> EventLoopFuture<NodeEntry?> { eventLoop.makeSucceededFuture(nil) }
+    func presence(_ call: PresenceCall) -> EventLoopFuture<PresenceReply> {
+        eventLoop.makeFailedFuture(PublishFailure.unavailable("none"))
+    }
+    func leave() -> EventLoopFuture<Void> { eventLoop.makeSucceededVoidFuture() }
 }
 
 /// A hub with one shard whose loop turns only when it is told to, and whose feed brings what a test says.
@@ -115,15 +133,20 @@ final class ScriptedNode {
     init(_ partitioning: Partitioning = .single) {
         let logger = Logger(label: "scripted") { _ in SwiftLogNoOpLogHandler() }
         broker = ScriptedBroker(eventLoop: loop, partitioning: partitioning)
+        let status = NodeStatus()
         hub = Hub(
             eventLoop: loop, broker: broker, limits: .init(event: 1000), replayCacheBytes: 1 << 20, counters: counters,
-            status: NodeStatus(),
+            status: status,
             wallClock: { ScriptedNode.now }, logger: logger)
         shard = Shard(
             index: 0, eventLoop: loop, partitioning: partitioning, limits: Shard.Limits(Settings(), shardCount: 1),
             head: StreamHead(nodeID: "scripted"), counters: counters,
             quotas: StreamQuotas(perAddress: 0, perClient: 0), wallClock: { ScriptedNode.now + 100 })
-        hub.start(shards: [Confined(shard, on: loop).receiver])
+        hub.start(
+            shards: [Confined(shard, on: loop).receiver],
+            reporter: NodeReporter(
+                node: "scripted", version: "0", started: ScriptedNode.now, listen: "127.0.0.1:1", counters: counters,
+                status: status, problem: { status.problem(now: $0) }))
         shard.start(hub: Confined(hub, on: loop))
         loop.run()
         hub.receive(.up())

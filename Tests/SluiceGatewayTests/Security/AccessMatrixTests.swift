@@ -62,7 +62,26 @@ extension NodeTests {
             DELETE  /clients/nobody?reconnect=false&seconds=1          401  403  403  200  401
             DELETE  /clients/                                          401  403  403  400  401
             DELETE  /clients/a%20b                                     401  403  403  400  401
-            GET     /clients/alice                                     405  405  405  405  405
+            GET     /clients/alice                                     401  403  200  200  401
+            HEAD    /clients/alice                                     401  403  200  200  401
+            GET     /clients/bob                                       401  403  403  200  401
+            GET     /clients/a%20b                                     400  400  400  400  401
+            PUT     /clients/alice                                     405  405  405  405  405
+            GET     /topics/news                                       401  403  200  200  401
+            GET     /topics/secret                                     401  403  403  200  401
+            GET     /topics/public.news                                401  403  403  200  401
+            DELETE  /topics/news                                       405  405  405  405  405
+            OPTIONS /topics/news                                       204  204  204  204  204
+            POST    /presence {"clients":["alice"],"topics":["news"]}  401  403  200  200  401
+            POST    /presence {"clients":["alice","bob"]}              401  403  403  200  401
+            POST    /presence {                                        401  403  400  400  401
+            GET     /presence                                          405  405  405  405  405
+            POST    /clients/alice/pause {"seconds":1}                 401  403  403  200  401
+            POST    /clients/alice/pause {"seconds":0}                 401  403  403  400  401
+            POST    /clients//pause {"seconds":1}                      401  403  403  400  401
+            GET     /clients/alice/pause                               405  405  405  405  405
+            OPTIONS /clients/alice/pause                               204  204  204  204  204
+            GET     /nodes                                             404  404  404  404  404
             OPTIONS /clients/alice                                     204  204  204  204  204
             GET     /                                                  200  200  200  200  200
             HEAD    /                                                  200  200  200  200  200
@@ -80,6 +99,7 @@ extension NodeTests {
         private static let adminTable = """
             GET     /metrics                                           200  200  200  200  200
             GET     /dashboard                                         200  200  200  200  200
+            GET     /nodes                                             200  200  200  200  200
             GET     /healthz                                           200  200  200  200  200
             GET     /readyz                                            200  200  200  200  200
             POST    /metrics {}                                        405  405  405  405  405

@@ -124,15 +124,16 @@ extension NodeTests {
         }
 
         private static let malformed = [
-            "", " ", "null", "1", "\"alice\"", "[]", "[\"alice\"]", "{}", "{", "{\"disconnect\":\"alice\"",
+            "", " ", "null", "1", "\"alice\"", "[]", "[\"alice\"]", "{", "{\"disconnect\":\"alice\"",
             #"{"disconnect":null}"#, #"{"disconnect":1}"#, #"{"disconnect":["alice"]}"#, #"{"disconnect":""}"#,
             #"{"disconnect":"a b"}"#, #"{"disconnect":"a\nb"}"#, #"{"disconnect":"{a}"}"#,
             #"{"disconnect":"alice","reconnect":"no"}"#, #"{"disconnect":"alice","reconnect":0}"#,
             #"{"disconnect":"alice","seconds":0}"#, #"{"disconnect":"alice","seconds":-1}"#,
             #"{"disconnect":"alice","seconds":86401}"#, #"{"disconnect":"alice","seconds":1.5}"#,
             #"{"disconnect":"alice","seconds":"9"}"#, #"{"disconnect":"alice","seconds":1e9}"#,
-            #"{"disconnect":"alice","seconds":99999999999999999999}"#, #"{"disconnect":"alice","all":true}"#,
-            #"{"disconnect":"alice","disconnect":"bob"}"#, #"{"DISCONNECT":"alice"}"#, "disconnect alice",
+            #"{"disconnect":"alice","seconds":99999999999999999999}"#,
+            #"{"disconnect":"alice","disconnect":"bob"}"#, "disconnect alice", #"{"pause":"alice"}"#,
+            #"{"survey":"1","from":"no node"}"#,
             #"{"disconnect":"alice"} {"disconnect":"alice"}"#, "\u{1E}1 - -\n\n{\"disconnect\":\"alice\"}",
             #"{"disconnect":"\#(String(repeating: "a", count: 256))"}"#,
             #"{"disconnect":"alice","reconnect":false}"# + String(repeating: " ", count: 5000),
@@ -154,10 +155,15 @@ extension NodeTests {
             let messages = DisconnectingTests.malformed.map { Array($0.utf8) } + random
             let client = try await RedisClient(redis)
             for message in messages { try await client.publish("sluice:control", message) }
+            // A node of a later version may say this.
+            for message in ["{}", #"{"DISCONNECT":"alice"}"#, #"{"merge":"alice","with":"bob"}"#] {
+                try await client.publish("sluice:control", Array(message.utf8))
+            }
             let isCounted = await eventually {
                 try await node.metric("orders_malformed_total") == messages.count
             }
             #expect(isCounted)
+            #expect(await eventually { try await node.metric("orders_unknown_total") == 3 })
             #expect(try await publish(node.port, #"{"topic":"news","data":"still here"}"#).status == 200)
             #expect(await alice.receives(1))
             #expect(alice.now.openings == 1 && alice.now.ends == 0)

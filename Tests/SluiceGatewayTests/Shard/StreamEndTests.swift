@@ -39,7 +39,7 @@ struct StreamEndTests {
         node.loop.run()
         #expect(ends == [.client: 2, .error: 1])
 
-        node.shard.receive(.disconnect(try Disconnect(json: #"{"disconnect":"c"}"#)))
+        node.shard.receive(.disconnect(Disconnect(client: "c", exile: nil)))
         try node.receive("\u{1E}1 \(ScriptedNode.id(10)) -\nend\n\nx", of: .topic("job"))
         node.loop.run()
         #expect(ends == [.client: 2, .error: 1, .disconnect: 1, .finished: 1])

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a node has to say or to ask about who is there: one command.
+package enum PresenceCall: Equatable, Sendable {
+    package struct Change: Equatable, Sendable {
+        package let client: Target
+        package let isPresent: Bool
+        /// Which begins with it, if the client is nowhere yet, or ends; nil: not known.
+        package let period: String?
+
+        package init(client: Target, isPresent: Bool, period: String?) {
+            self.client = client
+            self.isPresent = isPresent
+            self.period = period
+        }
+    }
+
+    /// The node lives, and has these changes.
+    ///
+    /// - Parameter state: what it has told until now; nil: it joins, whatever that was.
+    case tell(state: String?, newState: String, [Change])
+    /// Which clients are listed at this node.
+    case sweep(cursor: String)
+    /// A dead node's clients are to be taken off.
+    case clean(node: String, cursor: String)
+}
+
+/// The reply to a ``PresenceCall``.
+package enum PresenceReply: Equatable, Sendable {
+    /// What is known of the node is something else than it thought; nothing was done.
+    case lost
+    /// - Parameters:
+    ///   - dead: nodes to be cleaned up after.
+    ///   - state: what the node had told, by what is known of it; empty: nothing. `gone`, `done`: it was taken for dead.
+    case joined(dead: [String], state: String)
+    /// - Parameter periods: one for each change.
+    case told(dead: [String], periods: [String])
+    case swept(cursor: String, clients: [Target])
+    case cleaned(cursor: String)
+}
