@@ -24,6 +24,8 @@ package enum FeedMessage: Sendable {
     case ended(Target, EventID)
     case disconnect(Disconnect)
     case pause(Pause, until: UInt64)
+    /// Other nodes have room for that part of its streams.
+    case rebalance(share: Double)
     /// Somebody wants to know how many streams listen to these.
     case count(StreamCount.Question)
 }

@@ -24,6 +24,8 @@ package final class Hub {
     private var surveyor: Surveyor?
     /// nil: nobody is told who comes and goes.
     private var presence: PresenceKeeper?
+    /// nil: streams stay where they are.
+    private var rebalancing: Rebalancing?
 
     /// - Parameters:
     ///   - limits: of the node: its partitions share what it may hold.
@@ -61,8 +63,10 @@ package final class Hub {
     ///   - shards: take messages from this loop, each in their order.
     ///   - reporter: what the node says of itself.
     ///   - tellsPresence: shards say which clients come and go, and the broker is told.
+    ///   - rebalances: shards end streams that other nodes have room for.
     package func start(
-        shards: [@Sendable (FeedMessage) -> Void], reporter: NodeReporter, tellsPresence: Bool = false
+        shards: [@Sendable (FeedMessage) -> Void], reporter: NodeReporter, tellsPresence: Bool = false,
+        rebalances: Bool = false
     ) {
         output.start(shards: shards)
         surveyor = Surveyor(
@@ -75,6 +79,11 @@ package final class Hub {
         feeds[0].entry = { [eventLoop] in reporter.entry(now: eventLoop.now) }
         for feed in feeds { feed.logReads.onUnreadable = { [unowned self] in isUnreadable($0, $1) } }
         broker.start { [unowned self] in receive($0) }
+        if rebalances {
+            rebalancing = Rebalancing(
+                broker: broker, output: output, eventLoop: eventLoop, reporter: reporter, logger: logger)
+            rebalancing?.start()
+        }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         ticker = eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(100), delay: Hub.tickInterval) { _ in
             for feed in bound.value.feeds { feed.tick(wallClock: bound.value.wallClock()) }
@@ -92,6 +101,7 @@ package final class Hub {
         surveyor?.stop()
         surveyor = nil
         presence?.stop()
+        rebalancing?.stop()
         broker.stop()
     }
 

@@ -69,6 +69,10 @@ package final class SettingTable: Sendable {
     package let drain = Setting(
         "drain", .duration(.zero ... .hours(1)), "20s",
         "after SIGTERM, streams end spread over this time; other requests that were begun have 5 s more")
+    package let rebalances = Setting(
+        "rebalance", .flag, "off",
+        "a node with more than 1.2 × the mean of all nodes' streams ends some of its own, at most 1 % of them in a second"
+    )
     package let logEvents = Setting(
         "log-events", .number(1...1_000_000), "1000", "events a log keeps when a publish names none")
     package let logTTL = Setting(

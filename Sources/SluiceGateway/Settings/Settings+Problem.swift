@@ -17,6 +17,7 @@ extension Settings {
             return "--max-log-ttl: a log lives for --log-ttl if a publish names none, which is longer"
         }
         if self.tellsPresence, self.redis == nil { return "--presence: is for a node with --redis" }
+        if self.rebalances, self.redis == nil { return "--rebalance: is for a node with --redis" }
         let ofRedis = [("ca", self.redisCertificateAuthority), ("cert", self.redisCertificate), ("key", self.redisKey)]
         if self.redis?.usesTLS != true, let given = ofRedis.first(where: { $0.1 != nil }) {
             return "--redis-\(given.0): is for a --redis with TLS: rediss://, rediss+sentinel://"

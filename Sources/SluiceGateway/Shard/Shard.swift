@@ -97,6 +97,8 @@ package final class Shard {
     private var drain: Drain<Stream>?
     /// When its streams are to come back.
     var retries: RetrySequence
+    /// Streams that rebalancing has still to end: less than one.
+    private var surplus = 0.0
 
     package init(
         index: Int, eventLoop: any EventLoop, partitioning: Partitioning, limits: Limits, head: StreamHead,
@@ -212,6 +214,7 @@ package final class Shard {
             ended(target, by: id)
         case .disconnect(let order): disconnect(order)
         case .pause(let order, let until): pause(order, until: until)
+        case .rebalance(let share): rebalance(share)
         case .count(let question): question.answer(count(question))
         }
     }
@@ -359,6 +362,17 @@ package final class Shard {
         eventLoop.assumeIsolated().execute { [self] in
             guard let changes = presence?.take() else { return }
             hub?.run { $0.changed(changes) }
+        }
+    }
+
+    /// Ends that part of the streams, whichever they are.
+    private func rebalance(_ share: Double) {
+        guard drain == nil else { return }
+        let now = eventLoop.now
+        surplus += Double(everyone.streams.count) * share
+        while surplus >= 1, let stream = everyone.streams.randomElement() {
+            surplus -= 1
+            finish(stream, .rebalance, now: now)
         }
     }
 
