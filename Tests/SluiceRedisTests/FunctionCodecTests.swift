@@ -179,9 +179,9 @@ struct FunctionCodecTests {
                     markers: [LogMarker(id: EventID(5, 0), ends: true), nil, nil]))
         #expect(reading([clock, .array([.null])], 2) == nil, "whose marker it is, is not known")
         for fields: [RESPValue] in [
-            [], [.null, .null, .null], [.text("7-1")], [.text("7-1"), .text("3")], [.text("7-1"), .null, .null],
-            [.text("7"), .text("3"), .null], [.text("7-1"), .text("1000000000000000"), .null],
-            [.text("7-1"), .text("-3"), .null],
+            [], [.null, .null, .null, .null], [.text("7-1")], [.text("7-1"), .text("3"), .null],
+            [.text("7-1"), .null, .null, .null], [.text("7"), .text("3"), .null, .null],
+            [.text("7-1"), .text("1000000000000000"), .null, .null], [.text("7-1"), .text("-3"), .null, .null],
         ] {
             #expect(reading([.array(fields)]) == nil, "\(fields)")
         }
