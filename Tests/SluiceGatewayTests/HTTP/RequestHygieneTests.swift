@@ -171,7 +171,8 @@ extension NodeTests {
                 "*": "OPTIONS", "/": "GET, HEAD, OPTIONS", "/healthz": "GET, HEAD, OPTIONS",
                 "/readyz": "GET, HEAD, OPTIONS",
                 "/events?topic=a": "GET, HEAD, OPTIONS", "/sse?client_id=a": "GET, HEAD, OPTIONS",
-                "/publish": "POST, OPTIONS", "/push": "GET, POST, OPTIONS", "/clients/c": "DELETE, OPTIONS",
+                "/publish": "POST, OPTIONS", "/push": "GET, POST, OPTIONS", "/clients/c": "GET, HEAD, DELETE, OPTIONS",
+                "/clients/c/pause": "POST, OPTIONS", "/topics/t": "GET, HEAD, OPTIONS", "/presence": "POST, OPTIONS",
             ]
             for (target, allowed) in routes {
                 let options = try await request(test.port, "OPTIONS", target)

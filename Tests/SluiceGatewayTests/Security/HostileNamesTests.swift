@@ -39,6 +39,11 @@ extension NodeTests {
             return Set(reply.utf8.split(separator: UInt8(ascii: " ")).map { Array($0) })
         }
 
+        /// What a node keeps of its own.
+        private static func own(_ node: NodeProcess) -> [String] {
+            ["sluice:clock", "sluice:nodes", "sluice:node:\(node.id)"]
+        }
+
         @Test(
             "Each name has its own channel and keys, and no other is touched", .timeLimit(.minutes(1)),
             arguments: ["topic", "client"])
@@ -61,7 +66,7 @@ extension NodeTests {
                 stream.close()
             }
             let names = HostileNamesTests.legal
-            let keys = names.flatMap { ["sluice:\(kind):\($0)", "sluice:last:\(kind):\($0)"] } + ["sluice:clock"]
+            let keys = names.flatMap { ["sluice:\(kind):\($0)", "sluice:last:\(kind):\($0)"] } + Self.own(node)
             #expect(try await words(client, "KEYS", "*") == Set(keys.map { Array($0.utf8) }))
             let channels = names.flatMap { ["sluice:\(kind):\($0)", "sluice:client:\($0)"] }
             let open = try await words(client, "PUBSUB", "CHANNELS").subtracting(plain)
@@ -92,7 +97,7 @@ extension NodeTests {
                     #expect(answer.status == 400, "\(member) \(name)")
                 }
             }
-            #expect(try await words(client, "KEYS", "*").isSubset(of: [Array("sluice:clock".utf8)]))
+            #expect(try await words(client, "KEYS", "*").isSubset(of: Self.own(node).map { Array($0.utf8) }))
             let heard = String(decoding: heard(by: monitor), as: UTF8.self)
             #expect(!heard.contains("sluice_publish"), "\(heard)")
             #expect(!heard.contains("sluice:topic:") && !heard.contains("sluice:client:"), "\(heard)")
