@@ -60,10 +60,10 @@ final class Rebalancing {
     }
 
     private func read() {
-        broker.nodes().flatMap { [broker, eventLoop, node = reporter.node] nodes in
+        broker.nodes().assumeIsolated().flatMap { [broker, eventLoop, node = reporter.node] nodes in
             EventLoopFuture.whenAllSucceed(
                 nodes.filter { $0 != node }.map { broker.entry(of: $0) }, on: eventLoop)
-        }.assumeIsolated().whenComplete { [self] result in
+        }.whenComplete { [self] result in
             others = (try? result.get()).map { entries in
                 entries.compactMap(\.self).filter { $0.isReady && !$0.isDraining }.map(\.streams)
             }

@@ -115,10 +115,8 @@ package final class Gateway: Sendable {
             pipeline: node.publicPipeline(certificate: certificate, admin: admin.addresses.first), shards: shards)
         let receivers = shards.map(\.receiver)
         let reporter = node.reporter(listen: shown(addresses), started: WallClock.milliseconds())
-        let (tellsPresence, rebalances) = (settings.tellsPresence, settings.rebalances)
-        hub.run {
-            $0.start(shards: receivers, reporter: reporter, tellsPresence: tellsPresence, rebalances: rebalances)
-        }
+        let (presence, rebalances) = (settings.tellsPresence, settings.rebalances)
+        hub.run { $0.start(shards: receivers, reporter: reporter, tellsPresence: presence, rebalances: rebalances) }
         for shard in shards { shard.run { $0.start(hub: hub) } }
         // Who comes before the keys are there would be refused for good.
         await tokens?.start()

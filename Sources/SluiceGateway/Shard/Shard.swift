@@ -343,9 +343,7 @@ package final class Shard {
     /// Looks at no stream for it: a client or topic may be asked for all the time.
     private func count(_ question: StreamCount.Question) -> StreamCount {
         var count = StreamCount(
-            targets: question.targets.map { target in
-                (subscribers[target]?.streams.count ?? 0) + (owned[target]?.count ?? 0)
-            })
+            targets: question.targets.map { (subscribers[$0]?.streams.count ?? 0) + (owned[$0]?.count ?? 0) })
         if question.countsBehind { count.behind = everyone.streams.count { $0.machine.isBlocked } }
         return count
     }
