@@ -78,7 +78,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         guard case .idle = state, context.channel.isActive else { return }
         begin()
         let sender = Sender(head)
-        corsHeaders = rules.policy.corsHeaders(for: sender)
+        corsHeaders = rules.corsHeaders(for: sender)
         if let problem = rules.limits.problem(of: head, isHTTP2: isHTTP2) {
             return refuse(problem, head: head, context: context)
         }
@@ -369,7 +369,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
                 }
             begin()
             let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/")
-            corsHeaders = rules.policy.corsHeaders(for: Sender(head))
+            corsHeaders = rules.corsHeaders(for: Sender(head))
             refuse(problem, head: head, context: context)
         case .answering: context.close(promise: nil)
         // Of what came behind, or of a body that was refused: the answer ends the connection.

@@ -11,18 +11,27 @@ package final class RequestRules: Sendable {
     /// The header fields that all answers have.
     let headers: [(String, String)]
     let counters: Counters
+    private let isPublic: Bool
 
+    /// - Parameter isPublic: false: of the operator's listener.
     init(
-        routes: RouteTable, limits: RequestLimits, policy: RequestPolicy, streams: StreamAdmission, status: NodeStatus,
-        headers: [(String, String)], counters: Counters
+        routes: RouteTable, isPublic: Bool, limits: RequestLimits, policy: RequestPolicy, streams: StreamAdmission,
+        status: NodeStatus, headers: [(String, String)], counters: Counters
     ) {
         self.routes = routes
+        self.isPublic = isPublic
         self.limits = limits
         self.policy = policy
         self.streams = streams
         self.status = status
         self.headers = headers
         self.counters = counters
+    }
+
+    /// What an answer tells the page that asked, also if it is an error. The operator's listener lets no page read it but its
+    /// own: any page that an operator visits could ask the one on their machine.
+    func corsHeaders(for sender: Sender) -> [(String, String)] {
+        isPublic ? policy.corsHeaders(for: sender) : []
     }
 
     /// Finds the route of a request, and reads its head on the route's terms.

@@ -96,7 +96,8 @@ package final class Node: Sendable {
             isPublic: isPublic, certificate: certificate, expectsProxyHeader: expectsProxyHeader,
             limits: ConnectionLimits(settings), admission: connections,
             requests: RequestRules(
-                routes: routes, limits: RequestLimits(settings), policy: policy, streams: streams, status: status,
+                routes: routes, isPublic: isPublic, limits: RequestLimits(settings), policy: policy, streams: streams,
+                status: status,
                 headers: ResponseHeaders.common(nodeID: settings.nodeID), counters: counters),
             counters: counters, logger: logger)
     }

@@ -283,6 +283,19 @@ extension NodeTests {
         }
 
         @Test(
+            "No page may read what the operator's listener says, also where all may read everything else",
+            .timeLimit(.minutes(1)))
+        func operatorsListener() async throws {
+            let node = try await NodeProcess()
+            let headers = ["Origin": "https://evil.example"]
+            for target in ["/metrics", "/nodes", "/dashboard", "/nothing"] {
+                let answer = try await request(node.adminPort, "GET", target, headers: headers)
+                #expect(answer["Access-Control-Allow-Origin"] == nil, "\(target)")
+            }
+            #expect(try await request(node.port, "GET", "/", headers: headers)["Access-Control-Allow-Origin"] == "*")
+        }
+
+        @Test(
             "A page's policy names the hashes of the one script and the one style sheet that it has, and nothing else may run",
             .timeLimit(.minutes(1)), arguments: ["/", "/dashboard"])
         func pagePolicy(page: String) async throws {
