@@ -155,7 +155,10 @@ class Sentinel(Redis):
         how, pause = dice.choice([signal.SIGTERM, signal.SIGKILL]), dice.uniform(0.2, 3)
         async with self.turn:
             old = await self.master()
-            one = dice.choice([one for one in self.servers if one is not old and one.role == "slave"])
+            replicas = [one for one in self.servers if one is not old and one.role == "slave"]
+            if not replicas:
+                return  # a former master is still to be told that it is none
+            one = dice.choice(replicas)
             self.lab.note("restart replica", f"{one.name}, {how.name}, back after {pause:.1f} s")
             await one.kill(how)
             await asyncio.sleep(pause)
