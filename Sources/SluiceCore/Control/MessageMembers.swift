@@ -21,6 +21,16 @@ struct MessageMembers {
         return text
     }
 
+    /// Its beginning: a longer one is of somebody who has too much to say.
+    mutating func text(_ name: String, upTo bytes: Int) throws(MalformedMessage) -> String {
+        MessageMembers.beginning(of: try string(name), upTo: bytes)
+    }
+
+    /// Cut by bytes, because one character may have any number of them.
+    static func beginning(of text: String, upTo bytes: Int) -> String {
+        text.utf8.count <= bytes ? text : String(decoding: text.utf8.prefix(bytes), as: UTF8.self)
+    }
+
     mutating func client(_ name: String) throws(MalformedMessage) -> String {
         let client = try string(name, "a client's id")
         do { _ = try Target.client(client) } catch { throw MalformedMessage(description: "the client \(error)") }

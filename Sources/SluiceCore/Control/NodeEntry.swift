@@ -3,6 +3,8 @@
 /// What a node says of itself in the registry, the hash `sluice:node:<id>`.
 package struct NodeEntry: Equatable, Sendable {
     private static let textBytesMax = 256
+    /// More are nonsense, and their sum over all nodes would be none that a number can hold.
+    private static let streamsRange = 0...1_000_000_000
 
     package var version: String
     /// In milliseconds since 1970.
@@ -33,21 +35,21 @@ package struct NodeEntry: Equatable, Sendable {
     /// - Returns: nil if the entry is gone, or none.
     package init?(fieldValues values: [String?]) {
         guard values.count == NodeEntry.fieldNames.count, let version = values[0],
-            let started = values[1].flatMap({ Int($0) }), let listen = values[2],
-            let streams = values[3].flatMap({ Int($0) })
+            let started = values[1].flatMap({ Int($0) }), started >= 0, let listen = values[2],
+            let streams = values[3].flatMap({ Int($0) }), NodeEntry.streamsRange.contains(streams)
         else { return nil }
         self.init(
-            version: String(version.prefix(NodeEntry.textBytesMax)), started: started,
-            listen: String(listen.prefix(NodeEntry.textBytesMax)), streams: streams, isReady: values[4] == "1",
-            isDraining: values[5] == "1")
+            version: MessageMembers.beginning(of: version, upTo: NodeEntry.textBytesMax), started: started,
+            listen: MessageMembers.beginning(of: listen, upTo: NodeEntry.textBytesMax), streams: streams,
+            isReady: values[4] == "1", isDraining: values[5] == "1")
     }
 
     init(_ members: inout MessageMembers) throws(MalformedMessage) {
         self.init(
-            version: String(try members.string("version").prefix(NodeEntry.textBytesMax)),
+            version: try members.text("version", upTo: NodeEntry.textBytesMax),
             started: try members.integer("started", 0...Int.max),
-            listen: String(try members.string("listen").prefix(NodeEntry.textBytesMax)),
-            streams: try members.integer("streams", 0...Int.max), isReady: try members.flag("ready", default: false),
+            listen: try members.text("listen", upTo: NodeEntry.textBytesMax),
+            streams: try members.integer("streams", NodeEntry.streamsRange), isReady: try members.flag("ready", default: false),
             isDraining: try members.flag("draining", default: false))
     }
 

@@ -3,6 +3,7 @@
 /// How a node is: what `GET /nodes` says of each that has answered.
 package struct NodeReport: Equatable, Sendable {
     private static let problemBytesMax = 256
+    private static let silentMax = 1e9
 
     package var entry: NodeEntry
     /// Why it is not ready; nil: it is.
@@ -39,7 +40,7 @@ package struct NodeReport: Equatable, Sendable {
         var members = try MessageMembers(json: text)
         entry = try NodeEntry(&members)
         if !members.isNull("problem") {
-            problem = String(try members.string("problem").prefix(NodeReport.problemBytesMax))
+            problem = try members.text("problem", upTo: NodeReport.problemBytesMax)
         }
         for element in try members.array("partitions_down") {
             guard let number = Int(element.text), (0..<Partitioning.clusterCount).contains(number) else {
@@ -47,7 +48,7 @@ package struct NodeReport: Equatable, Sendable {
             }
             partitionsDown.append(number)
         }
-        silent = max(0, members.number("silent") ?? 0)
+        silent = min(max(0, members.number("silent") ?? 0), NodeReport.silentMax)
         // A node of a later version may have given one of them up.
         for (name, path) in NodeReport.numbers {
             self[keyPath: path] = try members.integer(name, 0...Int.max, default: 0)

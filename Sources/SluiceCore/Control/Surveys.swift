@@ -15,14 +15,10 @@ package struct Surveys {
         /// Nodes of the registry that did not answer.
         package let silent: [String]
 
-        package var isComplete: Bool { silent.isEmpty }
+        /// Of all nodes, for each name in the order of the question: zeros if nobody has answered.
+        package let sums: [Int]
 
-        /// Of all nodes, for each name in the order of the question.
-        package var sums: [Int] {
-            answers.reduce(into: [Int](repeating: 0, count: answers.first?.counts.count ?? 0)) { sums, answer in
-                for (index, count) in answer.counts.enumerated() { sums[index] += count }
-            }
-        }
+        package var isComplete: Bool { silent.isEmpty }
     }
 
     private struct Open {
@@ -37,7 +33,11 @@ package struct Surveys {
             guard let registered else { return nil }
             let silent = registered.filter { answers[$0] == nil }
             guard silent.isEmpty || isTimeUp else { return nil }
-            return Outcome(answers: answers.values.sorted { $0.node < $1.node }, silent: silent.sorted())
+            let sums = answers.values.reduce(into: [Int](repeating: 0, count: names)) { sums, answer in
+                for (index, count) in answer.counts.enumerated() { sums[index] += count }
+            }
+            return Outcome(
+                answers: answers.values.sorted { $0.node < $1.node }, silent: silent.sorted(), sums: sums)
         }
     }
 

@@ -48,6 +48,15 @@ struct SurveysTests {
         #expect(!outcome.isComplete && outcome.silent == ["n2"] && outcome.sums == [1])
     }
 
+    @Test("of which nothing has come, not even from the node that asks, has zeros for each name")
+    func nobody() throws {
+        let surveys = Asking()
+        #expect(surveys.begin(try SurveysTests.question("q", names: 3)))
+        #expect(surveys.registry([], of: "q") == nil)
+        let outcome = try #require(surveys.timeIsUp("q"))
+        #expect(outcome.answers.isEmpty && outcome.silent == ["n1"] && outcome.sums == [0, 0, 0])
+    }
+
     @Test("waits for the registry where the time is up before that is known")
     func lateRegistry() throws {
         let surveys = Asking()
