@@ -42,10 +42,10 @@ package final class ConnectionAdmission: Sendable {
         guard let peer, !proxies.isTrusted(peer) else { return .uncounted }
         if ratesLoopback || !peer.isLoopback {
             let isInTime = rate.withLock { $0?.take(peer, count: 1, now: now) ?? true }
-            guard isInTime else { return refuse(.connectionRate, .rate, peer, now: now) }
+            guard isInTime else { return refuse(.connectionRate, peer, now: now) }
         }
         guard quotas.admit(address: peer, client: nil) == nil else {
-            return refuse(.streamsPerAddress, .address, peer, now: now)
+            return refuse(.streamsPerAddress, peer, now: now)
         }
         return .counted
     }
@@ -58,14 +58,12 @@ package final class ConnectionAdmission: Sendable {
     /// Whether the node has room for a connection that is counted already.
     package func hasRoom(for peer: NetworkAddress?, now: NIODeadline) -> Bool {
         if counters.connectionsOpen.value <= connectionsMax { return true }
-        _ = refuse(.connections, .connections, peer, now: now)
+        _ = refuse(.connections, peer, now: now)
         return false
     }
 
-    private func refuse(
-        _ limit: Limit, _ reason: ConnectionRefusal, _ peer: NetworkAddress?, now: NIODeadline
-    ) -> Verdict {
-        counters.connectionsRefused[reason].add(1)
+    private func refuse(_ limit: Limit, _ peer: NetworkAddress?, now: NIODeadline) -> Verdict {
+        counters.connectionsRefused.add(1)
         log.report(limit, address: peer, now: now)
         return .refused
     }

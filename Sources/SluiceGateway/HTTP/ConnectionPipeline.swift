@@ -77,7 +77,7 @@ package struct ConnectionPipeline: Sendable {
 
     /// A load balancer that isn't set up as the node expects would otherwise be hard to find.
     private func refused(_ peer: NetworkAddress?, reason: String, shard: Shard) {
-        counters.connectionsRefused[.proxy].add(1)
+        counters.connectionsRefused.add(1)
         guard shard.complaints.isDue("proxy", now: shard.eventLoop.now) else { return }
         logger.warning(
             "a connection without the header of a proxy is refused",

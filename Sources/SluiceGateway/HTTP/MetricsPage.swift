@@ -31,6 +31,9 @@ package struct MetricsPage: Sendable {
                     ("\($0)", status.feeds.contains(PartitionSet($0)) ? "1" : "0")
                 }),
             Reading(
+                "sluice_streams_open", .gauge, "The sum of sluice_streams, for who reads the name of old.",
+                "\(counters.streamsOpen.value)"),
+            Reading(
                 "sluice_streams_max", .gauge,
                 "Streams that may be open: --max-streams, or what the limit of descriptors allows.", "\(streamsMax)"),
             Reading(

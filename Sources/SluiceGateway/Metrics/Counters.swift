@@ -80,8 +80,9 @@ package final class Counters: Sendable {
         "sluice_connections", "Connections to the public listener, those of streams included.")
     package let connectionsOpened = Counter(
         "sluice_connections_opened_total", "Connections to the public listener that came.")
-    package let connectionsRefused = Labelled<ConnectionRefusal, Counter>(
-        "sluice_connections_refused_total", "reason", "Connections closed at once, by the limit that did so.")
+    package let connectionsRefused = Counter(
+        "sluice_connections_refused_total",
+        "Connections closed at once: over a limit, or without the header of a --trusted-proxy. The log says which.")
     package let connectionsTimedOut = Counter(
         "sluice_connections_timed_out_total", "Connections closed because a handshake, head or body did not come.")
     package let acceptsFailed = Counter(
