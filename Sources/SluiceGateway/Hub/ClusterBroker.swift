@@ -5,7 +5,7 @@ import SluiceCore
 import SluiceRedis
 
 /// A Redis Cluster as the broker: each partition's feed and commands at the master that has it now.
-package final class ClusterBroker: Broker {
+package final class ClusterBroker: RedisBacked {
     /// How long a channel that nobody listens to any more stays subscribed: browsers come back after a blink.
     private static let linger = TimeAmount.seconds(5)
     private static let timeout = TimeAmount.seconds(5)
@@ -14,11 +14,10 @@ package final class ClusterBroker: Broker {
 
     private let seeds: [RedisAddress]
     private let endpoint: RedisEndpoint
-    private let names: RedisNames
-    private let nodeID: String
-    /// Entries that the stream of who comes and goes keeps.
-    private let presenceEvents: Int
-    private let eventLoop: any EventLoop
+    package let names: RedisNames
+    package let nodeID: String
+    package let presenceEvents: Int
+    package let eventLoop: any EventLoop
     private let logger: Logger
     /// The node's own channel of each partition.
     private let nodeChannels: [String]
@@ -155,8 +154,12 @@ package final class ClusterBroker: Broker {
             }.nonisolated()
     }
 
+    package func send(_ command: RESPCommand, to partition: Partition) -> EventLoopFuture<RESPValue> {
+        send(command, to: partition, patience: .zero)
+    }
+
     private func send(
-        _ command: RESPCommand, to partition: Partition, patience: TimeAmount = .zero
+        _ command: RESPCommand, to partition: Partition, patience: TimeAmount
     ) -> EventLoopFuture<RESPValue> {
         guard let commands else { return eventLoop.makeFailedFuture(RedisError.unavailable) }
         let reply = commands.send(command, to: partition, patience: patience)
@@ -183,25 +186,6 @@ package final class ClusterBroker: Broker {
     /// Routine: the partition moves, or one of its servers takes over.
     private static func isBetweenMasters(_ refusal: RedisRefusal) -> Bool {
         [.moved, .ask, .tryagain, .clusterdown, .loading, .readonly, .masterdown].contains(refusal)
-    }
-
-    package func mark(_ partition: Partition, markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
-        let replies = ClockReading.commands(partition, markersOf: targets, names: names).map {
-            send($0, to: partition)
-        }
-        return EventLoopFuture.whenAllSucceed(replies, on: eventLoop).flatMapThrowing { replies in
-            guard let reading = ClockReading(replies: replies, markers: targets.count) else {
-                throw RedisError.unavailable
-            }
-            return reading
-        }
-    }
-
-    package func read(_ partition: Partition, _ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
-        send(SluiceFunction.read(reads, bytes: bytes, names: names), to: partition).flatMapThrowing { reply in
-            guard let outcomes = LogRead.outcomes(reply: reply, of: reads.count) else { throw RedisError.unavailable }
-            return outcomes
-        }
     }
 
     package func tick(_ partition: Partition, known: EventID, entry: NodeEntry?) {
@@ -238,50 +222,8 @@ package final class ClusterBroker: Broker {
         }
     }
 
-    package func report(_ partition: Partition, _ report: HeardReport) -> EventLoopFuture<Void> {
-        send(SluiceFunction.heard(report, partition: partition, names: names), to: partition).map { _ in }
-    }
-
     package func replicas(_ partition: Partition, wanted: Int) -> EventLoopFuture<Int> {
         replicaCounts[partition.index].reach(wanted)
-    }
-
-    // MARK: Other nodes
-
-    package func order(_ message: ControlMessage) -> EventLoopFuture<Int> {
-        publish(
-            .publish(ByteBuffer(string: message.json), on: names.control, of: partitioning), to: .first
-        ).map(\.nodes)
-    }
-
-    /// Who does not get it asks in vain, as if this node were not there.
-    package func answer(_ answer: SurveyAnswer, to node: String) {
-        _ = send(
-            .publish(ByteBuffer(string: answer.json), on: names.node(node, .first), of: partitioning), to: .first)
-    }
-
-    package func nodes() -> EventLoopFuture<[String]> {
-        send(Registry.list(names), to: .first).map { Registry.nodes(reply: $0) }.flatMapErrorThrowing {
-            throw PublishFailure(redis: $0)
-        }
-    }
-
-    package func entry(of node: String) -> EventLoopFuture<NodeEntry?> {
-        send(Registry.entry(of: node, names), to: .first).map { Registry.entry(reply: $0) }.flatMapErrorThrowing {
-            throw PublishFailure(redis: $0)
-        }
-    }
-
-    package func presence(_ call: PresenceCall) -> EventLoopFuture<PresenceReply> {
-        send(SluiceFunction.presence(call, node: nodeID, kept: presenceEvents, names: names), to: .first)
-            .flatMapThrowing { reply in
-                guard let reply = PresenceReply(reply, to: call) else { throw RedisError.unavailable }
-                return reply
-            }
-    }
-
-    package func leave() -> EventLoopFuture<Void> {
-        send(SluiceFunction.leave(node: nodeID, names: names), to: .first).map { _ in }
     }
 
     // MARK: Publishing
@@ -291,13 +233,7 @@ package final class ClusterBroker: Broker {
         return commands.refusal(of: bytes).map { .unavailable("\($0)") }
     }
 
-    package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
-        publish(
-            SluiceFunction.publish(publication, names: names), to: partitioning.partition(of: publication.target))
-    }
-
-    /// Fails with ``PublishFailure``.
-    private func publish(_ command: RESPCommand, to partition: Partition) -> EventLoopFuture<Receipt> {
+    package func publish(_ command: RESPCommand, to partition: Partition) -> EventLoopFuture<Receipt> {
         send(command, to: partition, patience: ClusterBroker.patience).flatMapThrowing { reply in
             guard let receipt = Receipt(reply: reply) else {
                 throw PublishFailure.unavailable("Redis sent an unexpected reply")

@@ -5,7 +5,7 @@ import SluiceCore
 import SluiceRedis
 
 /// Redis as the broker: a feed for what arrives, a command connection for the rest.
-package final class RedisBroker: Broker {
+package final class RedisBroker: RedisBacked {
     /// How long a channel that nobody listens to any more stays subscribed: browsers come back after a blink.
     private static let linger = TimeAmount.seconds(5)
     private static let timeout = TimeAmount.seconds(5)
@@ -13,11 +13,10 @@ package final class RedisBroker: Broker {
     private static let installInterval = TimeAmount.seconds(1)
 
     private let locator: RedisLocator
-    private let names: RedisNames
-    private let nodeID: String
-    /// Entries that the stream of who comes and goes keeps.
-    private let presenceEvents: Int
-    private let eventLoop: any EventLoop
+    package let names: RedisNames
+    package let nodeID: String
+    package let presenceEvents: Int
+    package let eventLoop: any EventLoop
     private let logger: Logger
     private var tell: (BrokerNotice) -> Void = { _ in }
     private var feed: RedisFeed?
@@ -144,7 +143,7 @@ package final class RedisBroker: Broker {
         feed?.reconnect()
     }
 
-    private func send(_ command: RESPCommand) -> EventLoopFuture<RESPValue> {
+    package func send(_ command: RESPCommand, to partition: Partition = .first) -> EventLoopFuture<RESPValue> {
         let reply = commands.send(command)
         reply.assumeIsolated().whenFailure { [weak self] in self?.note($0) }
         return reply
@@ -192,27 +191,6 @@ package final class RedisBroker: Broker {
         }
     }
 
-    package func mark(_ partition: Partition, markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
-        let replies = ClockReading.commands(partition, markersOf: targets, names: names).map { send($0) }
-        return EventLoopFuture.whenAllSucceed(replies, on: eventLoop).flatMapThrowing { replies in
-            guard let reading = ClockReading(replies: replies, markers: targets.count) else {
-                throw RedisError.unavailable
-            }
-            return reading
-        }
-    }
-
-    package func read(_ partition: Partition, _ reads: [LogRead], bytes: Int) -> EventLoopFuture<[LogRead.Outcome]> {
-        send(SluiceFunction.read(reads, bytes: bytes, names: names)).flatMapThrowing { reply in
-            guard let outcomes = LogRead.outcomes(reply: reply, of: reads.count) else { throw RedisError.unavailable }
-            return outcomes
-        }
-    }
-
-    package func report(_ partition: Partition, _ report: HeardReport) -> EventLoopFuture<Void> {
-        send(SluiceFunction.heard(report, partition: partition, names: names)).map { _ in }
-    }
-
     package func tick(_ partition: Partition, known: EventID, entry: NodeEntry?) {
         let asked = eventLoop.now
         follow()
@@ -251,53 +229,14 @@ package final class RedisBroker: Broker {
         replicaCount.reach(wanted)
     }
 
-    // MARK: Other nodes
-
-    package func order(_ message: ControlMessage) -> EventLoopFuture<Int> {
-        publish(.publish(ByteBuffer(string: message.json), on: names.control)).map(\.nodes)
-    }
-
-    /// Who does not get it asks in vain, as if this node were not there.
-    package func answer(_ answer: SurveyAnswer, to node: String) {
-        _ = send(.publish(ByteBuffer(string: answer.json), on: names.node(node, .first)))
-    }
-
-    package func nodes() -> EventLoopFuture<[String]> {
-        send(Registry.list(names)).map { Registry.nodes(reply: $0) }.flatMapErrorThrowing {
-            throw PublishFailure(redis: $0)
-        }
-    }
-
-    package func entry(of node: String) -> EventLoopFuture<NodeEntry?> {
-        send(Registry.entry(of: node, names)).map { Registry.entry(reply: $0) }.flatMapErrorThrowing {
-            throw PublishFailure(redis: $0)
-        }
-    }
-
-    package func presence(_ call: PresenceCall) -> EventLoopFuture<PresenceReply> {
-        send(SluiceFunction.presence(call, node: nodeID, kept: presenceEvents, names: names)).flatMapThrowing { reply in
-            guard let reply = PresenceReply(reply, to: call) else { throw RedisError.unavailable }
-            return reply
-        }
-    }
-
-    package func leave() -> EventLoopFuture<Void> {
-        send(SluiceFunction.leave(node: nodeID, names: names)).map { _ in }
-    }
-
     // MARK: Publishing
 
     package func refusal(of bytes: Int) -> PublishFailure? {
         commands.refusal(of: bytes).map { .unavailable("\($0)") }
     }
 
-    package func publish(_ publication: Publication) -> EventLoopFuture<Receipt> {
-        publish(SluiceFunction.publish(publication, names: names))
-    }
-
-    /// Fails with ``PublishFailure``.
-    private func publish(_ command: RESPCommand) -> EventLoopFuture<Receipt> {
-        send(command).flatMapThrowing { reply in
+    package func publish(_ command: RESPCommand, to partition: Partition) -> EventLoopFuture<Receipt> {
+        send(command, to: partition).flatMapThrowing { reply in
             guard let receipt = Receipt(reply: reply) else {
                 throw PublishFailure.unavailable("Redis sent an unexpected reply")
             }
