@@ -158,7 +158,6 @@ package final class Hub {
         if let failure = broker.refusal(of: waiting + PublishQueue.bytes(of: publications)) {
             return eventLoop.makeSucceededFuture(publications.map { _ in .failure(failure) })
         }
-        counters.eventsPublished.add(publications.count)
         let byPartition = Dictionary(grouping: publications.indices) { index in
             broker.partitioning.partition(of: publications[index].target)
         }
@@ -167,8 +166,10 @@ package final class Hub {
                 zip(indices, $0).map { ($0, $1) }
             }
         }
-        return EventLoopFuture.whenAllSucceed(answers, on: eventLoop).map { answers in
-            answers.flatMap(\.self).sorted { $0.0 < $1.0 }.map(\.1)
+        return EventLoopFuture.whenAllSucceed(answers, on: eventLoop).map { [counters] answers in
+            let results = answers.flatMap(\.self).sorted { $0.0 < $1.0 }.map(\.1)
+            counters.eventsPublished.add(results.count { (try? $0.get()) != nil })
+            return results
         }
     }
 

@@ -35,18 +35,16 @@ package final class NodeReporter: Sendable {
             isReady: problem(now) == nil, isDraining: status.isDraining)
     }
 
-    /// - Parameters:
-    ///   - behind: how many streams are.
-    ///   - silence: for how long the quietest partition's feed has brought nothing.
+    /// - Parameter silence: for how long the quietest partition's feed has brought nothing.
     func report(
-        behind: Int, silence: TimeAmount, process: ProcessStatus, partitioning: Partitioning, now: NIODeadline
+        silence: TimeAmount, process: ProcessStatus, partitioning: Partitioning, now: NIODeadline
     ) -> NodeReport {
         var report = NodeReport(entry: entry(now: now))
         report.problem = problem(now)
         let up = status.feeds
         report.partitionsDown = partitioning.partitions.filter { !up.contains(PartitionSet($0)) }.map(\.index)
         report.silent = Double(silence.nanoseconds) / 1e9
-        report.behind = behind
+        report.behind = counters.streamsBehind.value
         report.gaps = counters.gaps.value
         report.shed = counters.streamsShed.value
         report.eventsIn = counters.eventsReceived.value

@@ -16,7 +16,8 @@ package final class PartitionFeed {
     let logReads: LogReads
     private var machine: FeedMachine
     private var isPerforming = false
-    private var tickSent: NIODeadline
+    /// The oldest tick that has not arrived; nil: none is on its way.
+    private var tickSent: NIODeadline?
     /// When the feed has shown that it is there.
     private var lastHeard: NIODeadline
     /// Of the node in the registry; nil: another partition's ticks refresh it.
@@ -35,7 +36,6 @@ package final class PartitionFeed {
         self.eventLoop = eventLoop
         self.status = status
         self.logger = logger
-        tickSent = eventLoop.now
         lastHeard = eventLoop.now
         machine = FeedMachine(limits: limits, wallClock: wallClock, now: eventLoop.now)
         logReads = LogReads(
@@ -92,6 +92,7 @@ package final class PartitionFeed {
 
     func isDown() {
         output.flush()
+        tickSent = nil
         machine.connectionLost()
         status.feedIsDown(partition, now: eventLoop.now)
         logReads.feedIsDown()
@@ -121,7 +122,8 @@ package final class PartitionFeed {
 
     func receive(clock reading: ClockReading) {
         lastHeard = eventLoop.now
-        output.counters.feedTimes.observe(lastHeard - tickSent)
+        if let sent = tickSent { output.counters.feedTimes.observe(lastHeard - sent) }
+        tickSent = nil
         machine.received(clock: reading.clock, born: reading.born)
         perform()
     }
@@ -183,7 +185,7 @@ package final class PartitionFeed {
             }
         case .pause(let target, let time): broker.pause(target, for: time)
         case .tick(let known):
-            tickSent = eventLoop.now
+            tickSent = tickSent ?? eventLoop.now
             broker.tick(partition, known: known, entry: entry?())
         case .reconnect:
             logger.warning("the feed brings nothing; connecting anew", metadata: ["partition": "\(partition)"])

@@ -20,7 +20,7 @@ extension Shard {
         join(stream, everyone)
         if let owner = stream.owner {
             owned[owner, default: [:]][ObjectIdentifier(stream)] = stream
-            isPresent(true, owner)
+            note(owner, isPresent: true)
         }
         for target in targets {
             if subscribers[target] == nil { unknown.append(target) }
@@ -29,7 +29,7 @@ extension Shard {
                 ?? Subscribers<Stream>(target: target, partition: partitioning.partition(of: target))
             subscribers[target] = listeners
             join(stream, listeners)
-            if target.kind == .client { isPresent(true, target) }
+            if target.kind == .client { note(target, isPresent: true) }
         }
         let now = eventLoop.now
         let standing = stream.targets
@@ -186,9 +186,9 @@ extension Shard {
         // A stream of HTTP/2 shares its connection, which counts itself.
         if !stream.socket.isHTTP2 { counters.connectionsOpen.add(-1) }
         quotas.release(address: stream.address, client: stream.client ?? stream.owner)
-        if let client = stream.client { isPresent(false, client) }
+        if let client = stream.client { note(client, isPresent: false) }
         if let owner = stream.owner {
-            isPresent(false, owner)
+            note(owner, isPresent: false)
             owned[owner]?[ObjectIdentifier(stream)] = nil
             if owned[owner]?.isEmpty == true { owned[owner] = nil }
         }

@@ -342,10 +342,7 @@ package final class Shard {
 
     /// Looks at no stream for it: a client or topic may be asked for all the time.
     private func count(_ question: StreamCount.Question) -> StreamCount {
-        var count = StreamCount(
-            targets: question.targets.map { (subscribers[$0]?.streams.count ?? 0) + (owned[$0]?.count ?? 0) })
-        if question.countsBehind { count.behind = everyone.streams.count { $0.machine.isBlocked } }
-        return count
+        StreamCount(targets: question.targets.map { (subscribers[$0]?.streams.count ?? 0) + (owned[$0]?.count ?? 0) })
     }
 
     /// Whether the client was told not to come back, for now.
@@ -354,7 +351,7 @@ package final class Shard {
     }
 
     /// A stream of a client is there, or gone.
-    func isPresent(_ isPresent: Bool, _ client: Target) {
+    func note(_ client: Target, isPresent: Bool) {
         guard presence?.note(client, isPresent: isPresent) == true else { return }
         // What changes in one turn of the loop goes together.
         eventLoop.assumeIsolated().execute { [self] in
