@@ -84,7 +84,10 @@ actor RedisRoute: PublishRoute {
                 connection.value.send(RedisRoute.wait(for: wanted), timeout: RedisRoute.timeout)
             }
             let count = RedisRoute.replicas(try? await reply.get())
-            results = results.map { $0.map { Receipt(id: $0.id, nodes: $0.nodes, replicas: count) } }
+            results = zip(publications, results).map { publication, result in
+                guard publication.replicas != nil else { return result }
+                return result.map { Receipt(id: $0.id, nodes: $0.nodes, replicas: count) }
+            }
         }
         let isOver = results.contains { if case .failure(let error) = $0 { error.kind != .refused } else { false } }
         // Redis may have become another: the next try looks for it, and for the function in it.

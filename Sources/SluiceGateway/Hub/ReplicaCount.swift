@@ -22,6 +22,7 @@ final class ReplicaCount {
     private let send: (RESPCommand) -> EventLoopFuture<RESPValue>
     private var waiting: [Waiting] = []
     private var isAsking = false
+    private var isPausing = false
     private var round = 0
 
     init(on eventLoop: any EventLoop, send: @escaping (RESPCommand) -> EventLoopFuture<RESPValue>) {
@@ -48,7 +49,7 @@ final class ReplicaCount {
     }
 
     private func ask() {
-        guard !isAsking, let wanted = waiting.map(\.wanted).max() else { return }
+        guard !isAsking, !isPausing, let wanted = waiting.map(\.wanted).max() else { return }
         isAsking = true
         let asked = waiting.count
         let round = round
@@ -76,6 +77,11 @@ final class ReplicaCount {
         }
         waiting = rest + later
         guard !waiting.isEmpty else { return }
-        eventLoop.assumeIsolated().scheduleTask(in: ReplicaCount.pause) { [self] in ask() }
+        // Whoever comes meanwhile does not shorten it.
+        isPausing = true
+        eventLoop.assumeIsolated().scheduleTask(in: ReplicaCount.pause) { [self] in
+            isPausing = false
+            ask()
+        }
     }
 }
