@@ -18,7 +18,7 @@
 -- Scripts are atomic but not rolled back, so everything is checked before the first write; that
 -- includes the right to run each inner command, because those run with the caller's rights.
 
-local VERSION = 9 -- raised with every change of this file; nodes replace an older one, never a newer
+local VERSION = 10 -- raised with every change of this file; nodes replace an older one, never a newer
 
 local DATA_MAX = 1048576
 local LABEL_MAX = 128
@@ -777,19 +777,20 @@ local function read_records(key)
   local records, order = {}, {}
   local text = redis.call('HMGET', key, RECORDS)[1] or ''
   for node, till, state in text:gmatch('(%S+) (%d+) (%S+)') do
-    if #order < NODES_MAX then
-      records[node] = { till = tonumber(till), state = state }
-      order[#order + 1] = node
-    end
+    records[node] = { till = tonumber(till), state = state }
+    order[#order + 1] = node
   end
   return records, order
 end
 
+-- Of too many those that are cleaned up after are forgotten first, the oldest of them before the others.
 local function write_records(key, records, order, now)
-  local kept = {}
+  local kept, surplus = {}, #order - NODES_MAX
   for _, node in ipairs(order) do
     local record = records[node]
-    if record.state ~= 'done' or record.till > now then
+    if record.state == 'done' and surplus > 0 then
+      surplus = surplus - 1
+    elseif record.state ~= 'done' or record.till > now then
       kept[#kept + 1] = node .. ' ' .. whole_text(record.till) .. ' ' .. record.state
     end
   end

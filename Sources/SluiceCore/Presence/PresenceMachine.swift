@@ -83,9 +83,6 @@ package struct PresenceMachine {
         lastTold = now
     }
 
-    /// Clients that it knows of: must not grow with what has come and gone.
-    package var size: Int { entries.count + queue.count + leaving.count + held.count + former.count }
-
     // MARK: What shards say
 
     /// A shard has its first stream of a client.
@@ -202,7 +199,10 @@ package struct PresenceMachine {
         case (.clean, .cleaned(let cursor)):
             guard let first = cleaning.popFirst() else { break }
             if cursor != "0" { cleaning.append((first.node, cursor)) }
-        default: failed(now: now)
+        default:
+            // It may have been carried out all the same.
+            call = asked
+            failed(now: now)
         }
     }
 

@@ -64,7 +64,9 @@ final class PresenceKeeper {
                 machine.failed(now: eventLoop.now)
                 // That there is no connection is said elsewhere.
                 if error as? RedisError != .unavailable, complaints.isDue("presence", now: eventLoop.now) {
-                    logger.warning("can't tell who comes and goes; trying again", metadata: ["reason": "\(error)"])
+                    logger.warning(
+                        "the node can't tell Redis who comes and goes, and tries again",
+                        metadata: ["reason": "\(error)"])
                 }
             }
             goOn()
