@@ -44,11 +44,11 @@ extension NodeTests {
         }
 
         @Test(
-            "A node with its own user's rights does all that a node does: publish, subscribe, resume, end, disconnect",
+            "A node with its own user's rights does all that a node does: publish, subscribe, resume, end, disconnect, tell who comes and goes",
             .timeLimit(.minutes(1)))
         func nodeWorks() async throws {
             let redis = try await RedisRightsTests.start()
-            let guarded = try await node(redis)
+            let guarded = try await node(redis, ["--presence"])
             let admin = try #require(try await Visitor.admin.token())
             let stream = try await guarded.stream("/events?topic=a&topic=b&client=alice", admin)
             let topics = try await guarded.stream("/events?topic=a", admin)
@@ -75,6 +75,8 @@ extension NodeTests {
             }
             #expect(isEnded)
 
+            let who = try await request(guarded.port, "GET", "/clients/alice", headers: GuardedNode.bearer(admin))
+            #expect(who.json?["streams"] as? Int == 2 && who.json?["complete"] as? Bool == true, "\(who)")
             let answer = try await request(
                 guarded.port, "DELETE", "/clients/alice?reconnect=false", headers: GuardedNode.bearer(admin))
             #expect(answer.json?["nodes"] as? Int == 1)
@@ -85,9 +87,15 @@ extension NodeTests {
             #expect(try await guarded.publish(#"{"topic":"a","data":"meanwhile"}"#, admin).status == 200)
             #expect(await topics.waits { $0.messages.last?.data == "meanwhile" })
             #expect(try await request(guarded.port, "GET", "/readyz").status == 200)
+            for state in ["present", "absent"] {
+                #expect(
+                    await eventually(within: 20) {
+                        try await redis.cli("XRANGE", "sluice:presence", "-", "+").contains(state)
+                    })
+            }
 
             #expect(try await redis.cli("ACL", "LOG") == "")
-            #expect(!guarded.node.output.contains("refuses"))
+            #expect(!guarded.node.output.contains("refuses") && !guarded.node.output.contains("who comes and goes"))
         }
 
         @Test("A node that lacks a right says so", .timeLimit(.minutes(1)))

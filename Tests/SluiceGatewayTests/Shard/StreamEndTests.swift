@@ -30,8 +30,9 @@ struct StreamEndTests {
         _ = try node.open("topic=a", expiry: .init(time: later, end: .token))
         _ = try node.open("client=c")
         _ = try node.open("topic=job")
+        _ = try node.open("client=p")
         for _ in 0..<3 { _ = try node.open("topic=a") }
-        #expect(ends.isEmpty && node.counters.streamsOpen[.http10].value == 10)
+        #expect(ends.isEmpty && node.counters.streamsOpen[.http10].value == 11)
 
         closed.close(promise: nil)
         broken.pipeline.fireErrorCaught(IOError(errnoCode: ETIMEDOUT, reason: "a test"))
@@ -47,10 +48,17 @@ struct StreamEndTests {
         node.loop.advanceTime(by: .seconds(6))
         #expect(ends == [.client: 2, .error: 1, .disconnect: 1, .finished: 1, .lifetime: 1, .token: 1])
 
+        node.shard.receive(.pause(Pause(client: "p", seconds: 60), until: 60_000))
+        node.loop.run()
+        // A third of the three that are left.
+        node.shard.receive(.rebalance(share: 1.0 / 3))
+        node.loop.run()
+        #expect(ends[.pause] == 1 && ends[.rebalance] == 1)
+
         node.shard.beginDrain(over: .zero)
         node.loop.advanceTime(by: .seconds(1))
-        #expect(ends[.drain] == 3)
-        #expect(node.counters.streamsEnded.value == 10 && node.counters.streamsOpened.value == 10)
+        #expect(ends[.drain] == 2)
+        #expect(node.counters.streamsEnded.value == 11 && node.counters.streamsOpened.value == 11)
         #expect(node.counters.streamsOpen.value == 0)
     }
 
