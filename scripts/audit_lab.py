@@ -184,7 +184,7 @@ class Node:
                 name, value = line.removeprefix("sluice_").split()
                 for name in {name, name.partition("{")[0]}:
                     counts[name] += float(value)
-        return counts
+        return dict(counts)  # a name that no metric has is an error, and not 0, which may be what is hoped for
 
     def cpu(self):
         """User and system time so far, in seconds."""

@@ -40,9 +40,7 @@ class Reader:
             await asyncio.sleep(self.retry)
 
     def receive(self, type, data, id):
-        if not self.has_begun:
-            self.has_begun = True
-            self.totals.opened[int(time.time())] += 1
+        self.has_begun = True
         if id is not None:
             self.cursor = id
         if type == b"gap":
@@ -58,7 +56,7 @@ class Reader:
 
 class Totals:
     def __init__(self):
-        self.counts, self.attempts, self.opened = collections.Counter(), collections.Counter(), collections.Counter()
+        self.counts, self.attempts = collections.Counter(), collections.Counter()
 
 
 async def main(count, rate, ports):
@@ -73,7 +71,7 @@ async def main(count, rate, ports):
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    json.dump({"counts": totals.counts, "attempts": totals.attempts, "opened": totals.opened, "lasts": lasts}, sys.stdout)
+    json.dump({"counts": totals.counts, "attempts": totals.attempts, "lasts": lasts}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,26 @@ struct PrometheusTests {
         }
     }
 
+    /// `metric{label="value"}`, as expressions and the tests' series have it; a pattern has its values between bars.
+    private static func matchers(in text: String) -> [(metric: String, label: String, values: [String])] {
+        text.matches(of: /([a-z_:][a-z0-9_:]*)\{([^}]*)\}/).flatMap { selector in
+            selector.2.matches(of: /([a-z_]+)(?:=~|!~|!=|=)\\?"([^"\\]*)/).map { matcher in
+                let values = matcher.2.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
+                return (String(selector.1), String(matcher.1), values)
+            }
+        }
+    }
+
+    /// The jobs that nodes are: by Prometheus' own settings, and by those of its operator, which takes the job from a label
+    /// of the Service; its selector says what that is.
+    private static func jobs() throws -> Set<String> {
+        let monitor = try String(
+            contentsOfFile: "\(Repository.root)/deploy/kubernetes/components/prometheus/servicemonitor.yaml",
+            encoding: .utf8)
+        let label = try #require(values(of: "jobLabel", in: monitor).first)
+        return Set(values(of: "job_name", in: try file("prometheus.yml")) + values(of: label, in: monitor))
+    }
+
     @Test("Settings and rules are taken, and each alert fires with what it is for", .timeLimit(.minutes(1)))
     func rules() async throws {
         let check = try await promtool("check config \(Self.directory)/prometheus.yml")
@@ -79,6 +99,43 @@ struct PrometheusTests {
         #expect(recorded.subtracting(used).subtracting(chained).isEmpty, "recorded for nobody")
         let board = try JSONSerialization.jsonObject(with: Data(texts[2].utf8)) as? [String: Any]
         #expect((board?["panels"] as? [[String: Any]])?.isEmpty == false)
+    }
+
+    @Test(
+        "Each value of a label that rules, alerts, their tests and the board ask for is one that nodes have",
+        .timeLimit(.minutes(1)))
+    func labels() async throws {
+        let node = try await NodeProcess(["--threads", "1"])
+        let page = try await request(node.adminPort, "GET", "/metrics").text
+        let samples = try MetricsText(page, isOpenMetrics: false).samples
+        let recording = try Self.file("recording.yml")
+        let rules = Dictionary(
+            zip(Self.values(of: "record", in: recording), Self.values(of: "expr", in: recording)),
+            uniquingKeysWith: { first, _ in first })
+
+        func known(_ metric: String, _ label: String) -> Set<String> {
+            guard let rule = rules[metric] else {
+                return Set(samples.filter { $0.name == metric }.compactMap { $0.labels[label] })
+            }
+            // Its name begins with the labels that are left.
+            guard metric.prefix(while: { $0 != ":" }).split(separator: "_").contains(label[...]) else { return [] }
+            let names = Self.names(in: rule)
+            return names.metrics.union(names.recorded).reduce(into: []) { $0.formUnion(known($1, label)) }
+        }
+
+        let jobs = try Self.jobs()
+        #expect(jobs.count == 1)
+        let partitions = Set((0..<16).map(String.init))  // of a cluster
+        for file in ["recording.yml", "alerts.yml", "grafana.json", "alerts.test.yml"] {
+            let matchers = Self.matchers(in: try Self.file(file))
+            #expect(matchers.contains { $0.label == "job" })
+            for (metric, label, values) in matchers {
+                // The tests' nodes and versions are made up.
+                if file == "alerts.test.yml", ["instance", "version"].contains(label) { continue }
+                let had = label == "job" ? jobs : label == "partition" ? partitions : known(metric, label)
+                #expect(had.isSuperset(of: values), "\(file): \(metric) has no \(label) \(values), but \(had)")
+            }
+        }
     }
 
     @Test("Prometheus finds nothing to say against a node's page, and takes what it asks for", .timeLimit(.minutes(1)))

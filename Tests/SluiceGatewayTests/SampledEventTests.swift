@@ -33,14 +33,14 @@ extension NodeTests {
             try await publish(test, "last", trace: TraceParents.sampled)
             for stream in streams { #expect(await stream.waits { $0.messages.last?.data == "last" }) }
             for (node, count) in [(test.node, 1), (other, 2)] {
-                #expect(await eventually { node.output.contains("event written") }, "\(node.output)")
-                let lines = node.output.split(separator: "\n").filter { $0.contains("event written") }
+                #expect(await eventually { node.output.contains("an event was handed to streams") }, "\(node.output)")
+                let lines = node.output.split(separator: "\n").filter { $0.contains("an event was handed to streams") }
                 #expect(lines.count == 1, "\(lines)")
                 let line = lines.first ?? ""
                 #expect(line.contains(" traceparent=\(TraceParents.sampled)") && line.contains(" target=topic:t"))
                 #expect(line.contains(" streams=\(count) ") && line.contains(" seconds=0.") && line.contains(" id="))
             }
-            for node in [idle, quiet] { #expect(!node.output.contains("event written")) }
+            for node in [idle, quiet] { #expect(!node.output.contains("an event was handed to streams")) }
         }
 
         @Test("One in --log-sample events is, with a trace or without", .timeLimit(.minutes(1)))
@@ -49,7 +49,9 @@ extension NodeTests {
             let stream = try await test.stream("/events?topic=t")
             for number in 1...58 { try await publish(test, "\(number)") }
             #expect(await stream.receives(58))
-            func lines() -> Int { test.node.output.split(separator: "\n").count { $0.contains("event written") } }
+            func lines() -> Int {
+                test.node.output.split(separator: "\n").count { $0.contains("an event was handed to streams") }
+            }
             #expect(await eventually { lines() == 14 }, "more than ten lines of a kind in a minute: \(lines())")
         }
     }

@@ -49,7 +49,8 @@ package struct NodeEntry: Equatable, Sendable {
             version: try members.text("version", upTo: NodeEntry.textBytesMax),
             started: try members.integer("started", 0...Int.max),
             listen: try members.text("listen", upTo: NodeEntry.textBytesMax),
-            streams: try members.integer("streams", NodeEntry.streamsRange), isReady: try members.flag("ready", default: false),
+            streams: try members.integer("streams", NodeEntry.streamsRange),
+            isReady: try members.flag("ready", default: false),
             isDraining: try members.flag("draining", default: false))
     }
 

@@ -6,7 +6,7 @@ import SluiceCore
 /// written, and when.
 package struct EventLog: Sendable {
     /// How many are chosen is limited where they are, and not again as lines of one kind.
-    static let message = "event written"
+    static let message = "an event was handed to streams"
 
     private let logger: Logger
 

@@ -48,7 +48,8 @@ package final class Counters: Sendable {
             + "node's clock, so both need NTP. Without live-only events, replays and what slow streams catch up with.")
     package let gaps = Counter(
         "sluice_gaps_total",
-        "Gaps that streams were told of: something is lost for them. Logs too short, Redis lost data, or slow readers.")
+        "Gaps that streams were told of: something may be lost for them. Logs too short, Redis lost data, or slow readers."
+    )
 
     // The feed.
     package let feedTimes = TimeHistogram(

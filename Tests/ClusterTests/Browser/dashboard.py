@@ -87,6 +87,19 @@ FUNCTIONS = [
     ("[0.00031, 0.031, 1.26, 42, 700, null].map(seconds)", ["0.31 ms", "31 ms", "1.3 s", "42 s", "12 min", "–"]),
     ("[0, 7.25, 12304, 2500000, null].map(count)", ["0", "7.3", "12,304", "2.5M", "–"]),
     ("list(['a', 'b', 'c'])", "a, b and c"),
+    # Who is gone, or not known now, does not count.
+    ("living({ nodes: [{ name: 'a' }, { name: 'b', gone: 9 }, { name: 'c', isStale: true }] }).map(n => n.name)", ["a"]),
+    ("versions({ nodes: [{ version: '2' }, { version: '1' }, { version: '2' }, { version: '3', gone: 9 }, {}] })", ["1", "2"]),
+    ("examine({ nodes: [1, 2, 3].map(n => ({ name: `n${n}`, version: `v${n}`, gone: n === 3 ? 9 : 0 })) }).map(f => f.text)",
+     ["Node n3 has been gone for 9 s, without having drained.", "Two versions run side by side: v1 and v2."]),
+    # A node that has gone while others could not be asked, or had gone before, is gone, and not also unknown. Others are unknown.
+    ("(() => { const before = seen.nodes, entry = { started: 1 }, of = (...names) => ({ nodes: names.map(node => ({ node, ...entry })) });"
+     " const now = Date.now(), told = () => ['b', 'c'].map(name => seen.nodes.get(name)).map(known => known && [known.goneSince > 0, known.isStale]);"
+     " seen.nodes = new Map(); takeNodes(of('a', 'b', 'c'), now); const all = [told()]; takeSelf('', ''); all.push(told());"
+     " takeNodes(of('a', 'c'), now); all.push(told()); takeSelf('', ''); all.push(told()); seen.nodes.get('b').goneSince -= 301000;"
+     " takeSelf('', ''); all.push(told()); seen.nodes = before; return all; })()",
+     [[[False, False], [False, False]], [[False, True], [False, True]], [[True, False], [False, False]],
+      [[True, False], [False, True]], [None, [False, True]]]),
 ]
 # Deployments, and what is said first about them.
 VERDICTS = [
@@ -101,7 +114,7 @@ VERDICTS = [
     ([{}, {"descriptors": 9800}], "bad", "Node b has 96 % of its descriptors in use (9,800 of 10,240)."),
     ([{"shedRate": 35, "shedReason": "client"}], "warn",
      "Node a sends streams away, 35 a second: one client id has --max-streams-per-client."),
-    ([{"gapsRise": 1}], "warn", "Node a told 1 stream of a gap in the last minute: events are lost to them."),
+    ([{"gapsRise": 1}], "warn", "Node a told streams of 1 gap in the last minute: events may be lost to them."),
     ([{"ready": False, "problem": "no feed from the broker"}], "bad", "Node a is not ready: no feed from the broker."),
     ([{"p99": 1.2}], "warn", "Events reach the streams of node a late: one in a hundred takes 1.2 s or longer, half of them 1 ms."),
     ([{}, {"gone": 40}], "bad", "Node b has been gone for 40 s, without having drained."),
@@ -220,6 +233,8 @@ def phone(browser, admin, public):
     assert tab.page.text_content("#events li[data-type=price] pre") == '{\n  "eur": 4,\n  "of": [\n    1\n  ]\n}'
     assert tab.value("indented('{\"n\":12345678901234567890,\"e\":{},\"s\":\"{,}\"}')") == \
         '{\n  "n": 12345678901234567890,\n  "e": {},\n  "s": "{,}"\n}'
+    # However deep it is nested, the text stays in proportion.
+    assert tab.value("indented('['.repeat(5000) + ']'.repeat(5000)).length") < 5000 * 2 * 42
     tab.page.fill("#filter", "HELLO")
     assert tab.value("shown().map(row => row.dataset.type)") == ["message"]
     tab.page.fill("#filter", "")
