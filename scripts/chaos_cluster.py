@@ -139,8 +139,16 @@ class RedisCluster(Redis):
         async with self.turn:
             old, heir = await self.pair(dice)
             self.lab.note("failover", f"asked for, {old.name} to {heir.name}")
-            if not isinstance(await heir.ask("CLUSTER", "FAILOVER"), RuntimeError):
-                await self.is_promoted(heir)  # else it has just become the master by itself
+            asked = 0
+
+            async def promoted():
+                """A server gives up after five seconds, without a word."""
+                nonlocal asked
+                if time.monotonic() - asked > 6:
+                    asked = time.monotonic()
+                    await heir.ask("CLUSTER", "FAILOVER")
+                return await heir.ask_role() == "master"
+            await until(promoted, f"{heir.name} is master")
 
     async def kill_master(self, dice):
         await self.depose("kill master", dice, is_killed=True)

@@ -139,6 +139,12 @@ struct StreamLane {
         id <= start || reread.contains { $0.contains(id) }
     }
 
+    /// The ring has dropped late events between these ids: whether it may lack one. Those behind its floor it reads from
+    /// the logs.
+    func lacks(from lowest: EventID, to highest: EventID) -> Bool {
+        lowest <= floor && highest > start && !reread.contains { $0.contains(lowest) && $0.contains(highest) }
+    }
+
     /// The data set has lost what it had of its targets.
     ///
     /// - Parameter wasHeard: the node has had it, and so has whoever was there.

@@ -99,6 +99,11 @@ package struct StreamMachine: ~Copyable {
     /// Logged events of a partition up to this id are not for this stream, or were written.
     package func floor(in partition: Partition = .first) -> EventID { self[partition].floor }
 
+    /// The ring has passed the stream, which stood at `position`: whether it has lost something of a target for good.
+    package func hasLost(_ target: TargetFeed, from position: UInt64, in partition: Partition = .first) -> Bool {
+        target.isLost(from: position) { self[partition].lacks(from: $0, to: $1) }
+    }
+
     /// A repaired event up to this id that comes late was before this stream, or was among what it has read from the logs.
     package func start(in partition: Partition = .first) -> EventID { self[partition].start }
 

@@ -20,10 +20,16 @@ package struct TargetFeed {
     package private(set) var end = End.unknown
     /// Live-only events before this position of the feed have left the ring.
     private var liveOnlyDropped: UInt64 = 0
-    /// Late events before this position have left the ring …
-    private var lateDropped: UInt64 = 0
-    /// … the lowest of which had this id.
-    private var lateLowest = EventID.max
+    /// Late events that have left the ring, oldest first; of long ago several are one.
+    private var lateDropped: [LateEvents] = []
+    private static let lateMax = 16
+
+    /// Late events, all of them before this position of the feed.
+    private struct LateEvents {
+        var end: UInt64
+        var lowest: EventID
+        var highest: EventID
+    }
 
     /// Clients have no end, nor has what is published to everybody, whatever an event says.
     private let mayEnd: Bool
@@ -70,19 +76,27 @@ package struct TargetFeed {
     package mutating func drop(_ group: Batch.Group, of batch: Batch) {
         if group.hasLiveOnly { liveOnlyDropped = batch.end }
         guard group.hasLate else { return }
-        lateDropped = batch.end
+        var late = LateEvents(end: batch.end, lowest: .max, highest: .zero)
         batch.visit(group) { index in
-            if batch.entries[Int(index)].isLate { lateLowest = min(lateLowest, batch.entries[Int(index)].id) }
+            let entry = batch.entries[Int(index)]
+            guard entry.isLate else { return }
+            late.lowest = min(late.lowest, entry.id)
+            late.highest = max(late.highest, entry.id)
         }
+        lateDropped.append(late)
+        guard lateDropped.count > TargetFeed.lateMax else { return }
+        let oldest = lateDropped.removeFirst()
+        lateDropped[0].lowest = min(lateDropped[0].lowest, oldest.lowest)
+        lateDropped[0].highest = max(lateDropped[0].highest, oldest.highest)
     }
 
     /// Whether a stream that the ring has passed has lost something of this target that its log does not tell: a
-    /// live-only event, or a late one that lies before what the stream has had.
+    /// live-only event, or a late one that it has not had another way.
     ///
     /// - Parameters:
     ///   - position: where the stream stood in the ring.
-    ///   - floor: from here on it reads the log.
-    package func isLost(from position: UInt64, floor: EventID) -> Bool {
-        liveOnlyDropped > position || (lateDropped > position && lateLowest <= floor)
+    ///   - lacks: whether it may lack a late event between these two ids.
+    package func isLost(from position: UInt64, lacks: (EventID, EventID) -> Bool) -> Bool {
+        liveOnlyDropped > position || lateDropped.contains { $0.end > position && lacks($0.lowest, $0.highest) }
     }
 }

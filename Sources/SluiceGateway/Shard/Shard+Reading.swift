@@ -68,9 +68,8 @@ extension Shard {
 
     private func refill(_ stream: Stream, in partition: Partition, from position: UInt64, now: NIODeadline) {
         counters.streamsOverrun.add(1)
-        let floor = stream.machine.floor(in: partition)
         let lost = stream.subscriptions.filter {
-            $0.partition == partition && $0.feed.isLost(from: position, floor: floor)
+            $0.partition == partition && stream.machine.hasLost($0.feed, from: position, in: partition)
         }.map(\.target)
         stream.machine.refill(feed, stream.targets, in: partition, replayBytes: replayBytes)
         replayCount += 1

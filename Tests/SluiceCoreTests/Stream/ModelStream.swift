@@ -196,9 +196,9 @@ final class ModelStream {
                 if model.chance(1, in: 4) { return }
             case .overrun(let position, let partition):
                 client.overruns += 1
-                let floor = machine.floor(in: partition)
                 let lost = mine.sorted().filter {
-                    model.partition($0) == partition && model.known[$0].isLost(from: position, floor: floor)
+                    model.partition($0) == partition
+                        && machine.hasLost(model.known[$0], from: position, in: partition)
                 }
                 machine.refill(model.feed, targets, in: partition, replayBytes: 1 << 12)
                 if !lost.isEmpty {

@@ -67,6 +67,23 @@ struct StreamDeliveryTests {
         #expect(machine.phase() == .live)
     }
 
+    @Test("without a gap for a late event that the ring has dropped, unless it came after the stream's beginning")
+    func droppedLate() throws {
+        var machine = Tables.begun(.after(Cursor(Tables.id(10))), Tables.feed([11, 12]))
+        machine.read(upTo: 2)
+        machine.wrote(upTo: Tables.id(12), now: Tables.start)
+        for (id, isLost) in [(9, false), (10, false), (11, true), (13, false)] as [(UInt64, Bool)] {
+            var builder = BatchBuilder()
+            builder.raise(clock: Tables.id(20))
+            builder.add(Tables.id(id), to: 1)
+            let batch = try builder.take()
+            var known = TargetFeed(of: try .topic("a"))
+            known.drop(batch.groups[0], of: batch)
+            let hasLost = machine.hasLost(known, from: 0)
+            #expect(hasLost == isLost, "\(id)")
+        }
+    }
+
     @Test("from where its socket stopped, once that takes more, and all that was queued is out")
     func blocked() {
         var machine = Tables.live()

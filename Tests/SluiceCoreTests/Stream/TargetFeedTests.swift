@@ -51,8 +51,31 @@ struct TargetFeedTests {
             var feed = TargetFeed(of: topic)
             let batch = try Self.batch(events.map { (id: $0.0, ends: $0.1) }, clock: clock)
             feed.drop(batch.groups[0], of: batch)
-            #expect(feed.isLost(from: 0, floor: EventID(6, 0)) == lost)
-            #expect(!feed.isLost(from: 1, floor: EventID(6, 0)), "the stream was past it")
+            let lacks = { (lowest: EventID, _: EventID) in lowest <= EventID(6, 0) }
+            #expect(feed.isLost(from: 0, lacks: lacks) == lost)
+            #expect(!feed.isLost(from: 1, lacks: lacks), "the stream was past it")
         }
+    }
+
+    @Test("of late events only those behind a stream's place count, and those of long ago are kept as one")
+    func lateEvents() throws {
+        var feed = TargetFeed(of: topic)
+        var builder = BatchBuilder()
+        builder.raise(clock: EventID(100, 0))
+        for id in 1...40 {
+            builder.add(EventID(UInt64(id), 0), to: 1)
+            let batch = try builder.take()
+            feed.drop(batch.groups[0], of: batch)
+        }
+        var asked: [String] = []
+        for position: UInt64 in [0, 24, 38] {
+            let isLost = feed.isLost(from: position) { lowest, highest in
+                asked.append("\(lowest.milliseconds)-\(highest.milliseconds)")
+                return false
+            }
+            #expect(!isLost)
+        }
+        let single = (26...40).map { "\($0)-\($0)" }
+        #expect(asked == ["1-25"] + single + ["1-25"] + single + ["39-39", "40-40"])
     }
 }
