@@ -10,8 +10,8 @@ package enum FeedAction {
     /// Lost for good, for everyone who listens to it. `id`: may be carried.
     case gap(Gap, id: EventID?)
     /// The data set has lost what it had. Streams that were read to from it lack that, and if this node had not heard it, so do
-    /// those that were there.
-    case hole(Hole, of: Target, wasHeard: Bool)
+    /// those that were there. So may those that were told one of its ids after `began` before anybody knew.
+    case hole(Hole, of: Target, wasHeard: Bool, began: EventID)
     /// Who came back with one of these ids may lack what the data set had before it.
     case doubt(Doubt)
     /// Another data set has come back: what is being read of its logs begins anew.

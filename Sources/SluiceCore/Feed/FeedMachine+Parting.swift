@@ -36,8 +36,9 @@ extension FeedMachine {
             lost.append(HeardEvent(target, interest.last, ends: interest.lastEnds))
         }
         let told = lost.map(\.id).reduce(reading, max)
-        reports.add(
-            lost.filter { $0.id.milliseconds >= born }, since: parting, doubt: Doubt(after: began, upTo: told))
+        reports.beginAnew()
+        for event in lost where event.id.milliseconds >= born { reports.add(event, since: parting) }
+        if let doubt = Doubt(after: began, upTo: told) { reports.add(doubt) }
         actions.append(.changed)
         report()
         return true
@@ -94,7 +95,8 @@ extension FeedMachine {
         let wasHeard =
             interest.heard?.contains(hole.upTo) ?? false || interest.last == hole.upTo
             || interest.strays.contains(hole.upTo)
-        actions.append(.hole(hole, of: interest.target, wasHeard: wasHeard))
+        let began = lineage?.newestParting?.began ?? .max
+        actions.append(.hole(hole, of: interest.target, wasHeard: wasHeard, began: began))
         if !wasHeard { interest.lost(hole) }
     }
 }

@@ -284,7 +284,7 @@ package struct FeedMachine: ~Copyable {
         }
         actions.append(.tick(known: reading))
         reports.tick()
-        if let (events, since) = strays.takeAll() { reports.add(events, since: since, doubt: nil) }
+        for (event, since) in strays.takeAll() { reports.add(event, since: since) }
         report()
         audit(interests.nextToAudit(max: FeedMachine.auditedPerTick))
     }
@@ -305,6 +305,8 @@ package struct FeedMachine: ~Copyable {
     /// What the feed brings from now on leaves a hole.
     package mutating func connectionLost() {
         isConnected = false
+        // No stream has begun. Whichever process gives out ids when the connection is back, none of them is a stranger's.
+        if reading == .zero, firstMark == nil { lineage = nil }
         interests.interrupt()
         heldOfTargets = 0
         advancing.removeAll()

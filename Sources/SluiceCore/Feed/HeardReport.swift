@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The newest event of one target that this node has had.
-package struct HeardEvent: Equatable, Sendable {
+/// An event of one target that this node has had.
+package struct HeardEvent: Hashable, Sendable {
     package let target: Target
     package let id: EventID
     /// It has closed its topic.

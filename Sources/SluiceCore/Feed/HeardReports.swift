@@ -2,61 +2,73 @@
 
 /// What the broker has to be told of what this node has heard, until it is certain that it knows.
 ///
-/// The server that has answered may die in its turn, before another has what it was told. So an answered report is kept for
+/// The server that has answered may die in its turn, before another has what it was told. So what was answered is kept for
 /// a while, and told to the next data set as well.
 struct HeardReports {
     private static let eventsPerReport = 128
     /// In ticks.
     private static let age = 5
+    private static let doubtsMax = 8
 
-    private var waiting: [Target: HeardEvent] = [:]
-    private var answered: [Target: (event: HeardEvent, age: Int)] = [:]
-    private var since = EventID.max
-    private var doubt: Doubt?
-    private var answeredDoubt: (doubt: Doubt, age: Int)?
+    /// Up to which place the data set is the one in which each was heard. Not the same for all: the earlier it is, the more
+    /// streams have to be told of what is lost.
+    private var waiting: [HeardEvent: EventID] = [:]
+    private var answered: [HeardEvent: (since: EventID, age: Int)] = [:]
+    private var doubts: [Doubt] = []
+    private var answeredDoubts: [(doubt: Doubt, age: Int)] = []
     private var sent: HeardReport?
 
     var size: Int { waiting.count + answered.count }
 
-    /// The data set is another one, and equal to the one before it up to `parting` only.
-    mutating func add(_ events: [HeardEvent], since parting: EventID, doubt: Doubt?) {
-        if waiting.isEmpty, answered.isEmpty { since = parting }
-        since = min(since, parting)
-        let doubts = [self.doubt, answeredDoubt?.doubt, doubt].compactMap(\.self)
-        self.doubt = doubts.map(\.after).min().flatMap { after in
-            doubts.map(\.upTo).max().flatMap { Doubt(after: after, upTo: $0) }
-        }
-        answeredDoubt = nil
-        for event in answered.values.map(\.event) + events where waiting[event.target].map({ $0.id < event.id }) ?? true
-        {
-            waiting[event.target] = event
-        }
+    /// Another data set has come back: it is told again what the one before it was told last.
+    mutating func beginAnew() {
+        for (event, told) in answered { add(event, since: told.since) }
+        for (doubt, _) in answeredDoubts { add(doubt) }
         answered.removeAll()
+        answeredDoubts.removeAll()
+    }
+
+    mutating func add(_ event: HeardEvent, since: EventID) {
+        waiting[event] = min(waiting[event] ?? since, since)
+    }
+
+    mutating func add(_ doubt: Doubt) {
+        guard !doubts.contains(where: { $0.covers(doubt) }) else { return }
+        doubts.removeAll { doubt.covers($0) }
+        doubts.append(doubt)
+        guard doubts.count > HeardReports.doubtsMax else { return }
+        // Rather too much than something that nobody is told of.
+        let oldest = doubts.removeFirst()
+        doubts[0] = oldest.joined(with: doubts[0])
     }
 
     /// What is to be told now; nil: nothing, or the last report is not answered.
     mutating func next() -> HeardReport? {
-        guard sent == nil, !waiting.isEmpty || doubt != nil else { return nil }
-        sent = HeardReport(since: since, Array(waiting.values.prefix(HeardReports.eventsPerReport)), doubt: doubt)
+        guard sent == nil, let since = waiting.values.first ?? doubts.first?.after else { return nil }
+        let events = waiting.lazy.filter { $0.value == since }.map(\.key)
+        sent = HeardReport(
+            since: since, Array(events.prefix(HeardReports.eventsPerReport)), doubt: doubts.first)
         return sent
     }
 
     mutating func answered(_ isTaken: Bool) {
         defer { sent = nil }
         guard isTaken, let sent else { return }
-        if let told = sent.doubt, told == doubt {
-            doubt = nil
-            answeredDoubt = (told, 0)
+        if let told = sent.doubt, let index = doubts.firstIndex(of: told) {
+            doubts.remove(at: index)
+            answeredDoubts.append((told, 0))
         }
-        for event in sent.events where waiting[event.target] == event {
-            waiting[event.target] = nil
-            answered[event.target] = (event, 0)
+        for event in sent.events where waiting[event] == sent.since {
+            waiting[event] = nil
+            answered[event] = (sent.since, 0)
         }
     }
 
     mutating func tick() {
-        if let (doubt, age) = answeredDoubt { answeredDoubt = age < HeardReports.age ? (doubt, age + 1) : nil }
+        if !answeredDoubts.isEmpty {
+            answeredDoubts = answeredDoubts.filter { $0.age < HeardReports.age }.map { ($0.doubt, $0.age + 1) }
+        }
         guard !answered.isEmpty else { return }
-        answered = answered.compactMapValues { $0.age < HeardReports.age ? ($0.event, $0.age + 1) : nil }
+        answered = answered.compactMapValues { $0.age < HeardReports.age ? ($0.since, $0.age + 1) : nil }
     }
 }

@@ -9,24 +9,21 @@ struct Strays {
     /// A publisher who forges predecessors can make any event look like one.
     private static let countMax = 128
 
-    private var events: [Target: HeardEvent] = [:]
-    private var since = EventID.max
+    /// Up to which place their logs have what they should. Several of one target, because one that is in its log may be newer
+    /// than one that is not.
+    private var claims: [HeardEvent: EventID] = [:]
+
+    var count: Int { claims.count }
 
     /// - Parameter known: up to here the log has what it should.
     mutating func add(_ event: HeardEvent, since known: EventID) {
-        guard events.count < Strays.countMax || events[event.target] != nil else { return }
-        if let older = events[event.target], older.id > event.id {
-            since = min(since, known)
-            return
-        }
-        events[event.target] = event
-        since = min(since, known)
+        guard claims.count < Strays.countMax || claims[event] != nil else { return }
+        claims[event] = min(claims[event] ?? known, known)
     }
 
-    /// nil: there are none.
-    mutating func takeAll() -> (events: [HeardEvent], since: EventID)? {
-        guard !events.isEmpty else { return nil }
-        defer { self = Strays() }
-        return (Array(events.values), since)
+    mutating func takeAll() -> [(event: HeardEvent, since: EventID)] {
+        guard !claims.isEmpty else { return [] }
+        defer { claims = [:] }
+        return claims.map { (event: $0.key, since: $0.value) }
     }
 }

@@ -31,6 +31,16 @@ package struct Doubt: Hashable, Sendable {
 
     package func contains(_ id: EventID) -> Bool { id > after && id <= upTo }
 
+    func covers(_ other: Doubt) -> Bool { after <= other.after && upTo >= other.upTo }
+
+    /// Both, and what lies between them.
+    func joined(with other: Doubt) -> Doubt { Doubt(from: min(after, other.after), through: max(upTo, other.upTo)) }
+
+    private init(from after: EventID, through upTo: EventID) {
+        self.after = after
+        self.upTo = upTo
+    }
+
     /// What a stream is told that came with this id.
     package func gap(before cursor: EventID, of targets: [Target]) -> Gap {
         Gap(from: after, to: cursor, targets: targets)

@@ -147,11 +147,15 @@ struct StreamLane {
 
     /// The data set has lost what it had of its targets.
     ///
-    /// - Parameter wasHeard: the node has had it, and so has whoever was there.
+    /// - Parameters:
+    ///   - wasHeard: the node has had it, and so has whoever was there.
+    ///   - began: later ids were given out by the data set that lacks it.
     /// - Returns: whether to tell so now.
-    mutating func isToTell(_ hole: Hole, of target: Target, wasHeard: Bool) -> Bool {
+    mutating func isToTell(_ hole: Hole, of target: Target, wasHeard: Bool, began: EventID) -> Bool {
         let isFromLogs = fromLogs.map { hole.after < $0.upTo && hole.upTo > $0.after } ?? false
-        guard isFromLogs || (!wasHeard && !hasRead(hole.upTo)) else { return false }
+        // Another node has told its client a later place before anybody knew of the hole, and may not have heard what is lost.
+        let isPassed = cameWith > began && hole.upTo < cameWith
+        guard isFromLogs || isPassed || (!wasHeard && !hasRead(hole.upTo)) else { return false }
         if isLive { return true }
         guard let behind, !isWaiting, !isReady else { return false }
         behind.owe(hole.gap(of: target))

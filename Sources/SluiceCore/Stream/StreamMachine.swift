@@ -232,10 +232,11 @@ package struct StreamMachine: ~Copyable {
     /// - Parameters:
     ///   - target: one of the stream's own.
     ///   - wasHeard: the node has had it, and so has whoever was there.
+    ///   - began: later ids were given out by the data set that lacks it; `.max`: that is not known.
     package mutating func hole(
-        _ hole: Hole, of target: Target, wasHeard: Bool, in partition: Partition = .first
+        _ hole: Hole, of target: Target, wasHeard: Bool, began: EventID, in partition: Partition = .first
     ) -> GapAction {
-        self[partition].isToTell(hole, of: target, wasHeard: wasHeard) ? .tell(id: nil) : .nothing
+        self[partition].isToTell(hole, of: target, wasHeard: wasHeard, began: began) ? .tell(id: nil) : .nothing
     }
 
     /// Whoever came back with one of these ids may lack something; `targets` are the stream's own of the partition, and are asked

@@ -16,7 +16,7 @@ package enum FeedMessage: Sendable {
     /// Lost for good, for everyone who listens to these targets of one partition.
     case gap(Gap, id: EventID?, in: Partition)
     /// The data set has lost it. `wasHeard`: this node has had it, and so has whoever was there.
-    case hole(Hole, of: Target, wasHeard: Bool, in: Partition)
+    case hole(Hole, of: Target, wasHeard: Bool, began: EventID, in: Partition)
     case doubt(Doubt, in: Partition)
     /// Another data set has come back.
     case changed(in: Partition)

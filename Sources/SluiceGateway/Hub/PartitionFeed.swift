@@ -153,9 +153,9 @@ package final class PartitionFeed {
             }
         case .replay(let entry, let segment, let number): output.appendRepaired(entry, of: segment, for: number)
         case .gap(let gap, let id): output.sendToAll(.gap(gap, id: id, in: partition))
-        case .hole(let hole, let target, let wasHeard):
+        case .hole(let hole, let target, let wasHeard, let began):
             logReads.forget(target)
-            output.sendToAll(.hole(hole, of: target, wasHeard: wasHeard, in: partition))
+            output.sendToAll(.hole(hole, of: target, wasHeard: wasHeard, began: began, in: partition))
         case .doubt(let doubt): output.sendToAll(.doubt(doubt, in: partition))
         case .changed: output.sendToAll(.changed(in: partition))
         case .report(let report): perform(report)

@@ -204,10 +204,12 @@ package final class Shard {
             let (now, clocks) = (eventLoop.now, feed.clocks)
             lose(gap)
             tell(gap) { $0.machine.gap($1, id: id, in: partition, clocks: clocks, now: now) }
-        case .hole(let hole, let target, let wasHeard, let partition):
+        case .hole(let hole, let target, let wasHeard, let began, let partition):
             let gap = hole.gap(of: target)
             if !wasHeard { lose(gap) }
-            tell(gap) { stream, _ in stream.machine.hole(hole, of: target, wasHeard: wasHeard, in: partition) }
+            tell(gap) { stream, _ in
+                stream.machine.hole(hole, of: target, wasHeard: wasHeard, began: began, in: partition)
+            }
         case .doubt(let doubt, let partition): learn(doubt, in: partition)
         case .changed(let partition): changed(partition)
         case .ended(let target, let id):

@@ -111,6 +111,32 @@ struct FeedMachineTests {
         return actions(&machine)
     }
 
+    @Test("A node that has heard nothing yet takes any data set for its own, and doubts none of its ids later")
+    func newNode() throws {
+        var machine = FeedMachine(limits: .init(event: 10), wallClock: FeedMachineTests.time, now: FeedMachineTests.now)
+        // A partition moves to another server just then.
+        for runs in [FeedMachineTests.lineage(0), FeedMachineTests.lineage(0, 1)] {
+            machine.connectionUp(now: FeedMachineTests.now)
+            let asked = actions(&machine).compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
+            machine.markers(
+                ClockReading(clock: FeedMachineTests.id(1), born: 1, lineage: runs, markers: []),
+                of: try #require(asked.first), now: FeedMachineTests.now)
+            machine.release(now: FeedMachineTests.now)
+            _ = actions(&machine)
+            if runs.runs.count == 1 { machine.connectionLost() }
+        }
+        machine.received(clock: FeedMachineTests.id(9), born: 1)
+        machine.connectionLost()
+        machine.connectionUp(now: FeedMachineTests.now)
+        let asked = actions(&machine).compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
+        machine.markers(
+            ClockReading(
+                clock: FeedMachineTests.id(20), born: 1, lineage: FeedMachineTests.lineage(0, 1, 9), markers: []),
+            of: try #require(asked.first), now: FeedMachineTests.now)
+        let reports = actions(&machine).compactMap { if case .report(let report) = $0 { report } else { nil } }
+        #expect(reports.allSatisfy { $0.doubt == nil })
+    }
+
     @Test("A node that comes to another master says what it has heard, gets what it has not, and nothing twice")
     func twoMasters() throws {
         var machine = listening()
@@ -192,7 +218,7 @@ struct FeedMachineTests {
         let event = payload.withUnsafeReadableBytes { machine.received($0, for: number, now: FeedMachineTests.now)?.id }
         let hole = Hole(from: FeedMachineTests.id(1), after: FeedMachineTests.id(1), upTo: FeedMachineTests.id(upTo))
         let holes = actions(&machine).compactMap {
-            if case .hole(let hole, _, let heard) = $0 { (hole, heard) } else { nil }
+            if case .hole(let hole, _, let heard, _) = $0 { (hole, heard) } else { nil }
         }
         #expect(event == nil && holes.count == 1 && holes[0] == (hole, wasHeard))
     }

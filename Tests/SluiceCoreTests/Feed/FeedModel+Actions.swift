@@ -15,7 +15,7 @@ extension FeedModel {
             note("repaired")
             deliver(entry.id, to: number, isRepaired: true)
         case .gap(let gap, _): tell(gap)
-        case .hole(let hole, let target, let wasHeard): tell(hole, of: target, wasHeard: wasHeard)
+        case .hole(let hole, let target, let wasHeard, _): tell(hole, of: target, wasHeard: wasHeard)
         case .doubt: note("doubt")
         case .report(let report): asks.append((.report(report), nil))
         case .reading(let reading, _):

@@ -266,7 +266,9 @@ final class ModelStream {
 
     func tellHole(_ hole: Hole, of target: Int, wasHeard: Bool) {
         let name = NodeModel.targets[target]
-        let action = machine.hole(hole, of: name, wasHeard: wasHeard, in: model.partition(target))
+        // Nothing is heard by other nodes alone here.
+        let action = machine.hole(
+            hole, of: name, wasHeard: wasHeard, began: .max, in: model.partition(target))
         if case .tell(let id) = action { send([.gap(hole.gap(of: name), id: id)]) }
     }
 

@@ -46,6 +46,19 @@ struct StreamDoubtTests {
         #expect(nothing == nil)
     }
 
+    @Test("is told of a hole that becomes known after the successor gave it its place, whoever had heard what is lost")
+    func passed() throws {
+        for (cursor, isTold) in [(5, false), (7, false), (8, true)] as [(UInt64, Bool)] {
+            var live = Tables.begun(.after(Cursor(Tables.id(cursor))), Tables.feed(), Tables.targets(since: 1))
+            while case .checkpoint = live.next(Tables.feed(), targets: StreamTargets(), now: Tables.start) {}
+            let hole = Hole(from: Tables.id(3), after: Tables.id(3), upTo: Tables.id(4))
+            for wasHeard in [false, true] {
+                let action = live.hole(hole, of: Self.names[0], wasHeard: wasHeard, began: Tables.id(7))
+                #expect(action == (isTold ? .tell(id: nil) : .nothing), "\(cursor)")
+            }
+        }
+    }
+
     @Test("is owed it while it can't be told")
     func owed() throws {
         var machine = Tables.begun(.after(Cursor(Tables.id(5))), Tables.feed(), Tables.targets(since: 1))
