@@ -12,6 +12,8 @@ struct Strays {
     private var events: [Target: HeardEvent] = [:]
     private var since = EventID.max
 
+    var count: Int { events.count }
+
     /// - Parameter known: up to here the log has what it should.
     mutating func add(_ event: HeardEvent, since known: EventID) {
         guard events.count < Strays.countMax || events[event.target] != nil else { return }
