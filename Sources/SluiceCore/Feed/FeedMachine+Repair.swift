@@ -73,7 +73,8 @@ extension FeedMachine {
         self.repair?.replay = Replay(
             targets: Array(starts.keys), from: .after(starts.values.max() ?? arrived), earlier: starts,
             through: repair.mark, born: born, bytesMax: FeedMachine.replayBytes,
-            followed: Set(starts.keys.filter { interests[$0]?.known != nil }))
+            followed: Set(starts.keys.filter { interests[$0]?.known != nil }),
+            informed: Set(starts.keys.filter { interests[$0]?.heard != nil }))
         advancing.append(attempt)
     }
 

@@ -26,7 +26,8 @@ extension FeedMachine {
         interest.repairBegins(after: start)
         interest.repair?.replay = Replay(
             targets: [interest.target], from: .after(start), through: repair.mark, born: born,
-            bytesMax: FeedMachine.replayBytes, followed: [interest.target])
+            bytesMax: FeedMachine.replayBytes, followed: [interest.target],
+            informed: interest.heard == nil ? [] : [interest.target])
         actions.append(.repairing)
         advancing.append(attempt)
     }

@@ -81,6 +81,9 @@ package struct FeedMachine: ~Copyable {
     /// Entries of all its tables: must not grow with what has come and gone.
     package var size: Int { interests.size + suspects.count + actions.count + advancing.count + reports.size }
 
+    /// Strays and holes that it remembers: must not grow with how many of them somebody forges.
+    package var claims: Int { interests.claims + strays.count }
+
     package var isIdle: Bool { actions.isEmpty && advancing.isEmpty }
 
     /// What is to be done next; nil: nothing before the next input.
@@ -338,7 +341,7 @@ package struct FeedMachine: ~Copyable {
             learn(answer.doubts)
             for (target, marker) in zip(read.targets, answer.markers) {
                 guard let interest = interests[target] else { continue }
-                learn(marker, of: interest, upTo: interest.known ?? .zero)
+                learn(marker, of: interest, upTo: .max)
                 guard let marker, marker.id < interest.last, interest.last <= arrived else { continue }
                 let last = HeardEvent(target, interest.last, ends: interest.lastEnds)
                 stray(last, of: interest, since: marker.id)

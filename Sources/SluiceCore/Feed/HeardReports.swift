@@ -44,7 +44,7 @@ struct HeardReports {
 
     /// What is to be told now; nil: nothing, or the last report is not answered.
     mutating func next() -> HeardReport? {
-        guard sent == nil, let since = waiting.values.first ?? doubts.first?.after else { return nil }
+        guard sent == nil, let since = waiting.values.min() ?? doubts.first?.after else { return nil }
         let events = waiting.lazy.filter { $0.value == since }.map(\.key)
         sent = HeardReport(
             since: since, Array(events.prefix(HeardReports.eventsPerReport)), doubt: doubts.first)

@@ -6,6 +6,8 @@ import NIOCore
 /// A class, so that an event costs one look into the table. The machine that owns it can't be copied.
 final class Interest {
     private static let straysMax = 8
+    /// Whoever may publish to the target can tell of holes that never were; the broker keeps fewer.
+    private static let holesMax = 16
 
     let target: Target
     let number: TargetNumber
@@ -22,7 +24,7 @@ final class Interest {
     private(set) var strays: [EventID] = []
     /// What was known when a hole was told before what had come before it.
     private var beforeHole: EventID?
-    /// The ends of the holes that are known; nil: its marker was not read yet.
+    /// The ends of the holes that are known, the last ones that were told; nil: its marker was not read yet.
     private var holes: [EventID]?
     /// The repair reads the log from here on; nil: from what is known on.
     var rereadAfter: EventID?
@@ -55,6 +57,9 @@ final class Interest {
     /// Too much came of it: the node does not listen to it for a while.
     var isPaused: Bool { hearing?.isPaused ?? false }
 
+    /// Strays and holes that it remembers.
+    var claims: Int { strays.count + (holes?.count ?? 0) }
+
     func arrived(_ id: EventID, ends: Bool) {
         guard id > last else { return }
         last = id
@@ -74,6 +79,7 @@ final class Interest {
     ///
     /// - Returns: holes that have come up since it was read before, and of which nobody has told.
     func learn(_ holes: [Hole], isNew: Bool) -> [Hole] {
+        let holes = holes.suffix(Interest.holesMax)
         defer { self.holes = holes.map(\.upTo) }
         guard let known = self.holes ?? (isNew ? [] : nil) else { return [] }
         return holes.filter { !known.contains($0.upTo) }
@@ -81,7 +87,7 @@ final class Interest {
 
     /// Somebody has told of a hole.
     func learn(_ hole: Hole) {
-        holes?.append(hole.upTo)
+        holes = holes.map { $0.suffix(Interest.holesMax - 1) + [hole.upTo] }
     }
 
     /// What came before the hole may still be missing, and come.

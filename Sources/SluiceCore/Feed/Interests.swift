@@ -14,6 +14,8 @@ struct Interests: ~Copyable {
     var targets: [Target] { Array(byTarget.keys) }
     /// Entries of all its tables.
     var size: Int { byTarget.count + byNumber.count + fresh.count }
+    /// Strays and holes that are remembered of all targets.
+    var claims: Int { byTarget.values.reduce(0) { $0 + $1.claims } }
 
     /// A shard begins to listen.
     ///

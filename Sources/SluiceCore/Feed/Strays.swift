@@ -8,6 +8,7 @@
 struct Strays {
     /// A publisher who forges predecessors can make any event look like one.
     private static let countMax = 128
+    private static let countOfTargetMax = 4
 
     /// Up to which place their logs have what they should. Several of one target, because one that is in its log may be newer
     /// than one that is not.
@@ -17,8 +18,13 @@ struct Strays {
 
     /// - Parameter known: up to here the log has what it should.
     mutating func add(_ event: HeardEvent, since known: EventID) {
-        guard claims.count < Strays.countMax || claims[event] != nil else { return }
-        claims[event] = min(claims[event] ?? known, known)
+        if let older = claims[event] {
+            claims[event] = min(older, known)
+        } else if claims.count < Strays.countMax,
+            claims.keys.count(where: { $0.target == event.target }) < Strays.countOfTargetMax
+        {
+            claims[event] = known
+        }
     }
 
     mutating func takeAll() -> [(event: HeardEvent, since: EventID)] {

@@ -88,6 +88,8 @@ package struct Replay {
         var isCertain: Bool
         /// What is missing behind the mark, and what was trimmed up to there since, is found by the reader.
         var isFollowed = false
+        /// The reader is told of holes by somebody else, and which of them concern it.
+        var isInformed = false
         /// Stands in `order`.
         var isSorted = false
 
@@ -136,10 +138,11 @@ package struct Replay {
     ///   - mark: where the reader goes live.
     ///   - born: when the data set began, in milliseconds.
     ///   - bytesMax: what the replay may hold, beside the slice whose turn it is.
+    ///   - informed: of these the reader learns of holes from somebody else.
     ///   - followed: of these the reader looks itself whether what comes behind the mark follows on what it has had.
     package init(
         targets: [Target], from start: Start, earlier: [Target: EventID] = [:], through mark: EventID, born: UInt64,
-        bytesMax: Int, followed: Set<Target> = []
+        bytesMax: Int, followed: Set<Target> = [], informed: Set<Target> = []
     ) {
         self.start = start
         self.mark = mark
@@ -155,7 +158,7 @@ package struct Replay {
             return Lane(
                 target: target, after: known, readUpTo: known,
                 loss: isLost ? Loss(from: known, to: mark, order: known) : nil, isCertain: !isLost,
-                isFollowed: followed.contains(target))
+                isFollowed: followed.contains(target), isInformed: informed.contains(target))
         }
     }
 
@@ -270,7 +273,7 @@ package struct Replay {
 
     /// Of what a data set that went back has lost, what belongs before this entry.
     private mutating func note(_ holes: [Hole], before id: EventID, lane index: Int) {
-        for hole in holes where hole.after < min(id, mark) {
+        for hole in holes where !lanes[index].isInformed && hole.after < min(id, mark) {
             let lane = lanes[index]
             guard lane.isCertain, hole.upTo > max(lane.after, lane.toldUpTo) else { continue }
             // A cursor from within the hole may be of either data set.

@@ -6,19 +6,19 @@ import Testing
 /// What chance is too unlikely to bring about in the model.
 @Suite("The feed's machine")
 struct FeedMachineTests {
-    private static let now = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
-    private static let time: UInt64 = 1_000_000
-    private let topic: Target
-    private let number = TargetNumber(1)
+    static let now = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
+    static let time: UInt64 = 1_000_000
+    let topic: Target
+    let number = TargetNumber(1)
 
     init() throws {
         topic = try .topic("t")
     }
 
-    private static func id(_ offset: UInt64) -> EventID { EventID(time + offset, 0) }
+    static func id(_ offset: UInt64) -> EventID { EventID(time + offset, 0) }
 
     /// A machine that listens to the topic, and has had a reading since.
-    private func listening(heardOfTarget: Int = 0) -> FeedMachine {
+    func listening(heardOfTarget: Int = 0) -> FeedMachine {
         var limits = FeedMachine.Limits(event: heardOfTarget > 0 ? heardOfTarget : 10)
         limits.heldOfTarget = 500
         limits.heardOfTarget = heardOfTarget
@@ -32,25 +32,27 @@ struct FeedMachineTests {
         return machine
     }
 
-    private func actions(_ machine: inout FeedMachine) -> [FeedAction] {
+    func actions(_ machine: inout FeedMachine) -> [FeedAction] {
         var actions: [FeedAction] = []
         while let action = machine.next(now: FeedMachineTests.now) { actions.append(action) }
         return actions
     }
 
-    private func receive(_ id: EventID?, after previous: EventID? = nil, _ machine: inout FeedMachine) -> EventID? {
+    func receive(_ id: EventID?, after previous: EventID? = nil, _ machine: inout FeedMachine) -> EventID? {
         let payload = ModelBroker.payload(Envelope(id: id, previous: previous))
         return payload.withUnsafeReadableBytes {
             machine.received($0, for: number, now: FeedMachineTests.now)?.id
         }
     }
 
-    private func slice(_ entries: [LogEntry], of read: FeedRead, isLast: Bool = true) -> Replay.Outcome {
-        let page = LogPage(marker: nil, entries: entries, isLast: isLast)
+    func slice(
+        _ entries: [LogEntry], of read: FeedRead, marker: LogMarker? = nil, isLast: Bool = true
+    ) -> Replay.Outcome {
+        let page = LogPage(marker: marker, entries: entries, isLast: isLast)
         return .slice(LogSlice(LogSegment(page, after: read.request.after), isLast: isLast))
     }
 
-    private func entry(_ id: EventID, after previous: EventID?) -> LogEntry {
+    func entry(_ id: EventID, after previous: EventID?) -> LogEntry {
         LogEntry(id: id, previous: previous, event: Event(ByteBuffer(string: "x")))
     }
 
@@ -82,145 +84,6 @@ struct FeedMachineTests {
         live.append(receive(one, &machine))
         live.append(receive(two, after: one, &machine))
         #expect(brought && live == [nil, nil, two])
-    }
-
-    private static func lineage(_ found: UInt64...) -> Lineage {
-        Lineage(found.enumerated().map { Lineage.Run(UInt64($0.offset), found: id($0.element)) })
-    }
-
-    /// A machine that has heard 1, 2 and 5 comes to another master, which has 3 and 4 after 1.
-    private func part(_ machine: inout FeedMachine) throws -> [FeedAction] {
-        machine.tick(now: FeedMachineTests.now, wallClock: FeedMachineTests.time)
-        let audits = actions(&machine).compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
-        machine.markers(
-            ClockReading(clock: FeedMachineTests.id(0), born: 1, lineage: FeedMachineTests.lineage(0), markers: [nil]),
-            of: try #require(audits.first), now: FeedMachineTests.now)
-        for (id, previous) in [(1, 0), (2, 1), (5, 2)] as [(UInt64, UInt64)] {
-            let heard = receive(FeedMachineTests.id(id), after: FeedMachineTests.id(previous), &machine)
-            #expect(heard == FeedMachineTests.id(id))
-        }
-        machine.connectionLost()
-        _ = machine.confirmed(topic)
-        machine.connectionUp(now: FeedMachineTests.now)
-        let asked = actions(&machine).compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
-        machine.markers(
-            ClockReading(
-                clock: FeedMachineTests.id(8), born: 1, lineage: FeedMachineTests.lineage(0, 1),
-                markers: [LogMarker(id: FeedMachineTests.id(4), ends: false)]),
-            of: try #require(asked.first), now: FeedMachineTests.now)
-        return actions(&machine)
-    }
-
-    @Test("A node that has heard nothing yet takes any data set for its own, and doubts none of its ids later")
-    func newNode() throws {
-        var machine = FeedMachine(limits: .init(event: 10), wallClock: FeedMachineTests.time, now: FeedMachineTests.now)
-        // A partition moves to another server just then.
-        for runs in [FeedMachineTests.lineage(0), FeedMachineTests.lineage(0, 1)] {
-            machine.connectionUp(now: FeedMachineTests.now)
-            let asked = actions(&machine).compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
-            machine.markers(
-                ClockReading(clock: FeedMachineTests.id(1), born: 1, lineage: runs, markers: []),
-                of: try #require(asked.first), now: FeedMachineTests.now)
-            machine.release(now: FeedMachineTests.now)
-            _ = actions(&machine)
-            if runs.runs.count == 1 { machine.connectionLost() }
-        }
-        machine.received(clock: FeedMachineTests.id(9), born: 1)
-        machine.connectionLost()
-        machine.connectionUp(now: FeedMachineTests.now)
-        let asked = actions(&machine).compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
-        machine.markers(
-            ClockReading(
-                clock: FeedMachineTests.id(20), born: 1, lineage: FeedMachineTests.lineage(0, 1, 9), markers: []),
-            of: try #require(asked.first), now: FeedMachineTests.now)
-        let reports = actions(&machine).compactMap { if case .report(let report) = $0 { report } else { nil } }
-        #expect(reports.allSatisfy { $0.doubt == nil })
-    }
-
-    @Test("A node that comes to another master says what it has heard, gets what it has not, and nothing twice")
-    func twoMasters() throws {
-        var machine = listening()
-        let next = try part(&machine)
-        let reports = next.compactMap { if case .report(let report) = $0 { report } else { nil } }
-        let event = HeardEvent(topic, FeedMachineTests.id(5), ends: false)
-        let doubt = Doubt(after: FeedMachineTests.id(1), upTo: FeedMachineTests.id(5))
-        #expect(reports == [HeardReport(since: FeedMachineTests.id(1), [event], doubt: doubt)])
-        let reads = next.compactMap { if case .readLog(let read) = $0 { read } else { nil } }
-        let read = try #require(reads.first)
-        #expect(read.request.after == FeedMachineTests.id(1))
-        let entries = [(3, 1), (4, 3)].map { entry(FeedMachineTests.id($0.0), after: FeedMachineTests.id($0.1)) }
-        machine.received(slice(entries, of: read), of: read, now: FeedMachineTests.now)
-        let out = actions(&machine)
-        let brought = out.compactMap { if case .replay(let entry, _, _) = $0 { entry.id } else { nil } }
-        #expect(brought == [3, 4].map { FeedMachineTests.id($0) })
-        #expect(!out.contains { if case .gap = $0 { true } else { false } })
-        var live = [receive(FeedMachineTests.id(4), after: FeedMachineTests.id(3), &machine)]
-        live.append(receive(FeedMachineTests.id(6), after: FeedMachineTests.id(4), &machine))
-        #expect(live == [nil, FeedMachineTests.id(6)])
-    }
-
-    @Test("What ids are in doubt is told once, whoever has found it out; anew for another data set")
-    func doubts() throws {
-        var machine = listening()
-        let (one, two) = (
-            Doubt(after: FeedMachineTests.id(1), upTo: FeedMachineTests.id(5)),
-            Doubt(after: .zero, upTo: FeedMachineTests.id(9))
-        )
-        func told(_ doubts: [Doubt?]) throws -> [Doubt] {
-            machine.tick(now: FeedMachineTests.now, wallClock: FeedMachineTests.time)
-            let audits = actions(&machine).compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
-            machine.markers(
-                ClockReading(clock: FeedMachineTests.id(0), born: 1, doubts: doubts.compactMap(\.self), markers: [nil]),
-                of: try #require(audits.first), now: FeedMachineTests.now)
-            return actions(&machine).compactMap { if case .doubt(let doubt) = $0 { doubt } else { nil } }
-        }
-        #expect(try told([one]) == [one] && told([one]).isEmpty && told([one, two]) == [two])
-        #expect(try told([]).isEmpty && told([two]) == [two])
-    }
-
-    @Test("A report that was not taken is sent again; one that was, to the next data set, too")
-    func reportAgain() throws {
-        var machine = listening()
-        _ = try part(&machine)
-        func reports(_ actions: [FeedAction]) -> Int {
-            actions.count { if case .report = $0 { true } else { false } }
-        }
-        var counts: [Int] = []
-        for isTaken in [false, true] {
-            machine.reported(isTaken)
-            machine.tick(now: FeedMachineTests.now, wallClock: FeedMachineTests.time)
-            counts.append(reports(actions(&machine)))
-        }
-        machine.connectionLost()
-        _ = machine.confirmed(topic)
-        machine.connectionUp(now: FeedMachineTests.now)
-        let asked = actions(&machine).compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
-        machine.markers(
-            ClockReading(
-                clock: FeedMachineTests.id(9), born: 1, lineage: FeedMachineTests.lineage(0, 1, 8),
-                markers: [LogMarker(id: FeedMachineTests.id(4), ends: false)]),
-            of: try #require(asked.first), now: FeedMachineTests.now)
-        counts.append(reports(actions(&machine)))
-        #expect(counts == [1, 0, 1])
-    }
-
-    @Test(
-        "What another node has heard and the data set lacks is told, unless this one has heard it, too",
-        arguments: [(5, true), (2, true), (4, false), (7, false)] as [(UInt64, Bool)])
-    func notice(upTo: UInt64, wasHeard: Bool) throws {
-        var machine = listening()
-        let next = try part(&machine)
-        let reads = next.compactMap { if case .readLog(let read) = $0 { read } else { nil } }
-        machine.received(slice([], of: try #require(reads.first)), of: reads[0], now: FeedMachineTests.now)
-        _ = actions(&machine)
-        let payload = ModelBroker.notice(
-            Hole(from: FeedMachineTests.id(1), after: FeedMachineTests.id(1), upTo: FeedMachineTests.id(upTo)))
-        let event = payload.withUnsafeReadableBytes { machine.received($0, for: number, now: FeedMachineTests.now)?.id }
-        let hole = Hole(from: FeedMachineTests.id(1), after: FeedMachineTests.id(1), upTo: FeedMachineTests.id(upTo))
-        let holes = actions(&machine).compactMap {
-            if case .hole(let hole, _, let heard, _) = $0 { (hole, heard) } else { nil }
-        }
-        #expect(event == nil && holes.count == 1 && holes[0] == (hole, wasHeard))
     }
 
     @Test("A data set that was emptied under an open connection has lost nothing that had come: no gap after an outage")
