@@ -10,11 +10,10 @@ extension FeedMachine {
     mutating func hold(_ payload: UnsafeRawBufferPointer, for number: TargetNumber) {
         repair?.held.append(payload, for: number)
         guard let bytes = repair?.held.bytes, bytes > limits.held else { return }
-        // Whoever has filled the room pays for it. What was logged is read from its log afterwards.
-        let noisy = repair?.held.shed(to: limits.held / 2) ?? [:]
-        repair?.shed.merge(noisy.mapValues(\.logged)) { max($0, $1) }
-        actions.append(.complain(.heldTooMuch, about: noisy.keys.first.flatMap { interests[$0]?.target }))
-        let targets = noisy.filter(\.value.hasLiveOnly).keys.compactMap { interests[$0]?.target }
+        // Whoever has filled the room pays for it. What was logged is found missing later, and read from its log.
+        let noisy = repair?.held.shed(to: limits.held / 2) ?? []
+        let targets = noisy.compactMap { interests[$0]?.target }
+        actions.append(.complain(.heldTooMuch, about: targets.first))
         if !targets.isEmpty { actions.append(.gap(Gap(from: nil, to: nil, targets: targets), id: nil)) }
     }
 
@@ -199,14 +198,7 @@ extension FeedMachine {
         while let bytes = repair?.held.bytes, bytes > rest, let (payload, number) = repair?.held.popFirst() {
             deliver(payload, for: number, now: now)
         }
-        guard repair?.held.isEmpty == true else { return actions.append(.goOn) }
-        let shed = repair?.shed ?? [:]
-        repair = nil
-        for (number, id) in shed {
-            guard let interest = interests[number], let known = interest.known, id > known, interest.repair == nil
-            else { continue }
-            startRepair(of: interest, after: known, through: id, end: nil, now: now)
-        }
+        if repair?.held.isEmpty == true { repair = nil } else { actions.append(.goOn) }
     }
 
     /// Takes a message that was held.

@@ -10,8 +10,6 @@ struct FeedRepair {
     var attempt: RepairAttempt
     /// What arrives goes behind what is still held.
     var held = HeldMessages()
-    /// Up to where the logs have what could not be held.
-    var shed: [TargetNumber: EventID] = [:]
     /// Markers of the logs, as far as they have been read.
     private var markers: [(target: Target, marker: LogMarker?)] = []
     private var awaited = 0

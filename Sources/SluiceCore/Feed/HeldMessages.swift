@@ -25,35 +25,18 @@ struct HeldMessages {
         return first
     }
 
-    /// What was forgotten of one target.
-    struct Shed {
-        /// The newest that its log has; `.zero`: none.
-        var logged = EventID.zero
-        /// Something of it is in no log.
-        var hasLiveOnly = false
-    }
-
     /// Forgets what is held of the noisiest targets, until no more than `bytesMax` is held.
     ///
     /// - Returns: those targets.
-    mutating func shed(to bytesMax: Int) -> [TargetNumber: Shed] {
+    mutating func shed(to bytesMax: Int) -> [TargetNumber] {
         var sizes: [TargetNumber: Int] = [:]
         for (payload, number) in messages { sizes[number, default: 0] += HeldMessages.size(payload) }
-        var noisy: [TargetNumber: Shed] = [:]
+        var noisy: Set<TargetNumber> = []
         for (number, size) in sizes.sorted(by: { $0.value > $1.value }) where bytes > bytesMax {
-            noisy[number] = Shed()
+            noisy.insert(number)
             bytes -= size
         }
-        for (payload, number) in messages {
-            guard var shed = noisy[number] else { continue }
-            if let id = payload.withUnsafeReadableBytes({ (try? Envelope(decoding: $0))?.id }) {
-                shed.logged = max(shed.logged, id)
-            } else {
-                shed.hasLiveOnly = true
-            }
-            noisy[number] = shed
-        }
-        messages.removeAll { noisy[$0.number] != nil }
-        return noisy
+        messages.removeAll { noisy.contains($0.number) }
+        return Array(noisy)
     }
 }

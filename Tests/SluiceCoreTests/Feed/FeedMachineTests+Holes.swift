@@ -65,32 +65,4 @@ extension FeedMachineTests {
         #expect(heard == [6, 8, 9, 12, 10])
         #expect(reports.contains(report(8, since: 6)) && reports.contains(report(10, since: 9)))
     }
-
-    @Test(
-        "What can't be held during a repair is read from its log: no gap, but for what is in no log",
-        arguments: [false, true])
-    func shed(isLogged: Bool) throws {
-        var limits = FeedMachine.Limits(event: 1000)
-        limits.held = 2000
-        var machine = listening(limits)
-        machine.connectionLost()
-        _ = machine.confirmed(topic)
-        machine.connectionUp(now: Self.now)
-        let asked = actions(&machine).compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
-        for id: UInt64 in 9...12 {
-            let head = isLogged ? "\u{1E}1 \(Self.id(id)) \(Self.id(id - 1))\n\n" : ""
-            let bytes = Array(head.utf8) + [UInt8](repeating: UInt8(ascii: "x"), count: 500)
-            let event = bytes.withUnsafeBytes { machine.received($0, for: number, now: Self.now) }
-            #expect(event == nil)
-        }
-        let shed = said(&machine)
-        machine.markers(
-            ClockReading(clock: Self.id(8), born: 1, markers: [Self.marker(8)]), of: try #require(asked.first),
-            now: Self.now)
-        let reads = actions(&machine).compactMap { if case .readLog(let read) = $0 { read } else { nil } }
-        machine.received(slice([entry(Self.id(8), after: nil)], of: reads[0]), of: reads[0], now: Self.now)
-        let released = actions(&machine)
-        let isRead = released.contains { if case .wake = $0 { true } else { false } }
-        #expect(shed == (isLogged ? [] : [.gap(upTo: nil)]) && isRead == isLogged)
-    }
 }

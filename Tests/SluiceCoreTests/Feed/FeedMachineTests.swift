@@ -22,10 +22,6 @@ struct FeedMachineTests {
         var limits = FeedMachine.Limits(event: heardOfTarget > 0 ? heardOfTarget : 10)
         limits.heldOfTarget = 500
         limits.heardOfTarget = heardOfTarget
-        return listening(limits)
-    }
-
-    func listening(_ limits: FeedMachine.Limits) -> FeedMachine {
         var machine = FeedMachine(limits: limits, wallClock: FeedMachineTests.time, now: FeedMachineTests.now)
         machine.connectionUp(now: FeedMachineTests.now)
         _ = machine.listen(to: topic, as: number, shard: 0)
