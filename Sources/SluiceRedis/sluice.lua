@@ -592,6 +592,8 @@ end
 local function with_hole(holes, new)
   local kept = {}
   for from, after, to in holes:gmatch(' lost (%S+) (%S+) (%S+)') do
+    -- A publisher may write what it likes there.
+    if #kept > HOLES_MAX then break end
     local other = { from = parse_id(from) or ZERO, after = parse_id(after) or ZERO, to = parse_id(to) or ZERO }
     local is_same = not is_after(new.to, other.to) and not is_after(other.to, new.to)
     if is_same and not is_after(other.after, new.after) then return nil end

@@ -51,9 +51,9 @@ extension FeedMachine {
 
     /// The log seems to lack this event. Whether it does, the broker says when it is asked with the next tick.
     mutating func stray(_ event: HeardEvent, of interest: Interest, since known: EventID) {
-        guard !interest.strays.contains(event.id) else { return }
+        // One that has no room is noticed again, by the audit.
+        guard !interest.strays.contains(event.id), strays.add(event, since: known) else { return }
         interest.strays(event.id)
-        strays.add(event, since: known)
     }
 
     /// What some node was told by a former master, while this data set had ids of its own.

@@ -33,6 +33,8 @@ package struct FeedMachine: ~Copyable {
     private static let silentTicksMax = 2
     /// Targets whose markers are compared with what has arrived, at each tick.
     private static let auditedPerTick = 512
+    /// Reports that wait, at which no more strays are added.
+    private static let reportsMax = 4096
     /// Repairs that one audit may begin; what else it has found is found again.
     private static let repairsPerAudit = 16
     /// What a repair may hold of the logs that it reads.
@@ -287,9 +289,13 @@ package struct FeedMachine: ~Copyable {
         }
         actions.append(.tick(known: reading))
         reports.tick()
-        for (event, since) in strays.takeAll() { reports.add(event, since: since) }
+        let (events, since) = strays.takeAll()
+        // Whoever forges them does not fill the memory while Redis takes no reports.
+        if reports.size < FeedMachine.reportsMax { for event in events { reports.add(event, since: since) } }
         report()
         audit(interests.nextToAudit(max: FeedMachine.auditedPerTick))
+        // Redis did not say when it was asked, and where nobody listens nothing is audited.
+        if isConnected, repair == nil, interests.isEmpty { askForLineage() }
     }
 
     // MARK: The connection

@@ -109,8 +109,8 @@ final class Interest {
             // Older than what came, and yet it is new: this data set has gone its own way.
             guard heard?.contains(id) == false else { return false }
         }
-        // Should the repair begin anew.
-        heard?.insert(id)
+        // Should the repair begin anew. Later ones are among the recent events.
+        if rereadAfter != nil { heard?.insert(id) }
         arrived(id, ends: ends)
         if let upTo = repaired?.upTo { repaired?.upTo = max(upTo, id) }
         return true

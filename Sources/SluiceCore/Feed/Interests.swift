@@ -12,6 +12,7 @@ struct Interests: ~Copyable {
     subscript(target: Target) -> Interest? { byTarget[target] }
     subscript(number: TargetNumber) -> Interest? { byNumber[number] }
     var targets: [Target] { Array(byTarget.keys) }
+    var isEmpty: Bool { byTarget.isEmpty }
     /// Entries of all its tables.
     var size: Int { byTarget.count + byNumber.count + fresh.count }
     /// Strays and holes that are remembered of all targets.

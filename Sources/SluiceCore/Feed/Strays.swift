@@ -10,26 +10,28 @@ struct Strays {
     private static let countMax = 128
     private static let countOfTargetMax = 4
 
-    /// Up to which place their logs have what they should. Several of one target, because one that is in its log may be newer
-    /// than one that is not.
-    private var claims: [HeardEvent: EventID] = [:]
+    /// Several of one target, because one that is in its log may be newer than one that is not.
+    private var events: Set<HeardEvent> = []
+    private var since = EventID.max
 
-    var count: Int { claims.count }
+    var count: Int { events.count }
 
     /// - Parameter known: up to here the log has what it should.
-    mutating func add(_ event: HeardEvent, since known: EventID) {
-        if let older = claims[event] {
-            claims[event] = min(older, known)
-        } else if claims.count < Strays.countMax,
-            claims.keys.count(where: { $0.target == event.target }) < Strays.countOfTargetMax
-        {
-            claims[event] = known
+    /// - Returns: whether there was room for it.
+    mutating func add(_ event: HeardEvent, since known: EventID) -> Bool {
+        if !events.contains(event) {
+            guard events.count < Strays.countMax,
+                events.count(where: { $0.target == event.target }) < Strays.countOfTargetMax
+            else { return false }
+            events.insert(event)
         }
+        since = min(since, known)
+        return true
     }
 
-    mutating func takeAll() -> [(event: HeardEvent, since: EventID)] {
-        guard !claims.isEmpty else { return [] }
-        defer { claims = [:] }
-        return claims.map { (event: $0.key, since: $0.value) }
+    /// With one place for all of them, because each place costs a command.
+    mutating func takeAll() -> (events: Set<HeardEvent>, since: EventID) {
+        defer { self = Strays() }
+        return (events, since)
     }
 }

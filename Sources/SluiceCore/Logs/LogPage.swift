@@ -14,11 +14,14 @@ package struct LogMarker: Equatable, Sendable {
         self.holes = holes
     }
 
+    /// The function keeps fewer, and a publisher may write what it likes.
+    private static let holesMax = 16
+
     /// Parses `<id>` or `<id> end`, and behind it ` lost <from> <after> <up to>` for each hole: the value that the Redis function keeps.
     package init?(_ text: String) {
         let words = text.split(separator: " ")
         guard let id = words.first.flatMap({ EventID($0) }) else { return nil }
-        let holes = words.indices.filter { words[$0] == "lost" }.compactMap { index in
+        let holes = words.indices.filter { words[$0] == "lost" }.prefix(LogMarker.holesMax).compactMap { index in
             Hole(words[(index + 1)...].prefix(3).map(\.utf8))
         }
         self.init(id: id, ends: words.count > 1 && words[1] == "end", holes: holes)

@@ -59,10 +59,10 @@ extension FeedMachineTests {
         for (id, previous) in [(9, 6), (12, 9), (10, 9)] as [(UInt64, UInt64)] {
             heard += hear([id], after: previous, &machine)
         }
-        var reports = tick(&machine)
-        machine.reported(true)
-        reports += said(&machine)
+        machine.tick(now: Self.now, wallClock: Self.time)
+        let reports = actions(&machine).compactMap { if case .report(let report) = $0 { report } else { nil } }
         #expect(heard == [6, 8, 9, 12, 10])
-        #expect(reports.contains(report(8, since: 6)) && reports.contains(report(10, since: 9)))
+        #expect(reports.count == 1 && reports.first?.since == Self.id(6))
+        #expect(Set(reports.flatMap(\.events).map(\.id)) == [Self.id(8), Self.id(10)])
     }
 }
