@@ -173,6 +173,11 @@ extension NodeTests {
             func cut() async throws {
                 try await settle()
                 link.lead(to: freePort())
+                // What is published before that may still get there.
+                let isCut = await eventually {
+                    try await replica.cli("INFO", "replication").contains("master_link_status:down")
+                }
+                #expect(isCut)
             }
 
             func promote() async throws {

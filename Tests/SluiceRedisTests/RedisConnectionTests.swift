@@ -117,12 +117,12 @@ struct RedisConnectionTests {
 
     @Test("a reply that comes slowly is waited for as long as it comes", .timeLimit(.minutes(1)))
     func slowReply() async throws {
-        let server = try await SlowReplies.bind("$13\r\nslow and sure\r\n", interval: .milliseconds(100))
+        let server = try await SlowReplies.bind("$13\r\nslow and sure\r\n", interval: .milliseconds(250))
         defer { server.close(promise: nil) }
         let port = try #require(server.localAddress?.port)
         let client = try await Client(RedisEndpoint(url: RedisURL("redis://127.0.0.1:\(port)"), clientName: "x"))
         // Longer than the whole timeout in all, but never for long without a byte.
-        #expect(try await client.send(["GET", "key"], timeout: .seconds(1)) == .text("slow and sure"))
+        #expect(try await client.send(["GET", "key"], timeout: .seconds(3)) == .text("slow and sure"))
     }
 
     @Test("a server that accepts and says nothing: logging in fails in the end")
