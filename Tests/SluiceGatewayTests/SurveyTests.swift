@@ -21,8 +21,10 @@ extension NodeTests {
                 return Trio(redis: redis, nodes: nodes)
             }
 
-            func stream(_ node: Int, _ target: String) async throws -> EventStreamClient {
-                try await EventStreamClient.opened(port: nodes[node].port, target)
+            func stream(
+                _ node: Int, _ target: String, _ options: EventStreamClient.Options = .init()
+            ) async throws -> EventStreamClient {
+                try await EventStreamClient.opened(port: nodes[node].port, target, options: options)
             }
 
             /// What a node says of itself and the others.
@@ -158,6 +160,30 @@ extension NodeTests {
             }
             let life = try #require(Int(try await trio.redis.cli("TTL", "sluice:node:n2")))
             #expect((1...15).contains(life))
+        }
+
+        @Test("/nodes names the slowest streams, for as long as they are behind", .timeLimit(.minutes(1)))
+        func slowest() async throws {
+            let trio = try await Trio.start()
+            var options = EventStreamClient.Options()
+            options.receiveBuffer = 4096
+            let slow = try await trio.stream(1, "/events?topic=t&client=ann", options)
+            let good = try await trio.stream(1, "/events?topic=t")
+            slow.pause()
+            let data = String(repeating: "x", count: 100_000)
+            for _ in 0..<60 {
+                #expect(try await publish(trio.nodes[0].port, "{\"topic\":\"t\",\"data\":\"\(data)\"}").status == 200)
+            }
+            #expect(await good.receives(60, within: 30))
+            func slowest() async throws -> [[String: Any]] {
+                try await trio.report(0).nodes.flatMap { $0["slowest"] as? [[String: Any]] ?? [] }
+            }
+            let first = try #require(try await slowest().first)
+            #expect(first["stream"] as? String == "client:ann" && first["seconds"] as? Double ?? 0 > 0, "\(first)")
+            #expect(try await slowest().count == 1)
+            slow.resume()
+            #expect(await slow.receives(60, within: 30))
+            #expect(await eventually { try await slowest().isEmpty })
         }
 
         @Test("Answers and questions of strangers harm nobody", .timeLimit(.minutes(1)))

@@ -3,7 +3,6 @@
 /// How a node is: what `GET /nodes` says of each that has answered.
 package struct NodeReport: Equatable, Sendable {
     private static let problemBytesMax = 256
-    private static let silentMax = 1e9
 
     package var entry: NodeEntry
     /// Why it is not ready; nil: it is.
@@ -23,6 +22,8 @@ package struct NodeReport: Equatable, Sendable {
     package var memory = 0
     package var descriptors = 0
     package var descriptorsMax = 0
+    /// The slowest first.
+    package var slowest: [SlowStream] = []
 
     package init(entry: NodeEntry) {
         self.entry = entry
@@ -48,7 +49,10 @@ package struct NodeReport: Equatable, Sendable {
             }
             partitionsDown.append(number)
         }
-        silent = min(max(0, members.number("silent") ?? 0), NodeReport.silentMax)
+        for element in try members.array("slowest").prefix(SlowStream.countMax) {
+            slowest.append(try SlowStream(json: element.text))
+        }
+        silent = min(max(0, members.number("silent") ?? 0), SlowStream.secondsMax)
         // A node of a later version may have given one of them up.
         for (name, path) in NodeReport.numbers {
             self[keyPath: path] = try members.integer(name, 0...Int.max, default: 0)
@@ -61,6 +65,7 @@ package struct NodeReport: Equatable, Sendable {
         let down = partitionsDown.map { String($0) }.joined(separator: ",")
         let seconds = (silent * 1000).rounded() / 1000
         return "\(entry.members),\"problem\":\(problem.map { JSONText.quoted($0) } ?? "null"),"
-            + "\"partitions_down\":[\(down)],\"silent\":\(seconds)\(numbers)"
+            + "\"partitions_down\":[\(down)],\"silent\":\(seconds)\(numbers),"
+            + "\"slowest\":[\(slowest.map(\.json).joined(separator: ","))]"
     }
 }

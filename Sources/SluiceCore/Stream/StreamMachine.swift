@@ -99,6 +99,11 @@ package struct StreamMachine: ~Copyable {
     /// Logged events of a partition up to this id are not for this stream, or were written.
     package func floor(in partition: Partition = .first) -> EventID { self[partition].floor }
 
+    /// How much the ring has that it has not looked at, in the lane that is furthest behind.
+    package func backlog(to ringEnd: UInt64) -> UInt64 {
+        ([first] + others).compactMap(\.position).map { ringEnd > $0 ? ringEnd - $0 : 0 }.max() ?? 0
+    }
+
     /// The ring has passed the stream, which stood at `position`: whether it has lost something of a target for good.
     package func hasLost(_ target: TargetFeed, from position: UInt64, in partition: Partition = .first) -> Bool {
         target.isLost(from: position) { self[partition].lacks(from: $0, to: $1) }

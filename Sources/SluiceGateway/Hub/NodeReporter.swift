@@ -37,13 +37,14 @@ package final class NodeReporter: Sendable {
 
     /// - Parameter silence: for how long the quietest partition's feed has brought nothing.
     func report(
-        silence: TimeAmount, process: ProcessStatus, partitioning: Partitioning, now: NIODeadline
+        silence: TimeAmount, slowest: [SlowStream], process: ProcessStatus, partitioning: Partitioning, now: NIODeadline
     ) -> NodeReport {
         var report = NodeReport(entry: entry(now: now))
         report.problem = problem(now)
         let up = status.feeds
         report.partitionsDown = partitioning.partitions.filter { !up.contains(PartitionSet($0)) }.map(\.index)
         report.silent = Double(silence.nanoseconds) / 1e9
+        report.slowest = slowest
         report.behind = counters.streamsBehind.value
         report.gaps = counters.gaps.value
         report.shed = counters.streamsShed.value

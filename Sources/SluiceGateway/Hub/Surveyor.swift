@@ -98,7 +98,7 @@ final class Surveyor {
     }
 
     private func answer(_ question: SurveyQuestion, then send: @escaping (SurveyAnswer) -> Void) {
-        count(question.targets) { [self] count in
+        count(question.targets, wantsSlowest: question.wantsReport) { [self] count in
             func answer(_ report: NodeReport?) {
                 send(SurveyAnswer(id: question.id, node: reporter.node, counts: count.targets, report: report))
             }
@@ -107,18 +107,19 @@ final class Surveyor {
                 .whenSuccess { [self] process in
                     answer(
                         reporter.report(
-                            silence: silence(), process: process, partitioning: broker.partitioning, now: eventLoop.now)
+                            silence: silence(), slowest: count.slowest, process: process,
+                            partitioning: broker.partitioning, now: eventLoop.now)
                     )
                 }
         }
     }
 
-    private func count(_ targets: [Target], then done: @escaping (StreamCount) -> Void) {
+    private func count(_ targets: [Target], wantsSlowest: Bool, then done: @escaping (StreamCount) -> Void) {
         let sum = Sum(of: output.shardCount, targets.count, done)
         let bound = NIOLoopBound(sum, eventLoop: eventLoop)
         output.sendToAll(
             .count(
-                .init(targets: targets) { count in
+                .init(targets: targets, wantsSlowest: wantsSlowest) { count in
                     bound.eventLoop.execute { bound.value.add(count) }
                 }))
     }

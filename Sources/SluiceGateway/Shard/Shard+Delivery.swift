@@ -218,6 +218,7 @@ extension Shard {
     private func queue(_ rest: ByteBuffer, for stream: Stream) {
         if !stream.isBehind {
             stream.isBehind = true
+            slow.insert(stream, now: eventLoop.now)
             counters.streamsBehind.add(1)
         }
         let bound = NIOLoopBound((shard: self, stream: stream), eventLoop: eventLoop)
@@ -232,6 +233,7 @@ extension Shard {
     func hasCaughtUp(_ stream: Stream) {
         guard stream.isBehind else { return }
         stream.isBehind = false
+        slow.remove(stream)
         counters.streamsBehind.add(-1)
     }
 

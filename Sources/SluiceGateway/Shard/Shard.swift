@@ -54,8 +54,7 @@ package final class Shard {
     let everyone: Subscribers<Stream>
     /// nil: nobody wants to know.
     private var presence: ShardPresence?
-    /// Streams by the client whose token opened them, where they listen to topics or to another client: what ends a
-    /// client's streams means these, too.
+    /// Streams by the client whose token opened them, where they don't listen to that one.
     var owned: [Target: [ObjectIdentifier: Stream]] = [:]
     var feed: FeedView
     var newestOfKey = NewestOfKey()
@@ -99,6 +98,7 @@ package final class Shard {
     var retries: RetrySequence
     /// Streams that rebalancing has still to end: less than one.
     private var surplus = 0.0
+    var slow = SlowStreams()
 
     package init(
         index: Int, eventLoop: any EventLoop, partitioning: Partitioning, limits: Limits, head: StreamHead,
@@ -344,7 +344,9 @@ package final class Shard {
 
     /// Looks at no stream for it: a client or topic may be asked for all the time.
     private func count(_ question: StreamCount.Question) -> StreamCount {
-        StreamCount(targets: question.targets.map { (subscribers[$0]?.streams.count ?? 0) + (owned[$0]?.count ?? 0) })
+        StreamCount(
+            targets: question.targets.map { (subscribers[$0]?.streams.count ?? 0) + (owned[$0]?.count ?? 0) },
+            slowest: question.wantsSlowest ? slow.slowest(now: eventLoop.now, ringEnd: feed.ring.end) : [])
     }
 
     /// Whether the client was told not to come back, for now.

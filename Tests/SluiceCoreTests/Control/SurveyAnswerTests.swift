@@ -20,6 +20,7 @@ struct SurveyAnswerTests {
         report.memory = 6
         report.descriptors = 7
         report.descriptorsMax = 8
+        report.slowest = [SlowStream(name: "client:\"ann\"", seconds: 1.5, events: 3)]
         return report
     }
 
@@ -31,7 +32,7 @@ struct SurveyAnswerTests {
         }
         for name in [
             "version", "started", "listen", "streams", "ready", "draining", "problem", "partitions_down", "silent",
-            "behind", "gaps", "shed", "events_in", "events_out", "memory", "descriptors", "descriptors_max",
+            "behind", "gaps", "shed", "events_in", "events_out", "memory", "descriptors", "descriptors_max", "slowest",
         ] { #expect(SurveyAnswerTests.report.members.contains("\"\(name)\":")) }
     }
 
