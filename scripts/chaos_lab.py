@@ -43,7 +43,7 @@ class Node:
 
     async def start(self):
         self.before, self.latest, self.starts = self.before + self.latest, collections.Counter(), self.starts + 1
-        self.name = f"node{self.index}.{self.starts}"
+        self.name = self.next_name()
         self.process = await self.lab.spawn(
             f"node{self.index}.log", self.lab.options.binary, "serve", *self.settings, "--node-id", self.name,
             stdout=asyncio.subprocess.PIPE)
@@ -51,6 +51,9 @@ class Node:
         if not line.startswith(b"sluice ready"):
             raise RuntimeError(f"node{self.index} did not start; see {self.lab.folder}")
         self.is_up, self.watcher = True, asyncio.create_task(self.watch(self.process))
+
+    def next_name(self):
+        return f"node{self.index}.{self.starts}"
 
     async def watch(self, process):
         code = await process.wait()
@@ -72,6 +75,8 @@ class Node:
 
 
 class Lab:
+    Node = Node
+
     def __init__(self, options, folder):
         self.options, self.folder, self.processes, self.is_over, self.faults = options, folder, [], False, []
         self.counts, self.problems = collections.Counter(), collections.defaultdict(list)
@@ -79,7 +84,7 @@ class Lab:
         self.ends, self.pauses, self.reloads = {}, [], []
         self.redis = KINDS[options.redis](self)
         self.port, *ports = free_ports(1 + 2 * options.nodes)
-        self.nodes = [Node(i, ports[2 * i], ports[2 * i + 1], self) for i in range(options.nodes)]
+        self.nodes = [self.Node(i, ports[2 * i], ports[2 * i + 1], self) for i in range(options.nodes)]
         self.rates = {kind: rate for kind, rate in (FAULTS | self.redis.FAULTS).items() if kind not in options.without}
 
     def problem(self, kind, text):
@@ -89,8 +94,8 @@ class Lab:
         # A session of its own: Ctrl-C is for this script alone, which then ends each whole group.
         with open(self.folder / log, "ab") as file:
             process = await asyncio.create_subprocess_exec(
-                *map(str, command), stdin=subprocess.DEVNULL, stderr=file, start_new_session=True,
-                **{"stdout": file, **more})
+                *map(str, command), stderr=file, start_new_session=True,
+                **{"stdin": subprocess.DEVNULL, "stdout": file, **more})
         self.processes.append(process)
         return process
 
