@@ -128,8 +128,11 @@ package struct PresenceMachine {
             if now >= retryAt { call = .tell(state: nil, newState: state(number + 1), []) }
             return call
         }
+        // A failover may have lost that a dead node's clients have come to others, who say so again first: who is taken off
+        // before would be gone for good to whoever drops repeated events.
+        let dead = now < holdsUntil ? nil : cleaning.first
         // Neither the living nor the dead have to wait for the others.
-        if hasToldLast, let first = cleaning.first {
+        if hasToldLast, let first = dead {
             hasToldLast = false
             call = .clean(node: first.node, cursor: first.cursor)
             return call
@@ -139,7 +142,7 @@ package struct PresenceMachine {
         if !changes.isEmpty || now >= nextBeat {
             nextBeat = now + limits.beat
             call = .tell(state: state(number), newState: state(number + 1), changes)
-        } else if let first = cleaning.first {
+        } else if let first = dead {
             call = .clean(node: first.node, cursor: first.cursor)
         } else if let sweepCursor {
             call = .sweep(cursor: sweepCursor)

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import SluiceCore
+import Testing
+
+/// What chance is too unlikely to bring about in the model.
+@Suite("The machine of who is there")
+struct PresenceMachineTests {
+    private static func at(_ seconds: Int64) -> NIODeadline {
+        .uptimeNanoseconds(1_000_000_000_000) + .seconds(seconds)
+    }
+
+    @Test("A dead node is cleaned up after once all nodes have said again who is with them")
+    func cleansLate() throws {
+        var machine = PresenceMachine(node: "n1", started: 1, now: Self.at(0))
+        machine.arrived(try .client("ann"))
+        let join = machine.next(now: Self.at(0))
+        #expect(join == .tell(state: nil, newState: "n1-1-1", []))
+        // Redis has failed over, and another node is dead.
+        machine.received(.joined(dead: ["n2"], state: ""), now: Self.at(0))
+        var calls: [String] = []
+        for second: Int64 in [0, 0, 1, 4, 6, 6, 6] {
+            switch machine.next(now: Self.at(second)) {
+            case .tell(_, _, let changes):
+                calls.append("tell \(changes.count)")
+                machine.received(
+                    .told(dead: [], periods: changes.map { $0.period ?? "" }), now: Self.at(second))
+            case .sweep:
+                calls.append("sweep")
+                machine.received(.swept(cursor: "0", clients: []), now: Self.at(second))
+            case .clean(let node, _):
+                calls.append("clean \(node) at \(second)")
+                machine.received(.cleaned(cursor: "0"), now: Self.at(second))
+            case nil: break
+            }
+        }
+        #expect(calls.first == "tell 1" && calls.contains("clean n2 at 6"), "\(calls)")
+        #expect(!calls.contains { $0.hasPrefix("clean") && !$0.hasSuffix("6") }, "\(calls)")
+    }
+}
