@@ -35,7 +35,7 @@ package struct SlowStream: Equatable, Sendable {
     }
 
     /// The slowest of two lists, the slowest first.
-    package static func merged(_ lists: [SlowStream]...) -> [SlowStream] {
-        Array(lists.flatMap(\.self).sorted { $0.seconds > $1.seconds }.prefix(countMax))
+    package static func merged(_ one: [SlowStream], _ other: [SlowStream]) -> [SlowStream] {
+        Array((one + other).sorted { $0.seconds > $1.seconds }.prefix(countMax))
     }
 }

@@ -51,7 +51,7 @@ extension FeedMachine {
 
     /// The log seems to lack this event. Whether it does, the broker says when it is asked with the next tick.
     mutating func stray(_ event: HeardEvent, of interest: Interest, since known: EventID) {
-        // One that has no room is noticed again, by the audit.
+        // One for which there is no room is not marked, so that it is asked about should it be noticed again.
         guard !interest.strays.contains(event.id), strays.add(event, since: known) else { return }
         interest.strays(event.id)
     }

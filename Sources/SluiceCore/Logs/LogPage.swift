@@ -2,6 +2,9 @@
 
 /// The newest id of a log, which outlives the log itself.
 package struct LogMarker: Equatable, Sendable {
+    /// The function keeps fewer, and a publisher may write what it likes.
+    private static let holesMax = 16
+
     package let id: EventID
     /// The newest event has closed the topic.
     package let ends: Bool
@@ -13,9 +16,6 @@ package struct LogMarker: Equatable, Sendable {
         self.ends = ends
         self.holes = holes
     }
-
-    /// The function keeps fewer, and a publisher may write what it likes.
-    private static let holesMax = 16
 
     /// Parses `<id>` or `<id> end`, and behind it ` lost <from> <after> <up to>` for each hole: the value that the Redis function keeps.
     package init?(_ text: String) {

@@ -234,11 +234,6 @@ package final class ClusterBroker: RedisBacked {
     }
 
     package func publish(_ command: RESPCommand, to partition: Partition) -> EventLoopFuture<Receipt> {
-        send(command, to: partition, patience: ClusterBroker.patience).flatMapThrowing { reply in
-            guard let receipt = Receipt(reply: reply) else {
-                throw PublishFailure.unavailable("Redis sent an unexpected reply")
-            }
-            return receipt
-        }.flatMapErrorThrowing { error in throw PublishFailure(redis: error) }
+        send(command, to: partition, patience: ClusterBroker.patience).receipt()
     }
 }

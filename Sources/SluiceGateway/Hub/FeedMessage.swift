@@ -15,7 +15,8 @@ package enum FeedMessage: Sendable {
     case covered([TargetNumber], since: EventID)
     /// Lost for good, for everyone who listens to these targets of one partition.
     case gap(Gap, id: EventID?, in: Partition)
-    /// The data set has lost it. `wasHeard`: this node has had it, and so has whoever was there.
+    /// The data set has lost it. `wasHeard`: this node has had it, and so has whoever was there. `began`: the data set
+    /// that lacks it has given out the ids after this one.
     case hole(Hole, of: Target, wasHeard: Bool, began: EventID, in: Partition)
     case doubt(Doubt, in: Partition)
     /// Another data set has come back.

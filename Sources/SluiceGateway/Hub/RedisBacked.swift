@@ -89,3 +89,15 @@ extension RedisBacked {
             SluiceFunction.publish(publication, names: names), to: partitioning.partition(of: publication.target))
     }
 }
+
+extension EventLoopFuture<RESPValue> {
+    /// What Redis answers to a publish. Fails with ``PublishFailure``.
+    func receipt() -> EventLoopFuture<Receipt> {
+        flatMapThrowing { reply in
+            guard let receipt = Receipt(reply: reply) else {
+                throw PublishFailure.unavailable("Redis sent an unexpected reply")
+            }
+            return receipt
+        }.flatMapErrorThrowing { throw PublishFailure(redis: $0) }
+    }
+}

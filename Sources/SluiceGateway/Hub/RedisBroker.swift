@@ -236,11 +236,6 @@ package final class RedisBroker: RedisBacked {
     }
 
     package func publish(_ command: RESPCommand, to partition: Partition) -> EventLoopFuture<Receipt> {
-        send(command, to: partition).flatMapThrowing { reply in
-            guard let receipt = Receipt(reply: reply) else {
-                throw PublishFailure.unavailable("Redis sent an unexpected reply")
-            }
-            return receipt
-        }.flatMapErrorThrowing { error in throw PublishFailure(redis: error) }
+        send(command, to: partition).receipt()
     }
 }

@@ -218,7 +218,7 @@ extension Shard {
     private func queue(_ rest: ByteBuffer, for stream: Stream) {
         if !stream.isBehind {
             stream.isBehind = true
-            slow.insert(stream, now: eventLoop.now)
+            slowStreams.insert(stream, now: eventLoop.now)
             counters.streamsBehind.add(1)
         }
         let bound = NIOLoopBound((shard: self, stream: stream), eventLoop: eventLoop)
@@ -233,7 +233,7 @@ extension Shard {
     func hasCaughtUp(_ stream: Stream) {
         guard stream.isBehind else { return }
         stream.isBehind = false
-        slow.remove(stream)
+        slowStreams.remove(stream)
         counters.streamsBehind.add(-1)
     }
 

@@ -54,7 +54,7 @@ package final class Shard {
     let everyone: Subscribers<Stream>
     /// nil: nobody wants to know.
     private var presence: ShardPresence?
-    /// Streams by the client whose token opened them, where they don't listen to that one.
+    /// Streams of a client's token that don't listen to that client: what ends a client's streams means these, too.
     var owned: [Target: [ObjectIdentifier: Stream]] = [:]
     var feed: FeedView
     var newestOfKey = NewestOfKey()
@@ -98,7 +98,7 @@ package final class Shard {
     var retries: RetrySequence
     /// Streams that rebalancing has still to end: less than one.
     private var surplus = 0.0
-    var slow = SlowStreams()
+    var slowStreams = SlowStreams()
 
     package init(
         index: Int, eventLoop: any EventLoop, partitioning: Partitioning, limits: Limits, head: StreamHead,
@@ -346,7 +346,7 @@ package final class Shard {
     private func count(_ question: StreamCount.Question) -> StreamCount {
         StreamCount(
             targets: question.targets.map { (subscribers[$0]?.streams.count ?? 0) + (owned[$0]?.count ?? 0) },
-            slowest: question.wantsSlowest ? slow.slowest(now: eventLoop.now, ringEnd: feed.ring.end) : [])
+            slowest: question.wantsSlowest ? slowStreams.slowest(now: eventLoop.now, ringEnd: feed.ring.end) : [])
     }
 
     /// Whether the client was told not to come back, for now.
