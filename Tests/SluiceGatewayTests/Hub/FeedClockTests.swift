@@ -25,6 +25,20 @@ struct FeedClockTests {
         return channel
     }
 
+    @Test("shows how late a tick is from the oldest one that has not come, however many were sent behind it")
+    func lateness() throws {
+        func seconds() throws -> (sum: Double, count: String) {
+            let samples = node.counters.feedTimes.samples.suffix(2).map(\.value)
+            return (try #require(Double(samples[0])), samples[1])
+        }
+        // The node has had one tick, which came at once. Three are sent in this time, and it does not leave the feed yet.
+        node.loop.advanceTime(by: .milliseconds(4500))
+        node.tick()
+        #expect(try seconds().sum >= 4.4 && seconds().count == "2")
+        node.tick()
+        #expect(try seconds().count == "2", "nothing is under way")
+    }
+
     @Test("is not moved by an event: not what the broker is told with the tick, nor what a stream is told as its place")
     func events() throws {
         let channel = try listen()

@@ -87,6 +87,22 @@ struct HubTests {
         #expect(try node.output(second.channel).contains("data: missed"))
     }
 
+    @Test("Those events count as published that the broker has taken, not those that it refused")
+    func publishedAreTaken() throws {
+        let event = Event(ByteBuffer(string: "x"))
+        _ = node.hub.publish(try (0..<3).map { Publication(event, to: try .topic("t\($0)")) })
+        for isTaken in [true, false, true] {
+            let promise = node.broker.publishing.removeFirst()
+            if isTaken {
+                promise.succeed(Receipt(id: nil, nodes: 1))
+            } else {
+                promise.fail(PublishFailure.unavailable("full"))
+            }
+        }
+        node.loop.run()
+        #expect(node.counters.eventsPublished.value == 2)
+    }
+
     @Test("Of a request with many events only a window's worth is under way to the broker, and all are answered")
     func publishWindow() throws {
         let event = Event(ByteBuffer(string: "x"))
