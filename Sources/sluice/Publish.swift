@@ -180,7 +180,10 @@ struct Publish: AsyncParsableCommand {
         let publisher = try Publisher(
             redis: redis, prefix: prefix, isPlain: plain, certificateAuthority: ca, certificate: redisCert,
             key: redisKey, sentinel: sentinelLogin)
-        try await publisher.connect()
+        do { try await publisher.connect() } catch {
+            // Lines wait for a connection that was lost at once as for one that is lost between two of them.
+            guard data == "-", error.kind != .refused else { throw error }
+        }
         return publisher
     }
 }
