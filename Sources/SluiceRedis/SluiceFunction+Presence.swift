@@ -11,12 +11,22 @@ extension SluiceFunction {
         case .tell(let state, let newState, let changes):
             var words = ["FCALL", "sluice_presence"] + keys + [node, state ?? "*", newState]
             for change in changes {
-                words += [change.isPresent ? "+" : "-", String(change.client.name), change.period ?? "*"]
+                let (sign, period) = signAndPeriod(of: change.kind)
+                words += [sign, String(change.client.name), period]
             }
             return RESPCommand(words)
         case .clean(let dead, let cursor):
             return RESPCommand(["FCALL", "sluice_presence_clean"] + keys + [dead, cursor])
         case .sweep(let cursor): return ["FCALL", "sluice_presence_of", "1", names.online, node, cursor]
+        }
+    }
+
+    private static func signAndPeriod(of change: PresenceCall.Change.Kind) -> (sign: String, period: String) {
+        switch change {
+        case .came(let period): ("+", period)
+        case .left: ("-", "*")
+        case .leftUnlessLast: ("-", "?")
+        case .ended(let period): ("-", period)
         }
     }
 }

@@ -18,7 +18,7 @@
 -- Scripts are atomic but not rolled back, so everything is checked before the first write; that
 -- includes the right to run each inner command, because those run with the caller's rights.
 
-local VERSION = 10 -- raised with every change of this file; nodes replace an older one, never a newer
+local VERSION = 11 -- raised with every change of this file; nodes replace an older one, never a newer
 
 local DATA_MAX = 1048576
 local LABEL_MAX = 128
@@ -852,25 +852,27 @@ local function arrive(online, presence, node, client, period, now)
   return value:match('^%S+')
 end
 
--- `period`: * if it is the one that the client is in, else one that has ended, and whose end may have been forgotten. Returns
--- the one that has ended, if any.
+-- `period`: * if it is the one that the client is in, ? if the client is to stay listed where no other node has it, else one
+-- that has ended, and whose end may have been forgotten. Returns the one that has ended, or for ? the one that goes on so.
 local function depart(online, presence, node, client, period, now)
   local value = redis.call('HMGET', online, client)[1]
   if not value then
-    if period == '*' then return nil end
+    if period == '*' or period == '?' then return nil end
     add_change(presence, client, 'absent', node, period, now)
     return period
   end
   local known, rest = value:match('^%S+'), without_node(value, node)
-  if period ~= '*' then
+  local is_current = period == '*' or period == '?'
+  if not is_current then
     if period ~= known then return nil end
     rest = rest or value
   end
   if not rest then return nil end
-  if rest ~= known and period == '*' then
+  if rest ~= known and is_current then
     redis.call('HSET', online, client, rest)
     return nil
   end
+  if period == '?' then return known end
   if rest ~= known then
     -- Others have gone on in it, because its end was forgotten: theirs is another one.
     local other, nodes = known .. "'", rest:sub(#known + 1)

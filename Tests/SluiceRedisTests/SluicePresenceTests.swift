@@ -22,9 +22,15 @@ struct SluicePresenceTests {
     private func tell(_ node: String, _ state: Int, _ changes: String...) async throws -> PresenceReply {
         let changes = try changes.map { text in
             let words = text.dropFirst().split(separator: " ")
-            return PresenceCall.Change(
-                client: try .client(words[0]), isPresent: text.first == "+",
-                period: words.count > 1 ? String(words[1]) : nil)
+            let period = words.count > 1 ? String(words[1]) : nil
+            let kind: PresenceCall.Change.Kind =
+                switch (text.first, period) {
+                case ("+", let period?): .came(period: period)
+                case (_, "?"?): .leftUnlessLast
+                case (_, let period?): .ended(period: period)
+                default: .left
+                }
+            return PresenceCall.Change(try .client(words[0]), kind)
         }
         return try await carryOut(
             .tell(state: state == 0 ? nil : "s\(state)", newState: "s\(state + 1)", changes), node)
@@ -81,6 +87,18 @@ struct SluicePresenceTests {
         #expect(try await log == ["present ann a p1.present", "absent bob a p2.absent"])
     }
 
+    @Test("who steps off while nobody knows who else has the client ends no period")
+    func stepsOff() async throws {
+        for node in ["a", "b"] { _ = try await tell(node, 0) }
+        _ = try await tell("a", 1, "+ann p1")
+        _ = try await tell("b", 1, "+ann p2")
+        #expect(try await tell("a", 2, "-ann ?", "-bob ?") == .told(dead: [], periods: ["", ""]))
+        #expect(try await tell("b", 2, "-ann ?") == .told(dead: [], periods: ["p1"]))
+        #expect(try await tell("a", 3, "-ann ?") == .told(dead: [], periods: [""]))
+        #expect(try await bench.client.send("HMGET", "sluice:online", "ann").array?.first?.string == "p1 b")
+        #expect(try await log == ["present ann a p1.present"])
+    }
+
     @Test("a node that says nothing is dead for the others, who take its clients off, in steps and once")
     func death() async throws {
         for node in ["a", "b"] { _ = try await tell(node, 0) }
@@ -90,7 +108,7 @@ struct SluicePresenceTests {
                 state: "s\(start / 200 + 1)", newState: "s\(start / 200 + 2)",
                 try changes[start..<start + 200].map { text in
                     let words = text.dropFirst().split(separator: " ")
-                    return .init(client: try .client(words[0]), isPresent: true, period: String(words[1]))
+                    return .init(try .client(words[0]), .came(period: String(words[1])))
                 })
             _ = try await carryOut(call, "b")
         }

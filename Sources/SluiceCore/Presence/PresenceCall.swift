@@ -3,15 +3,23 @@
 /// What a node has to say or to ask about who is there: one command.
 package enum PresenceCall: Equatable, Sendable {
     package struct Change: Equatable, Sendable {
-        package let client: Target
-        package let isPresent: Bool
-        /// Which begins with it, if the client is nowhere yet, or ends; nil: not known.
-        package let period: String?
+        package enum Kind: Equatable, Sendable {
+            /// The client has come to the node; with it the period begins, if the client is nowhere yet.
+            case came(period: String)
+            /// It has left the node; if it is nowhere else, its period ends with that.
+            case left
+            /// The same, if it is listed at another node; if not, it stays listed at this one, and the reply is its period.
+            case leftUnlessLast
+            /// An earlier period has ended: that may have been forgotten.
+            case ended(period: String)
+        }
 
-        package init(client: Target, isPresent: Bool, period: String?) {
+        package let client: Target
+        package let kind: Kind
+
+        package init(_ client: Target, _ kind: Kind) {
             self.client = client
-            self.isPresent = isPresent
-            self.period = period
+            self.kind = kind
         }
     }
 

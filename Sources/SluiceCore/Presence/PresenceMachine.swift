@@ -158,26 +158,33 @@ package struct PresenceMachine {
             guard var entry = entries[client] else { continue }
             entry.isQueued = false
             let isPresent = entry.leaves.map { $0 > now } ?? true
-            if now < holdsUntil, entry.hasSaidGoodbye || (!isPresent && entry.isTold) {
+            let hasLeft = entry.hasSaidGoodbye || (!isPresent && entry.isTold)
+            if entry.ended != nil, now < holdsUntil {
+                // Whoever is listed beside this node in that period, and has left it as well, has to step off first:
+                // otherwise that node is taken for one that has gone on in it.
                 held.append(client)
             } else if let ended = entry.ended {
-                changes.append(.init(client: client, isPresent: false, period: ended))
-            } else if entry.hasSaidGoodbye || (!isPresent && entry.isTold) {
+                changes.append(.init(client, .ended(period: ended)))
+            } else if hasLeft {
                 entry.hasSaidGoodbye = true
-                changes.append(.init(client: client, isPresent: false, period: nil))
+                changes.append(.init(client, now < holdsUntil ? .leftUnlessLast : .left))
             } else if !isPresent {
                 entries[client] = nil
                 continue
             } else if !entry.isTold {
-                if entry.period == nil {
-                    periods += 1
-                    entry.period = "\(name)-\(periods)"
-                }
-                changes.append(.init(client: client, isPresent: true, period: entry.period))
+                changes.append(.init(client, .came(period: period(of: &entry))))
             }
             entries[client] = entry
         }
         return changes
+    }
+
+    private mutating func period(of entry: inout Entry) -> String {
+        if let period = entry.period { return period }
+        periods += 1
+        let period = "\(name)-\(periods)"
+        entry.period = period
+        return period
     }
 
     // MARK: What comes back
@@ -227,24 +234,33 @@ package struct PresenceMachine {
     /// - Parameter period: which the client is in now, or which has ended; empty: other nodes have it still.
     private mutating func told(_ change: PresenceCall.Change, _ period: String, now: NIODeadline) {
         guard var entry = entries[change.client] else { return }
-        if change.isPresent {
+        switch change.kind {
+        case .came:
             entry.isTold = true
             entry.period = period
-        } else {
-            if !period.isEmpty {
-                former.append(Former(client: change.client, period: period, number: number, time: now))
-            }
-            if change.period == nil {
-                entry.isTold = false
-                entry.hasSaidGoodbye = false
-                entry.period = nil
-            } else {
-                entry.ended = nil
-            }
+        case .leftUnlessLast where !period.isEmpty:
+            // No other node has said so far that it has the client. Nothing has changed: it may still come back.
+            entry.isTold = true
+            entry.hasSaidGoodbye = false
+            entry.period = period
+            held.append(change.client)
+        case .left, .leftUnlessLast:
+            remember(change.client, period, now: now)
+            entry.isTold = false
+            entry.hasSaidGoodbye = false
+            entry.period = nil
+        case .ended:
+            remember(change.client, period, now: now)
+            entry.ended = nil
         }
         entries[change.client] = entry
         // It may have come back meanwhile, or there is nothing more to be said of it.
         if !entry.isTold { enqueue(change.client) }
+    }
+
+    private mutating func remember(_ client: Target, _ period: String, now: NIODeadline) {
+        guard !period.isEmpty else { return }
+        former.append(Former(client: client, period: period, number: number, time: now))
     }
 
     private mutating func joined(_ state: String, now: NIODeadline) {

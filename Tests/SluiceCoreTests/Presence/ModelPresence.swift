@@ -44,52 +44,67 @@ struct ModelPresence {
             records[node] = Record(until: now + .seconds(12), state: newState)
             let periods = changes.map { change(of: node, $0) }
             return state == nil ? .joined(dead: dead, state: old) : .told(dead: dead, periods: periods)
-        case .sweep:
-            let clients = online.filter { $0.value.nodes.contains(node) }.keys.sorted { "\($0)" < "\($1)" }
-            return .swept(cursor: "0", clients: clients)
-        case .clean(let dead, _):
+        case .sweep(let cursor):
+            let page = page(of: node, after: cursor)
+            return .swept(cursor: page.cursor, clients: page.clients)
+        case .clean(let dead, let cursor):
             guard records[dead]?.state == "gone" else { return .cleaned(cursor: "0") }
-            for client in online.filter({ $0.value.nodes.contains(dead) }).keys.sorted(by: { "\($0)" < "\($1)" }) {
-                leave(client, dead, period: nil)
-            }
-            records[dead]?.state = "done"
-            return .cleaned(cursor: "0")
+            let page = page(of: dead, after: cursor)
+            for client in page.clients { leave(client, dead) }
+            records[dead] = Record(until: now + .seconds(5), state: page.cursor == "0" ? "done" : "gone")
+            return .cleaned(cursor: page.cursor)
         }
     }
 
+    /// Two of the clients that are listed at a node.
+    private func page(of node: String, after cursor: String) -> (cursor: String, clients: [Target]) {
+        let left = online.filter { $0.value.nodes.contains(node) && (cursor == "0" || "\($0.key)" > cursor) }
+            .keys.sorted { "\($0)" < "\($1)" }
+        let clients = Array(left.prefix(2))
+        return (left.count > 2 ? "\(clients[1])" : "0", clients)
+    }
+
     private mutating func change(of node: String, _ change: PresenceCall.Change) -> String {
-        guard change.isPresent else { return leave(change.client, node, period: change.period) }
-        if var entry = online[change.client] {
-            if !entry.nodes.contains(node) { entry.nodes.append(node) }
-            online[change.client] = entry
-            return entry.period
+        switch change.kind {
+        case .came(let period): come(change.client, node, period)
+        case .left: leave(change.client, node)
+        case .leftUnlessLast where online[change.client]?.nodes == [node]: online[change.client]?.period ?? ""
+        case .leftUnlessLast: leave(change.client, node)
+        case .ended(let period): end(change.client, node, period)
         }
-        let period = change.period ?? "?"
-        entries.append(Entry(client: change.client, isPresent: true, event: period + "+"))
-        online[change.client] = (period, [node])
-        return period
+    }
+
+    private mutating func come(_ client: Target, _ node: String, _ period: String) -> String {
+        guard let known = online[client] else {
+            entries.append(Entry(client: client, isPresent: true, event: period + "+"))
+            online[client] = (period, [node])
+            return period
+        }
+        if !known.nodes.contains(node) { online[client]?.nodes.append(node) }
+        return known.period
     }
 
     /// - Returns: the period that has ended with it; empty: none.
     @discardableResult
-    private mutating func leave(_ client: Target, _ node: String, period: String?) -> String {
-        guard var entry = online[client] else {
-            if let period { entries.append(Entry(client: client, isPresent: false, event: period + "-")) }
-            return period ?? ""
-        }
-        guard period.map({ $0 == entry.period }) ?? entry.nodes.contains(node) else { return "" }
-        entry.nodes.removeAll { $0 == node }
-        online[client] = entry
-        if let period, !entry.nodes.isEmpty {
-            // It has ended, and been forgotten, and others have begun in it again.
-            entries.append(Entry(client: client, isPresent: false, event: period + "-"))
-            entries.append(Entry(client: client, isPresent: true, event: period + "'+"))
-            online[client] = (period + "'", entry.nodes)
-            return period
-        }
-        guard entry.nodes.isEmpty else { return "" }
-        entries.append(Entry(client: client, isPresent: false, event: entry.period + "-"))
+    private mutating func leave(_ client: Target, _ node: String) -> String {
+        guard let known = online[client], known.nodes.contains(node) else { return "" }
+        online[client]?.nodes.removeAll { $0 == node }
+        guard known.nodes == [node] else { return "" }
+        entries.append(Entry(client: client, isPresent: false, event: known.period + "-"))
         online[client] = nil
-        return entry.period
+        return known.period
+    }
+
+    private mutating func end(_ client: Target, _ node: String, _ period: String) -> String {
+        if let known = online[client], known.period != period { return "" }
+        entries.append(Entry(client: client, isPresent: false, event: period + "-"))
+        let others = online[client]?.nodes.filter { $0 != node } ?? []
+        online[client] = nil
+        if !others.isEmpty {
+            // Others have begun in it again, because its end was forgotten.
+            entries.append(Entry(client: client, isPresent: true, event: period + "'+"))
+            online[client] = (period + "'", others)
+        }
+        return period
     }
 }

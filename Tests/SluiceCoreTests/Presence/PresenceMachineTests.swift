@@ -24,7 +24,7 @@ struct PresenceMachineTests {
             case .tell(_, _, let changes):
                 calls.append("tell \(changes.count)")
                 machine.received(
-                    .told(dead: [], periods: changes.map { $0.period ?? "" }), now: Self.at(second))
+                    .told(dead: [], periods: changes.map { _ in "p" }), now: Self.at(second))
             case .sweep:
                 calls.append("sweep")
                 machine.received(.swept(cursor: "0", clients: []), now: Self.at(second))
@@ -36,5 +36,37 @@ struct PresenceMachineTests {
         }
         #expect(calls.first == "tell 1" && calls.contains("clean n2 at 6"), "\(calls)")
         #expect(!calls.contains { $0.hasPrefix("clean") && !$0.hasSuffix("6") }, "\(calls)")
+    }
+
+    @Test(
+        "A client that had left two nodes is not taken for one that came again where Redis forgets both",
+        arguments: 0..<4)
+    func bothForgotten(order: Int) throws {
+        let ann = try Target.client("ann")
+        var presence = ModelPresence()
+        var nodes = [0, 1].map { PresenceMachine(node: "n\($0)", started: 1, now: Self.at(0)) }
+        func run(_ index: Int, at second: Int64) {
+            while let call = nodes[index].next(now: Self.at(second)) {
+                nodes[index].received(
+                    presence.carryOut(call, of: "n\(index)", now: Self.at(second)), now: Self.at(second))
+            }
+        }
+        for index in [0, 1] {
+            nodes[index].arrived(ann)
+            run(index, at: 0)
+        }
+        var stale = presence
+        for index in [0, 1] {
+            nodes[index].left(ann, now: Self.at(1))
+            run(index, at: 7)
+        }
+        #expect(presence.entries.map(\.event) == ["n0-1-1+", "n0-1-1-"])
+        swap(&presence, &stale)
+        let first = order % 2
+        for second: Int64 in [10, 12, 13, 16, 20, 21, 24] {
+            for index in [first, 1 - first] where order < 2 || index == first || second > 12 { run(index, at: second) }
+        }
+        #expect(presence.entries.map(\.event) == ["n0-1-1+", "n0-1-1-"])
+        #expect(presence.present.isEmpty)
     }
 }
