@@ -308,8 +308,8 @@ package struct PresenceMachine {
     /// A client is listed here. What an earlier process of this node has left behind may still come back.
     private mutating func found(_ client: Target, now: NIODeadline) {
         guard entries[client] == nil else { return }
-        entries[client] = Entry(isTold: true)
-        leave(client, at: hasJoinedBefore ? now : now + limits.linger)
+        entries[client] = Entry(leaves: now, isTold: true)
+        if hasJoinedBefore { enqueue(client) } else { leave(client, at: now + limits.linger) }
     }
 
     private mutating func clean(_ nodes: [String]) {
