@@ -12,7 +12,7 @@ PRESENT_SECONDS = 5  # asked of the first stream's event while Redis is well
 NEAR = 1  # about the grace either will do: a node that has just started tells a little later
 CLOCK = 0.05  # what two readings of one clock may be apart
 # After a failover all leases may begin anew, and nobody is told to have gone before the nodes have told who is there.
-LEASE, HOLD = 12, 5
+LEASE, HOLD = 10, 5
 RETOLD = 20  # until a node that lives has told again what Redis lost
 # The last is what the protocol says may be lost: Redis forgets it, and the node that knew it is dead.
 KINDS = ("missed", "invented", "too early", "too late", "not by turns", "forgotten")

@@ -769,7 +769,7 @@ end
 -- it has told: if it finds another, the data set went back, or the node was taken for dead. `gone`: it is dead, and its
 -- clients are being taken off; `done`: they are.
 local RECORDS = ' nodes'
-local PRESENCE_LEASE = 12000
+local PRESENCE_LEASE = 10000
 -- If nobody has said anything for so long, nobody could.
 local PRESENCE_OUTAGE = 6000
 local CLEANING_LEASE = 5000

@@ -114,7 +114,7 @@ struct SluicePresenceTests {
         }
         _ = try await tell("a", 1, "+c7 x")
         let now = try await now
-        try await setRecords("a \(now + 11_000) s2 b \(now - 1000) s7")
+        try await setRecords("a \(now + 9000) s2 b \(now - 1000) s7")
         #expect(try await tell("a", 2) == .told(dead: ["b"], periods: []))
         // Another one is not asked to as well.
         #expect(try await tell("c", 0) == .joined(dead: [], state: ""))

@@ -14,8 +14,8 @@ package enum FeedAction {
     case hole(Hole, of: Target, wasHeard: Bool, began: EventID)
     /// Who came back with one of these ids may lack what the data set had before it.
     case doubt(Doubt)
-    /// Another data set has come back: what is being read of its logs begins anew.
-    case changed
+    /// Another data set has come back: what is being read of its logs begins anew. It has given out the ids after `began`.
+    case changed(began: EventID)
     /// Call ``FeedMachine/reported(_:)``.
     case report(HeardReport)
     /// The topic was closed by an event with this id, which can't be delivered any more.

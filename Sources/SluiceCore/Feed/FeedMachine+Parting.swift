@@ -39,7 +39,7 @@ extension FeedMachine {
         reports.beginAnew()
         for event in lost where event.id.milliseconds >= born { reports.add(event, since: parting) }
         if let doubt = Doubt(after: began, upTo: told) { reports.add(doubt) }
-        actions.append(.changed)
+        actions.append(.changed(began: began))
         report()
         return true
     }

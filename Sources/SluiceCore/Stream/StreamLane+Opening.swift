@@ -139,7 +139,10 @@ extension StreamLane {
         guard let behind, case .ready(let beginning) = behind.stage else { preconditionFailure("starts in \(phase)") }
         floor = beginning.floor
         start = beginning.start
-        if case .resumed = beginning.kind { cameWith = beginning.floor }
+        if case .resumed = beginning.kind {
+            isResumed = true
+            cameWith = beginning.floor
+        }
         behind.stage = beginning.stage
         if let run { reads(run) }
         behind.forgetOwed(upTo: beginning.start)
@@ -187,14 +190,18 @@ extension StreamLane {
     /// The data set went back to an older state: what the logs had a moment ago they may have no more, without a trace. What
     /// is read of them begins anew, and tells so.
     ///
+    /// - Parameter began: it has given out the ids after this one. The lane has read none of those, whatever it has read of
+    ///   the logs that a former master went on with: a repair brings them.
     /// - Returns: whether to go on.
-    mutating func wentBack(_ feed: borrowing FeedView) -> Bool {
+    mutating func wentBack(_ feed: borrowing FeedView, began: EventID) -> Bool {
         fromLogs = nil
+        if isResumed { hasNotRead(after: began) }
         guard let behind else { return false }
         switch behind.stage {
         case .replaying(let run):
             let again = again(run, from: floor == .zero ? run.replay.start : .after(floor), feed)
             reads(again)
+            if began < .max { hasReread(Range(after: floor, upTo: run.mark)) }
             behind.stage = .replaying(again)
             behind.forgetOwed(upTo: run.mark, after: floor)
             return true
@@ -204,6 +211,18 @@ extension StreamLane {
             behind.stage = .ready(beginning)
             return false
         case .confirming, .awaitingReading, .reading: return false
+        }
+    }
+
+    private mutating func hasReread(_ range: Range) {
+        reread.append(range)
+        if reread.count > StreamLane.rereadMax { start = max(start, reread.removeFirst().upTo) }
+    }
+
+    private mutating func hasNotRead(after began: EventID) {
+        start = min(start, began)
+        for index in reread.indices where reread[index].upTo > began {
+            reread[index] = Range(after: min(reread[index].after, began), upTo: began)
         }
     }
 
@@ -221,8 +240,7 @@ extension StreamLane {
             behind.stage = .reading(feed.ring.start)
             return
         }
-        reread.append(Range(after: floor, upTo: covered))
-        if reread.count > StreamLane.rereadMax { start = max(start, reread.removeFirst().upTo) }
+        hasReread(Range(after: floor, upTo: covered))
         behind.forgetOwed(upTo: covered, after: floor)
         let run = replay(
             targets.names, from: .after(floor), through: covered, at: feed.ring.start, feed, bytes: replayBytes)

@@ -28,6 +28,8 @@ struct StreamLane {
     let partition: Partition
     /// Was given late events since the last reading of the clock.
     var hadLate = false
+    /// Its client came with a cursor, or asked for what there is.
+    var isResumed = false
     /// Logged events up to this id are not for this stream, or were written.
     var floor = EventID.zero
     /// A repaired event up to this id that comes late was before this stream, or was among what it has read from the logs.

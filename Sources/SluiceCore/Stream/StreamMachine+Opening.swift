@@ -137,9 +137,12 @@ extension StreamMachine {
     /// The data set of a partition, perhaps not of one of its own, went back to an older state: what is read of its logs begins
     /// anew, and tells so.
     ///
+    /// - Parameter began: it has given out the ids after this one; `.max`: that is not known yet.
     /// - Returns: whether to go on with `next`.
-    package mutating func wentBack(_ feed: borrowing FeedView, in partition: Partition = .first) -> Bool {
-        hasLane { $0.partition == partition } && self[partition].wentBack(feed)
+    package mutating func wentBack(
+        _ feed: borrowing FeedView, began: EventID, in partition: Partition = .first
+    ) -> Bool {
+        hasLane { $0.partition == partition } && self[partition].wentBack(feed, began: began)
     }
 
     /// The ring has passed a lane: it goes on from the logs, like one that comes back.

@@ -19,8 +19,8 @@ package enum FeedMessage: Sendable {
     /// that lacks it has given out the ids after this one.
     case hole(Hole, of: Target, wasHeard: Bool, began: EventID, in: Partition)
     case doubt(Doubt, in: Partition)
-    /// Another data set has come back.
-    case changed(in: Partition)
+    /// Another data set has come back, which has given out the ids after `began`.
+    case changed(began: EventID, in: Partition)
     /// The topic was closed by an event with this id, which can't be delivered any more.
     case ended(Target, EventID)
     case disconnect(Disconnect)

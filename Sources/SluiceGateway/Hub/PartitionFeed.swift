@@ -157,7 +157,7 @@ package final class PartitionFeed {
             logReads.forget(target)
             output.sendToAll(.hole(hole, of: target, wasHeard: wasHeard, began: began, in: partition))
         case .doubt(let doubt): output.sendToAll(.doubt(doubt, in: partition))
-        case .changed: output.sendToAll(.changed(in: partition))
+        case .changed(let began): output.sendToAll(.changed(began: began, in: partition))
         case .report(let report): perform(report)
         case .ended(let target, let id): output.sendToAll(.ended(target, id))
         case .covered(let numbers, let since): output.sendToAll(.covered(numbers, since: since))

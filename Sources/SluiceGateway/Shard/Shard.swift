@@ -211,7 +211,7 @@ package final class Shard {
                 stream.machine.hole(hole, of: target, wasHeard: wasHeard, began: began, in: partition)
             }
         case .doubt(let doubt, let partition): learn(doubt, in: partition)
-        case .changed(let partition): changed(partition)
+        case .changed(let began, let partition): changed(partition, began: began)
         case .ended(let target, let id):
             ended(target, by: id)
         case .disconnect(let order): disconnect(order)
@@ -230,7 +230,7 @@ package final class Shard {
     }
 
     func learn(born: UInt64, in partition: Partition) {
-        if feed.learn(born: born, in: partition) { changed(partition) }
+        if feed.learn(born: born, in: partition) { changed(partition, began: .max) }
     }
 
     func learn(_ doubt: Doubt, in partition: Partition) {
@@ -242,8 +242,8 @@ package final class Shard {
         }
     }
 
-    private func changed(_ partition: Partition) {
-        for stream in everyone.streams where stream.machine.wentBack(feed, in: partition) { advance(stream) }
+    private func changed(_ partition: Partition, began: EventID) {
+        for stream in everyone.streams where stream.machine.wentBack(feed, began: began, in: partition) { advance(stream) }
     }
 
     /// Late events carry no id: without a checkpoint behind them a quiet stream that comes back would get them again.

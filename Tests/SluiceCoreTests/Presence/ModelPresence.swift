@@ -29,11 +29,11 @@ struct ModelPresence {
             let old = records[node]?.state ?? ""
             if let state, state != old { return .lost }
             let newest = records.values.filter(\.lives).map(\.until).max() ?? .distantFuture
-            let wasOutage = now > newest - .seconds(12) + .seconds(6)
+            let wasOutage = now > newest - .seconds(10) + .seconds(6)
             var dead: [String] = []
             for other in records.keys.sorted() where other != node {
                 guard var record = records[other] else { continue }
-                if record.lives, wasOutage { record.until = max(record.until, now + .seconds(12)) }
+                if record.lives, wasOutage { record.until = max(record.until, now + .seconds(10)) }
                 if record.lives, record.until < now { record = Record(until: now - .nanoseconds(1), state: "gone") }
                 if record.state == "gone", record.until < now {
                     record.until = now + .seconds(5)
@@ -41,7 +41,7 @@ struct ModelPresence {
                 }
                 records[other] = record
             }
-            records[node] = Record(until: now + .seconds(12), state: newState)
+            records[node] = Record(until: now + .seconds(10), state: newState)
             let periods = changes.map { change(of: node, $0) }
             return state == nil ? .joined(dead: dead, state: old) : .told(dead: dead, periods: periods)
         case .sweep(let cursor):

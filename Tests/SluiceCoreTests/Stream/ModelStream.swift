@@ -256,7 +256,7 @@ final class ModelStream {
     }
 
     func wentBack(_ partition: Partition) {
-        if machine.wentBack(model.feed, in: partition) { advance() }
+        if machine.wentBack(model.feed, began: .max, in: partition) { advance() }
     }
 
     func tell(_ gap: Gap, id: EventID?, in partition: Partition) {

@@ -197,14 +197,31 @@ struct StreamDeliveryTests {
             Issue.record("a replay reads")
             return
         }
-        let goesOn = machine.wentBack(Tables.feed(born: 7))
+        let goesOn = machine.wentBack(Tables.feed(born: 7), began: .max)
         #expect(goesOn)
         #expect(Self.next(&machine, Tables.feed()) == "read")
         let action = machine.received(.failed, lane: requests[0].lane, of: run)
         #expect(action == .nothing, "the answer is to a question that counts no more")
         var live = Tables.live()
-        let concerns = live.wentBack(Tables.feed(born: 7))
+        let concerns = live.wentBack(Tables.feed(born: 7), began: .max)
         #expect(!concerns)
+    }
+
+    @Test("what its master's successor had given out, although it has read the former master's logs beyond that")
+    func formerLogs() throws {
+        var returned = Tables.replaying()
+        returned.wrote(upTo: Tables.id(7), hasLate: false, now: Tables.start)
+        var fresh = Tables.live()
+        for began in [EventID.max, Tables.id(5)] {
+            _ = returned.wentBack(Tables.feed(born: 7), began: began)
+            _ = fresh.wentBack(Tables.feed(born: 7), began: began)
+            let (wanted, wantedFresh) = (returned.wanted(), fresh.wanted())
+            for (id, isRead) in [(5, true), (6, false), (7, false), (8, true)] as [(UInt64, Bool)] {
+                let late = try Self.entry(id, clock: 20)
+                #expect(wanted.contains(late, at: 3) == (began < .max && !isRead), "\(id) after \(began)")
+                #expect(!wantedFresh.contains(late, at: 3), "it was before the stream")
+            }
+        }
     }
 
     @Test("the logs and then the ring anew, where that has passed it: late events twice in neither")
