@@ -212,8 +212,7 @@ package final class Shard {
             }
         case .doubt(let doubt, let partition): learn(doubt, in: partition)
         case .changed(let began, let partition): changed(partition, began: began)
-        case .ended(let target, let id):
-            ended(target, by: id)
+        case .ended(let target, let id): ended(target, by: id)
         case .disconnect(let order): disconnect(order)
         case .pause(let order, let until): pause(order, until: until)
         case .rebalance(let share): rebalance(share)
@@ -243,7 +242,8 @@ package final class Shard {
     }
 
     private func changed(_ partition: Partition, began: EventID) {
-        for stream in everyone.streams where stream.machine.wentBack(feed, began: began, in: partition) { advance(stream) }
+        for stream in everyone.streams
+        where stream.machine.wentBack(feed, began: began, in: partition) { advance(stream) }
     }
 
     /// Late events carry no id: without a checkpoint behind them a quiet stream that comes back would get them again.
