@@ -25,8 +25,9 @@ extension SluiceFunction {
         switch change {
         case .came(let period): ("+", period)
         case .left: ("-", "*")
-        case .leftUnlessLast: ("-", "?")
+        case .leftUnlessLast: ("-", "?*")
         case .ended(let period): ("-", period)
+        case .endedUnlessListed(let period): ("-", "?" + period)
         }
     }
 }

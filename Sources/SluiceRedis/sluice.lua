@@ -852,27 +852,29 @@ local function arrive(online, presence, node, client, period, now)
   return value:match('^%S+')
 end
 
--- `period`: * if it is the one that the client is in, ? if the client is to stay listed where no other node has it, else one
--- that has ended, and whose end may have been forgotten. Returns the one that has ended, or for ? the one that goes on so.
+-- `period`: * if it is the one that the client is in, else one that has ended, and whose end may have been forgotten. With a ?
+-- before it nothing is done, and ? returned, where what other nodes have still to say could make it wrong: where this is the
+-- last node that is to step off, or others are listed in what has ended. Returns the period that has ended, if any.
 local function depart(online, presence, node, client, period, now)
   local value = redis.call('HMGET', online, client)[1]
+  local is_careful = period:sub(1, 1) == '?'
+  if is_careful then period = period:sub(2) end
   if not value then
-    if period == '*' or period == '?' then return nil end
+    if period == '*' then return nil end
     add_change(presence, client, 'absent', node, period, now)
     return period
   end
   local known, rest = value:match('^%S+'), without_node(value, node)
-  local is_current = period == '*' or period == '?'
-  if not is_current then
+  if period ~= '*' then
     if period ~= known then return nil end
     rest = rest or value
   end
   if not rest then return nil end
-  if rest ~= known and is_current then
+  if is_careful and (rest == known) == (period == '*') then return '?' end
+  if rest ~= known and period == '*' then
     redis.call('HSET', online, client, rest)
     return nil
   end
-  if period == '?' then return known end
   if rest ~= known then
     -- Others have gone on in it, because its end was forgotten: theirs is another one.
     local other, nodes = known .. "'", rest:sub(#known + 1)

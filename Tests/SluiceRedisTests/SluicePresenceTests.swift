@@ -26,7 +26,9 @@ struct SluicePresenceTests {
             let kind: PresenceCall.Change.Kind =
                 switch (text.first, period) {
                 case ("+", let period?): .came(period: period)
-                case (_, "?"?): .leftUnlessLast
+                case (_, "?*"?): .leftUnlessLast
+                case (_, let period?) where period.hasPrefix("?"):
+                    .endedUnlessListed(period: String(period.dropFirst()))
                 case (_, let period?): .ended(period: period)
                 default: .left
                 }
@@ -92,11 +94,15 @@ struct SluicePresenceTests {
         for node in ["a", "b"] { _ = try await tell(node, 0) }
         _ = try await tell("a", 1, "+ann p1")
         _ = try await tell("b", 1, "+ann p2")
-        #expect(try await tell("a", 2, "-ann ?", "-bob ?") == .told(dead: [], periods: ["", ""]))
-        #expect(try await tell("b", 2, "-ann ?") == .told(dead: [], periods: ["p1"]))
-        #expect(try await tell("a", 3, "-ann ?") == .told(dead: [], periods: [""]))
+        #expect(try await tell("c", 0) == .joined(dead: [], state: ""))
+        #expect(try await tell("c", 1, "-ann ?p1", "-ann ?p0") == .told(dead: [], periods: ["?", ""]))
+        #expect(try await tell("a", 2, "-ann ?*", "-bob ?*") == .told(dead: [], periods: ["", ""]))
+        #expect(try await tell("b", 2, "-ann ?*") == .told(dead: [], periods: ["?"]))
+        #expect(try await tell("a", 3, "-ann ?*") == .told(dead: [], periods: [""]))
         #expect(try await bench.client.send("HMGET", "sluice:online", "ann").array?.first?.string == "p1 b")
         #expect(try await log == ["present ann a p1.present"])
+        #expect(try await tell("b", 3, "-ann ?p1", "-carol ?p7") == .told(dead: [], periods: ["p1", "p7"]))
+        #expect(try await log.dropFirst() == ["absent ann b p1.absent", "absent carol b p7.absent"])
     }
 
     @Test("a node that says nothing is dead for the others, who take its clients off, in steps and once")

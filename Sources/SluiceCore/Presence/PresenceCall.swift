@@ -8,10 +8,12 @@ package enum PresenceCall: Equatable, Sendable {
             case came(period: String)
             /// It has left the node; if it is nowhere else, its period ends with that.
             case left
-            /// The same, if it is listed at another node; if not, it stays listed at this one, and the reply is its period.
+            /// The same, but only if it is listed at another node.
             case leftUnlessLast
             /// An earlier period has ended: that may have been forgotten.
             case ended(period: String)
+            /// The same, but only if it is listed at no other node.
+            case endedUnlessListed(period: String)
         }
 
         package let client: Target
@@ -35,13 +37,16 @@ package enum PresenceCall: Equatable, Sendable {
 
 /// The reply to a ``PresenceCall``.
 package enum PresenceReply: Equatable, Sendable {
+    /// In the place of a period.
+    package static let notDone = "?"
+
     /// What is known of the node is something else than it thought; nothing was done.
     case lost
     /// - Parameters:
     ///   - dead: nodes to be cleaned up after.
     ///   - state: what the node had told, by what is known of it; empty: nothing. `gone`, `done`: it was taken for dead.
     case joined(dead: [String], state: String)
-    /// - Parameter periods: one for each change.
+    /// - Parameter periods: one for each change; ``notDone`` where it was not to be.
     case told(dead: [String], periods: [String])
     case swept(cursor: String, clients: [Target])
     case cleaned(cursor: String)

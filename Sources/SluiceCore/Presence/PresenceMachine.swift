@@ -159,12 +159,11 @@ package struct PresenceMachine {
             entry.isQueued = false
             let isPresent = entry.leaves.map { $0 > now } ?? true
             let hasLeft = entry.hasSaidGoodbye || (!isPresent && entry.isTold)
-            if entry.ended != nil, now < holdsUntil {
-                // Whoever is listed beside this node in that period, and has left it as well, has to step off first:
-                // otherwise that node is taken for one that has gone on in it.
-                held.append(client)
-            } else if let ended = entry.ended {
-                changes.append(.init(client, .ended(period: ended)))
+            if let ended = entry.ended {
+                // Who is listed beside this node in that period, and has left it as well, has to step off first: it would be
+                // taken for one that has gone on in it.
+                changes.append(
+                    .init(client, now < holdsUntil ? .endedUnlessListed(period: ended) : .ended(period: ended)))
             } else if hasLeft {
                 entry.hasSaidGoodbye = true
                 changes.append(.init(client, now < holdsUntil ? .leftUnlessLast : .left))
@@ -238,24 +237,30 @@ package struct PresenceMachine {
         case .came:
             entry.isTold = true
             entry.period = period
-        case .leftUnlessLast where !period.isEmpty:
-            // No other node has said so far that it has the client. Nothing has changed: it may still come back.
+        case .leftUnlessLast where period == PresenceReply.notDone:
+            // It may still come back.
             entry.isTold = true
             entry.hasSaidGoodbye = false
-            entry.period = period
-            held.append(change.client)
+            return hold(change.client, entry)
+        case .endedUnlessListed where period == PresenceReply.notDone: return hold(change.client, entry)
         case .left, .leftUnlessLast:
             remember(change.client, period, now: now)
             entry.isTold = false
             entry.hasSaidGoodbye = false
             entry.period = nil
-        case .ended:
+        case .ended, .endedUnlessListed:
             remember(change.client, period, now: now)
             entry.ended = nil
         }
         entries[change.client] = entry
         // It may have come back meanwhile, or there is nothing more to be said of it.
         if !entry.isTold { enqueue(change.client) }
+    }
+
+    /// The others have to say first who is with them.
+    private mutating func hold(_ client: Target, _ entry: Entry) {
+        entries[client] = entry
+        held.append(client)
     }
 
     private mutating func remember(_ client: Target, _ period: String, now: NIODeadline) {

@@ -68,9 +68,12 @@ struct ModelPresence {
         switch change.kind {
         case .came(let period): come(change.client, node, period)
         case .left: leave(change.client, node)
-        case .leftUnlessLast where online[change.client]?.nodes == [node]: online[change.client]?.period ?? ""
+        case .leftUnlessLast where online[change.client]?.nodes == [node]: PresenceReply.notDone
         case .leftUnlessLast: leave(change.client, node)
-        case .ended(let period): end(change.client, node, period)
+        case .endedUnlessListed(let period)
+        where online[change.client].map({ $0.period == period && !$0.nodes.allSatisfy { $0 == node } }) ?? false:
+            PresenceReply.notDone
+        case .ended(let period), .endedUnlessListed(let period): end(change.client, node, period)
         }
     }
 
