@@ -12,7 +12,7 @@ extension SluiceFunction {
             var words = ["FCALL", "sluice_presence"] + keys + [node, state ?? "*", newState]
             for change in changes {
                 let (sign, period) = signAndPeriod(of: change.kind)
-                words += [sign, String(change.client.name), period]
+                words += [sign, String(change.client.name), (change.isCareful ? "?" : "") + period]
             }
             return RESPCommand(words)
         case .clean(let dead, let cursor):
@@ -24,10 +24,9 @@ extension SluiceFunction {
     private static func signAndPeriod(of change: PresenceCall.Change.Kind) -> (sign: String, period: String) {
         switch change {
         case .came(let period): ("+", period)
-        case .left: ("-", "*")
-        case .leftUnlessLast: ("-", "?*")
+        case .stays(let period): ("=", period)
+        case .left(let period): ("-", "*" + (period ?? ""))
         case .ended(let period): ("-", period)
-        case .endedUnlessListed(let period): ("-", "?" + period)
         }
     }
 }
@@ -37,8 +36,13 @@ extension PresenceReply {
     package init?(_ reply: RESPValue, to call: PresenceCall) {
         switch call {
         case .clean:
-            guard let cursor = reply.string else { return nil }
-            self = .cleaned(cursor: cursor)
+            guard let words = reply.array?.map(\.string), let cursor = words.first ?? nil else { return nil }
+            let ended = stride(from: 1, to: words.count - 1, by: 2).compactMap { index -> Period? in
+                guard let client = words[index].flatMap({ try? Target.client($0) }), let name = words[index + 1]
+                else { return nil }
+                return Period(of: client, name)
+            }
+            self = .cleaned(cursor: cursor, ended: ended)
         case .sweep:
             guard let parts = reply.array, parts.count == 2, let cursor = parts[0].string,
                 let clients = parts[1].array

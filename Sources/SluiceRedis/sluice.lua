@@ -841,37 +841,53 @@ local function add_change(presence, client, state, node, period, now)
   if type(added) == 'table' and added.err then error(added.err, 0) end
 end
 
-local function arrive(online, presence, node, client, period, now)
-  local value = redis.call('HMGET', online, client)[1]
-  if not value then
-    add_change(presence, client, 'present', node, period, now)
-    redis.call('HSET', online, client, period .. ' ' .. node)
-    return period
-  end
-  if not without_node(value, node) then redis.call('HSET', online, client, value .. ' ' .. node) end
-  return value:match('^%S+')
+-- When a period began, by the clock of the node that began it: <node>-<milliseconds>-<number>.
+local function beginning(period)
+  return tonumber(period:match("%-(%d+)%-%d+'*$")) or 0
 end
 
--- `period`: * if it is the one that the client is in, else one that has ended, and whose end may have been forgotten. With a ?
--- before it nothing is done, and ? returned, where what other nodes have still to say could make it wrong: where this is the
--- last node that is to step off, or others are listed in what has ended. Returns the period that has ended, if any.
-local function depart(online, presence, node, client, period, now)
+-- `is_known`: the node was told this period once, and the client has been in it since. Returns the one that it is in now.
+local function arrive(online, presence, node, client, period, is_known, now)
   local value = redis.call('HMGET', online, client)[1]
-  local is_careful = period:sub(1, 1) == '?'
-  if is_careful then period = period:sub(2) end
+  local known = value and value:match('^%S+')
+  if value and is_known and beginning(known) < beginning(period) then
+    -- That one had ended before, which was forgotten. (A later one has begun because this one was forgotten.) Its end may be
+    -- news all the same, and then the last word has to be news, too.
+    add_change(presence, client, 'absent', node, known, now)
+    period = period .. "'"
+    add_change(presence, client, 'present', node, period, now)
+    value, known = period .. (without_node(value, node) or value):sub(#known + 1), period
+  elseif not value then
+    add_change(presence, client, 'present', node, period, now)
+    value, known = period, period
+  end
+  if without_node(value, node) then return known end
+  redis.call('HSET', online, client, value .. ' ' .. node)
+  return known
+end
+
+-- `word`: a period that has ended, and whose end may have been forgotten; or * and the one in which the client has left the
+-- node, if it is known. With a ? before it nothing is done, and ? returned, where what other nodes have still to say could
+-- make it wrong: where this is the last node, or others are listed in what has ended. Returns the period that has ended.
+local function depart(online, presence, node, client, word, now)
+  local is_careful, star, period = word:match('^(%??)(%*?)(.*)$')
+  is_careful = is_careful ~= ''
+  local has_ended = star == ''
+  local value = redis.call('HMGET', online, client)[1]
   if not value then
-    if period == '*' then return nil end
+    if period == '' then return nil end
+    if is_careful and not has_ended then return '?' end
     add_change(presence, client, 'absent', node, period, now)
     return period
   end
   local known, rest = value:match('^%S+'), without_node(value, node)
-  if period ~= '*' then
+  if has_ended then
     if period ~= known then return nil end
     rest = rest or value
   end
   if not rest then return nil end
-  if is_careful and (rest == known) == (period == '*') then return '?' end
-  if rest ~= known and period == '*' then
+  if is_careful and (rest == known) ~= has_ended then return '?' end
+  if rest ~= known and not has_ended then
     redis.call('HSET', online, client, rest)
     return nil
   end
@@ -903,7 +919,7 @@ local function presence_of(keys, maxlen)
   return { key = stream, maxlen = whole_text(maxlen) }
 end
 
--- FCALL sluice_presence 2 <online> <presence> <maxlen> <node> <state>|* <new state> [+|- <client> <period>]...
+-- FCALL sluice_presence 2 <online> <presence> <maxlen> <node> <state>|* <new state> [+|=|- <client> <period>]...
 --
 -- A node lives, and has these changes. Replies { 'told', dead nodes, for each change the period that the
 -- client is in or that has ended }; { 'lost' }: nothing was done,
@@ -926,8 +942,12 @@ local function presence_told(keys, args)
   local periods = {}
   local ok, failure = pcall(function()
     for i = 5, #args, 3 do
-      local change = args[i] == '+' and arrive or depart
-      periods[#periods + 1] = change(online, presence, node, args[i + 1], args[i + 2], now) or ''
+      local sign, client, word = args[i], args[i + 1], args[i + 2]
+      if sign == '-' then
+        periods[#periods + 1] = depart(online, presence, node, client, word, now) or ''
+      else
+        periods[#periods + 1] = arrive(online, presence, node, client, word, sign == '=', now)
+      end
     end
   end)
   if not ok then return redis.error_reply(tostring(failure)) end
@@ -938,7 +958,8 @@ end
 
 -- FCALL sluice_presence_clean 2 <online> <presence> <maxlen> <dead node> <cursor>
 --
--- Takes some of a dead node's clients off. Replies the cursor to go on with; 0: that was all.
+-- Takes some of a dead node's clients off. Replies { the cursor to go on with, a client, the period that has ended, ... };
+-- cursor 0: that was all.
 local function presence_clean(keys, args)
   local presence, problem = presence_of(keys, args[1])
   if not presence then return problem end
@@ -948,12 +969,17 @@ local function presence_clean(keys, args)
   local records, order = read_records(online)
   local record = records[node]
   -- It may have come back.
-  if not record or record.state ~= 'gone' then return '0' end
+  if not record or record.state ~= 'gone' then return { '0' } end
   local page = redis.call('HSCAN', online, cursor, 'COUNT', CLEANED_PER_CALL)
+  local reply = { page[1] }
   local ok, failure = pcall(function()
     for i = 1, #page[2], 2 do
       if page[2][i] ~= RECORDS and without_node(page[2][i + 1], node) then
-        depart(online, presence, node, page[2][i], '*', now)
+        local period = depart(online, presence, node, page[2][i], '*', now)
+        if period then
+          reply[#reply + 1] = page[2][i]
+          reply[#reply + 1] = period
+        end
       end
     end
   end)
@@ -961,7 +987,7 @@ local function presence_clean(keys, args)
   record.till = now + CLEANING_LEASE
   if page[1] == '0' then record.state, record.till = 'done', now + DAY * 1000 end
   write_records(online, records, order, now)
-  return page[1]
+  return reply
 end
 
 -- FCALL sluice_presence_of 1 <online> <node> <cursor>

@@ -56,6 +56,7 @@ import Testing
         let command = try publish(
             "for i in $(seq 0 99); do seq $((i * 20 + 1)) $((i * 20 + 20)); sleep 0.02; done",
             ["--maxlen", "5000"] + way)
+        #expect(await eventually { command.output.contains("topic:t") })
         while command.isRunning {
             try await redis.cli("CLIENT", "KILL", "TYPE", "normal")
             try await Task.sleep(for: .milliseconds(150))

@@ -7,7 +7,7 @@ extension RedisLocator {
     /// A connection for a publisher.
     ///
     /// - Parameter installingFunction: `sluice_publish`, where it is missing and the user may.
-    /// - Throws: of the kind `later` if the server answered and the connection was lost then: it is there, and may be back.
+    /// - Throws: of the kind `later` if the connection was lost when it had been made: Redis is there, and may be back.
     package func connect(
         on eventLoop: any EventLoop, installingFunction: Bool
     ) async throws(ClientError) -> NIOLoopBound<RedisConnection> {
@@ -15,9 +15,7 @@ extension RedisLocator {
             connect(on: eventLoop).assumeIsolated().map { NIOLoopBound($0, eventLoop: eventLoop) }.nonisolated()
         }
         let connection: NIOLoopBound<RedisConnection>
-        do { connection = try await connected.get() } catch {
-            throw ClientError("can't connect to \(self)", error, RedisLocator.kind(error))
-        }
+        do { connection = try await connected.get() } catch { throw ClientError("can't connect to \(self)", error) }
         guard installingFunction else { return connection }
         do {
             try await eventLoop.flatSubmit { SluiceFunction.install(on: connection.value, timeout: .seconds(10)) }.get()

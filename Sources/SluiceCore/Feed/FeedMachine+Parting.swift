@@ -39,7 +39,8 @@ extension FeedMachine {
         reports.beginAnew()
         for event in lost where event.id.milliseconds >= born { reports.add(event, since: parting) }
         if let doubt = Doubt(after: began, upTo: told) { reports.add(doubt) }
-        actions.append(.changed(began: began))
+        // Which of its ids are news to streams is not known where this node did not know the one before.
+        actions.append(.changed(began: lineage != nil && place.isSuccessor ? began : .max))
         report()
         return true
     }

@@ -4,24 +4,26 @@
 package enum PresenceCall: Equatable, Sendable {
     package struct Change: Equatable, Sendable {
         package enum Kind: Equatable, Sendable {
-            /// The client has come to the node; with it the period begins, if the client is nowhere yet.
+            /// The client has come to the node; with it this period begins, if the client is in none yet.
             case came(period: String)
+            /// It is still there, in a period that the broker has confirmed once: another one has ended, and that was forgotten.
+            case stays(period: String)
             /// It has left the node; if it is nowhere else, its period ends with that.
-            case left
-            /// The same, but only if it is listed at another node.
-            case leftUnlessLast
+            case left(period: String?)
             /// An earlier period has ended: that may have been forgotten.
             case ended(period: String)
-            /// The same, but only if it is listed at no other node.
-            case endedUnlessListed(period: String)
         }
 
         package let client: Target
         package let kind: Kind
+        /// Do it only where what other nodes have still to say can't make it wrong: a client does not leave the last node, and
+        /// a period does not end that others are listed in.
+        package let isCareful: Bool
 
-        package init(_ client: Target, _ kind: Kind) {
+        package init(_ client: Target, _ kind: Kind, isCareful: Bool = false) {
             self.client = client
             self.kind = kind
+            self.isCareful = isCareful
         }
     }
 
@@ -49,5 +51,17 @@ package enum PresenceReply: Equatable, Sendable {
     /// - Parameter periods: one for each change; ``notDone`` where it was not to be.
     case told(dead: [String], periods: [String])
     case swept(cursor: String, clients: [Target])
-    case cleaned(cursor: String)
+    /// - Parameter ended: the periods that have ended with it.
+    case cleaned(cursor: String, ended: [Period])
+
+    /// A period of a client.
+    package struct Period: Equatable, Sendable {
+        package let client: Target
+        package let name: String
+
+        package init(of client: Target, _ name: String) {
+            self.client = client
+            self.name = name
+        }
+    }
 }

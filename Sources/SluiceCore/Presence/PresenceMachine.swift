@@ -33,13 +33,24 @@ package struct PresenceMachine {
         /// When it will have left; nil: it has streams.
         var leaves: NIODeadline?
         var period: String?
+        /// The broker has said that it is in this period.
+        var isConfirmed = false
         /// It is listed at this node.
         var isTold = false
         /// It was said that it has left, and not answered yet, or never.
         var hasSaidGoodbye = false
-        /// An earlier period whose end was forgotten; that comes first.
-        var ended: String?
+        /// It was said before, and may have been heard then.
+        var saysGoodbyeAgain = false
+        /// Earlier periods whose end was forgotten; those come first.
+        var ended: [String] = []
         var isQueued = false
+
+        func hasLeft(_ now: NIODeadline) -> Bool { leaves.map { $0 <= now } ?? false }
+
+        mutating func leavesPeriod() {
+            period = nil
+            isConfirmed = false
+        }
     }
 
     /// A client that has left, and the number of the call that said so.
@@ -51,8 +62,9 @@ package struct PresenceMachine {
     }
 
     private let limits: Limits
-    /// Of this process; begins each period and each state.
-    private let name: String
+    private let node: String
+    /// Of this process, in milliseconds since 1970, and by the loop.
+    private let started: (milliseconds: UInt64, time: NIODeadline)
     private var entries: [Target: Entry] = [:]
     /// In the order of their times.
     private var leaving: Deque<(client: Target, time: NIODeadline)> = []
@@ -64,6 +76,8 @@ package struct PresenceMachine {
     private var periods: UInt64 = 0
     private var number: UInt64 = 0
     private var isJoined = false
+    /// The number of the first call to join since anything was answered. It or a later one may have been carried out.
+    private var unansweredJoin: UInt64?
     private var hasJoinedBefore = false
     private var call: PresenceCall?
     private var nextBeat: NIODeadline
@@ -76,7 +90,8 @@ package struct PresenceMachine {
     /// - Parameter started: this process, in milliseconds since 1970: two of one node have different ones.
     package init(node: String, started: UInt64, limits: Limits = Limits(), now: NIODeadline) {
         self.limits = limits
-        name = "\(node)-\(started)"
+        self.node = node
+        self.started = (started, now)
         nextBeat = now
         retryAt = now
         holdsUntil = now
@@ -150,6 +165,9 @@ package struct PresenceMachine {
         return call
     }
 
+    /// What this process says of itself begins so.
+    private var name: String { "\(node)-\(started.milliseconds)" }
+
     private func state(_ number: UInt64) -> String { "\(name)-\(number)" }
 
     private mutating func takeChanges(now: NIODeadline) -> [PresenceCall.Change] {
@@ -157,31 +175,36 @@ package struct PresenceMachine {
         while changes.count < limits.changesPerCall, let client = queue.popFirst() {
             guard var entry = entries[client] else { continue }
             entry.isQueued = false
-            let isPresent = entry.leaves.map { $0 > now } ?? true
-            let hasLeft = entry.hasSaidGoodbye || (!isPresent && entry.isTold)
-            if let ended = entry.ended {
-                // Who is listed beside this node in that period, and has left it as well, has to step off first: it would be
-                // taken for one that has gone on in it.
-                changes.append(
-                    .init(client, now < holdsUntil ? .endedUnlessListed(period: ended) : .ended(period: ended)))
-            } else if hasLeft {
-                entry.hasSaidGoodbye = true
-                changes.append(.init(client, now < holdsUntil ? .leftUnlessLast : .left))
-            } else if !isPresent {
-                entries[client] = nil
+            guard let kind = kind(of: &entry, now: now) else {
+                entries[client] = entry.isTold ? entry : nil
                 continue
-            } else if !entry.isTold {
-                changes.append(.init(client, .came(period: period(of: &entry))))
             }
+            changes.append(.init(client, kind, isCareful: now < holdsUntil))
             entries[client] = entry
         }
         return changes
     }
 
-    private mutating func period(of entry: inout Entry) -> String {
+    /// What is to be said of a client; nil: nothing.
+    private mutating func kind(of entry: inout Entry, now: NIODeadline) -> PresenceCall.Change.Kind? {
+        if let ended = entry.ended.first { return .ended(period: ended) }
+        if entry.hasSaidGoodbye || (entry.isTold && entry.hasLeft(now)) {
+            entry.saysGoodbyeAgain = entry.hasSaidGoodbye
+            entry.hasSaidGoodbye = true
+            return .left(period: entry.period)
+        }
+        if entry.isTold { return nil }
+        // Who has left meanwhile is said to have been there before that is said: others may be in the same period.
+        if entry.isConfirmed, let period = entry.period { return .stays(period: period) }
+        return entry.hasLeft(now) ? nil : .came(period: period(of: &entry, now: now))
+    }
+
+    /// Its name says when it began: of two periods of a client, of which one was forgotten, the later one counts.
+    private mutating func period(of entry: inout Entry, now: NIODeadline) -> String {
         if let period = entry.period { return period }
         periods += 1
-        let period = "\(name)-\(periods)"
+        let elapsed = UInt64(max(0, (now - started.time).nanoseconds / 1_000_000))
+        let period = "\(node)-\(started.milliseconds + elapsed)-\(periods)"
         entry.period = period
         return period
     }
@@ -205,7 +228,9 @@ package struct PresenceMachine {
             sweepCursor = cursor == "0" ? nil : cursor
             for client in clients { found(client, now: now) }
             if sweepCursor == nil { hasJoinedBefore = true }
-        case (.clean, .cleaned(let cursor)):
+        case (.clean, .cleaned(let cursor, let ended)):
+            // Nobody else could tell it again.
+            for period in ended { remember(period.client, period.name, now: now) }
             guard let first = cleaning.popFirst() else { break }
             if cursor != "0" { cleaning.append((first.node, cursor)) }
         default:
@@ -218,49 +243,48 @@ package struct PresenceMachine {
     /// Whether it was carried out is not known.
     package mutating func failed(now: NIODeadline) {
         // Its state may have been left there, and must not be taken for that of another call.
-        if case .tell? = call { number += 1 }
+        if case .tell(let state, _, _)? = call {
+            number += 1
+            if state == nil, unansweredJoin == nil { unansweredJoin = number }
+        }
         call = nil
         isJoined = false
         cleaning = []
         retryAt = now + limits.retry
     }
 
-    /// The broker is back.
+    /// The broker is back. It may have lost what other nodes have told, even if it knows all that this one has.
     package mutating func mayRetry(now: NIODeadline) {
         retryAt = now
+        holdsUntil = max(holdsUntil, now + limits.linger)
     }
 
-    /// - Parameter period: which the client is in now, or which has ended; empty: other nodes have it still.
+    /// - Parameter period: which the client is in now, or which has ended; empty: other nodes have it still; or
+    ///   ``PresenceReply/notDone``: others have to say first who is with them.
     private mutating func told(_ change: PresenceCall.Change, _ period: String, now: NIODeadline) {
         guard var entry = entries[change.client] else { return }
+        if period == PresenceReply.notDone {
+            if case .left = change.kind, !entry.saysGoodbyeAgain { entry.hasSaidGoodbye = false }
+            entries[change.client] = entry
+            return held.append(change.client)
+        }
         switch change.kind {
-        case .came:
+        case .came, .stays:
             entry.isTold = true
+            entry.isConfirmed = true
             entry.period = period
-        case .leftUnlessLast where period == PresenceReply.notDone:
-            // It may still come back.
-            entry.isTold = true
-            entry.hasSaidGoodbye = false
-            return hold(change.client, entry)
-        case .endedUnlessListed where period == PresenceReply.notDone: return hold(change.client, entry)
-        case .left, .leftUnlessLast:
+        case .left:
             remember(change.client, period, now: now)
             entry.isTold = false
             entry.hasSaidGoodbye = false
-            entry.period = nil
-        case .ended, .endedUnlessListed:
+            entry.leavesPeriod()
+        case .ended(let told):
             remember(change.client, period, now: now)
-            entry.ended = nil
+            entry.ended.removeAll { $0 == told }
         }
         entries[change.client] = entry
-        // It may have come back meanwhile, or there is nothing more to be said of it.
-        if !entry.isTold { enqueue(change.client) }
-    }
-
-    /// The others have to say first who is with them.
-    private mutating func hold(_ client: Target, _ entry: Entry) {
-        entries[client] = entry
-        held.append(client)
+        // It may have come back or left meanwhile, or there is nothing more to be said of it.
+        if !entry.isTold || entry.hasLeft(now) { enqueue(change.client) }
     }
 
     private mutating func remember(_ client: Target, _ period: String, now: NIODeadline) {
@@ -273,21 +297,26 @@ package struct PresenceMachine {
         number += 1
         nextBeat = now + limits.beat
         sweepCursor = "0"
+        held = []
         holdsUntil = now + limits.linger
-        let wasDead = state == "gone" || state == "done"
         // Others may have begun and ended periods of the same clients meanwhile.
         let isLate = state.isEmpty && now > lastTold + limits.lease
         lastTold = now
         // Of what was told by this process; 0: nothing of it is known.
-        let known = state.hasPrefix(name + "-") ? UInt64(state.dropFirst(name.utf8.count + 1)) ?? 0 : 0
+        var known = state.hasPrefix(name + "-") ? UInt64(state.dropFirst(name.utf8.count + 1)) ?? 0 : 0
+        let wasDead = state == "gone" || state == "done"
+        // What was known before that, its lost answer said: all may have been forgotten, or the node have been dead.
+        let isUnclear = unansweredJoin.map { known >= $0 } ?? false
+        if isUnclear { known = 0 }
+        unansweredJoin = nil
         // In an order that a test can have again.
         for client in entries.keys.sorted(by: { $0.description < $1.description }) {
-            tellAgain(client, wasDead: wasDead, isLate: isLate, now: now)
+            tellAgain(client, wasDead: wasDead || isUnclear, isLate: isLate, now: now)
         }
-        guard !wasDead else { return }
         // That a period has ended is told again if it was forgotten: before another one begins.
+        guard !wasDead else { return }
         for former in former where former.number > known {
-            entries[former.client, default: Entry(leaves: now)].ended = former.period
+            entries[former.client, default: Entry(leaves: now)].ended.append(former.period)
             enqueue(former.client)
         }
         former.removeAll { $0.number > known }
@@ -298,23 +327,28 @@ package struct PresenceMachine {
         entry.isTold = false
         if wasDead {
             // Whoever took this node for dead has ended the period, or will find the client listed no more.
-            entry.period = nil
+            entry.leavesPeriod()
             entry.hasSaidGoodbye = false
-            entry.ended = nil
+            entry.ended = []
         }
-        let hasLeft = entry.leaves.map { $0 <= now } ?? false
-        if isLate, !hasLeft { entry.period = nil }
+        let hasLeft = entry.hasLeft(now)
+        if isLate, !hasLeft { entry.leavesPeriod() }
         entries[client] = entry
         // Another node may still have it, and may not have said so again yet.
-        if hasLeft, entry.period != nil, !entry.hasSaidGoodbye { leave(client, at: now + limits.linger) }
+        if hasLeft, entry.isConfirmed, !entry.hasSaidGoodbye { leave(client, at: now + limits.linger) }
         enqueue(client)
     }
 
     /// A client is listed here. What an earlier process of this node has left behind may still come back.
     private mutating func found(_ client: Target, now: NIODeadline) {
-        guard entries[client] == nil else { return }
-        entries[client] = Entry(leaves: now, isTold: true)
-        if hasJoinedBefore { enqueue(client) } else { leave(client, at: now + limits.linger) }
+        if let entry = entries[client] {
+            guard !entry.isTold, !entry.isConfirmed, entry.hasLeft(now) else { return }
+            entries[client]?.isTold = true
+        } else {
+            entries[client] = Entry(leaves: now, isTold: true)
+            if !hasJoinedBefore { return leave(client, at: now + limits.linger) }
+        }
+        enqueue(client)
     }
 
     private mutating func clean(_ nodes: [String]) {

@@ -140,8 +140,8 @@ extension StreamLane {
         floor = beginning.floor
         start = beginning.start
         if case .resumed = beginning.kind {
-            isResumed = true
             cameWith = beginning.floor
+            self.beginning = beginning.floor
         }
         behind.stage = beginning.stage
         if let run { reads(run) }
@@ -195,7 +195,7 @@ extension StreamLane {
     /// - Returns: whether to go on.
     mutating func wentBack(_ feed: borrowing FeedView, began: EventID) -> Bool {
         fromLogs = nil
-        if isResumed { hasNotRead(after: began) }
+        hasNotRead(after: began)
         guard let behind else { return false }
         switch behind.stage {
         case .replaying(let run):
@@ -220,7 +220,7 @@ extension StreamLane {
     }
 
     private mutating func hasNotRead(after began: EventID) {
-        start = min(start, began)
+        start = min(start, max(began, beginning))
         for index in reread.indices where reread[index].upTo > began {
             reread[index] = Range(after: min(reread[index].after, began), upTo: began)
         }

@@ -28,8 +28,6 @@ struct StreamLane {
     let partition: Partition
     /// Was given late events since the last reading of the clock.
     var hadLate = false
-    /// Its client came with a cursor, or asked for what there is.
-    var isResumed = false
     /// Logged events up to this id are not for this stream, or were written.
     var floor = EventID.zero
     /// A repaired event up to this id that comes late was before this stream, or was among what it has read from the logs.
@@ -38,6 +36,8 @@ struct StreamLane {
     var fromLogs: Range?
     /// The cursor that its client came with; `.zero`: it had none, or was told already what it may lack.
     var cameWith = EventID.zero
+    /// Nothing up to here is given to it late, whatever data set comes back: its client had it, or was not there.
+    var beginning = EventID.max
     /// What else it has read from the logs, after the ring had passed it: a late event in there was among that.
     var reread: [Range] = []
 

@@ -48,11 +48,11 @@ struct ModelPresence {
             let page = page(of: node, after: cursor)
             return .swept(cursor: page.cursor, clients: page.clients)
         case .clean(let dead, let cursor):
-            guard records[dead]?.state == "gone" else { return .cleaned(cursor: "0") }
+            guard records[dead]?.state == "gone" else { return .cleaned(cursor: "0", ended: []) }
             let page = page(of: dead, after: cursor)
-            for client in page.clients { leave(client, dead) }
+            let ended = page.clients.map { PresenceReply.Period(of: $0, leave($0, dead)) }.filter { !$0.name.isEmpty }
             records[dead] = Record(until: now + .seconds(5), state: page.cursor == "0" ? "done" : "gone")
-            return .cleaned(cursor: page.cursor)
+            return .cleaned(cursor: page.cursor, ended: ended)
         }
     }
 
@@ -65,15 +65,25 @@ struct ModelPresence {
     }
 
     private mutating func change(of node: String, _ change: PresenceCall.Change) -> String {
+        let nodes = online[change.client]?.nodes ?? []
         switch change.kind {
-        case .came(let period): come(change.client, node, period)
-        case .left: leave(change.client, node)
-        case .leftUnlessLast where online[change.client]?.nodes == [node]: PresenceReply.notDone
-        case .leftUnlessLast: leave(change.client, node)
-        case .endedUnlessListed(let period)
-        where online[change.client].map({ $0.period == period && !$0.nodes.allSatisfy { $0 == node } }) ?? false:
-            PresenceReply.notDone
-        case .ended(let period), .endedUnlessListed(let period): end(change.client, node, period)
+        case .came(let period): return come(change.client, node, period)
+        case .stays(let period):
+            if let known = online[change.client]?.period, known.beginning < period.beginning {
+                entries.append(Entry(client: change.client, isPresent: false, event: known + "-"))
+                entries.append(Entry(client: change.client, isPresent: true, event: period + "'+"))
+                online[change.client]?.period = period + "'"
+            }
+            return come(change.client, node, period)
+        case .left(let period):
+            if nodes.isEmpty, let period {
+                return change.isCareful ? PresenceReply.notDone : end(change.client, node, period)
+            }
+            if change.isCareful, nodes == [node] { return PresenceReply.notDone }
+            return leave(change.client, node)
+        case .ended(let period):
+            let isShared = online[change.client]?.period == period && nodes.contains { $0 != node }
+            return change.isCareful && isShared ? PresenceReply.notDone : end(change.client, node, period)
         }
     }
 
@@ -88,7 +98,6 @@ struct ModelPresence {
     }
 
     /// - Returns: the period that has ended with it; empty: none.
-    @discardableResult
     private mutating func leave(_ client: Target, _ node: String) -> String {
         guard let known = online[client], known.nodes.contains(node) else { return "" }
         online[client]?.nodes.removeAll { $0 == node }
@@ -110,4 +119,9 @@ struct ModelPresence {
         }
         return period
     }
+}
+
+extension String {
+    /// When a period began.
+    fileprivate var beginning: UInt64 { split(separator: "-").dropLast().last.flatMap { UInt64($0) } ?? 0 }
 }

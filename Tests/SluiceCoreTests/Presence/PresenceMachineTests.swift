@@ -30,7 +30,7 @@ struct PresenceMachineTests {
                 machine.received(.swept(cursor: "0", clients: []), now: Self.at(second))
             case .clean(let node, _):
                 calls.append("clean \(node) at \(second)")
-                machine.received(.cleaned(cursor: "0"), now: Self.at(second))
+                machine.received(.cleaned(cursor: "0", ended: []), now: Self.at(second))
             case nil: break
             }
         }

@@ -212,7 +212,7 @@ struct StreamDeliveryTests {
         var returned = Tables.replaying()
         returned.wrote(upTo: Tables.id(7), hasLate: false, now: Tables.start)
         var fresh = Tables.live()
-        for began in [EventID.max, Tables.id(5)] {
+        for began in [EventID.max, Tables.id(3)] {
             _ = returned.wentBack(Tables.feed(born: 7), began: began)
             _ = fresh.wentBack(Tables.feed(born: 7), began: began)
             let (wanted, wantedFresh) = (returned.wanted(), fresh.wanted())
