@@ -7,6 +7,7 @@ import time
 from chaos_redis import HOST, Redis, RedisClient, Route, Server, free_ports, until
 
 NAME = "mymaster"
+PATIENCE = 8  # a failover that was asked for: a Sentinel gives it up where it finds no replica good enough
 
 
 class Sentinel(Redis):
@@ -78,8 +79,14 @@ class Sentinel(Redis):
             return port and await self.is_ready_at(self.server(port), 1)() and self.server(port)
         return await until(ready, "a master with a replica")
 
-    async def has_moved(self, old):
+    async def has_moved(self, old, ask=None):
+        asked = time.monotonic()
+
         async def moved():
+            nonlocal asked
+            if ask and time.monotonic() > asked + PATIENCE:
+                asked = time.monotonic()
+                await ask()
             ports = [await self.find(one) for one in self.sentinels if one.is_running]
             return all(port not in (None, old.port) for port in ports) and ports[0]
         await until(moved, "another master")
@@ -93,7 +100,7 @@ class Sentinel(Redis):
                     return await self.sentinels[dice.randrange(3)].ask("SENTINEL", "FAILOVER", NAME) == "OK"
                 await until(is_taken, "a Sentinel that starts a failover")
                 self.lab.note("failover", f"asked for, {old.name} leaves")
-                await self.has_moved(old)
+                await self.has_moved(old, is_taken)
             await self.settles(old)
 
     async def kill_master(self, dice):
