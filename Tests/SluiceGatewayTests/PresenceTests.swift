@@ -60,6 +60,10 @@ struct PresenceTests {
         #expect(try await states(redis, "ann") == ["present"])
         third.close()
         #expect(await eventually(within: 20) { try await states(redis, "ann") == ["present", "absent"] })
+        #expect(
+            try await Changes(redis).entries.allSatisfy {
+                $0.event.wholeMatch(of: /\w+-\d+-\d+\.(present|absent)/) != nil
+            })
         #expect(try await redis.cli("HGETALL", "sluice:online").split(separator: "\n").count == 2)
     }
 

@@ -12,12 +12,19 @@ package enum PresenceCall: Equatable, Sendable {
             case left(period: String?)
             /// An earlier period has ended: that may have been forgotten.
             case ended(period: String)
+
+            var isDeparture: Bool {
+                switch self {
+                case .came, .stays: false
+                case .left, .ended: true
+                }
+            }
         }
 
         package let client: Target
         package let kind: Kind
-        /// Do it only where what other nodes have still to say can't make it wrong: a client does not leave the last node, and
-        /// a period does not end that others are listed in.
+        /// Of a departure: do it only where what other nodes have still to say can't make it wrong. A client does not leave
+        /// the last node, and a period does not end that others are listed in.
         package let isCareful: Bool
 
         package init(_ client: Target, _ kind: Kind, isCareful: Bool = false) {

@@ -179,7 +179,7 @@ package struct PresenceMachine {
                 entries[client] = entry.isTold ? entry : nil
                 continue
             }
-            changes.append(.init(client, kind, isCareful: now < holdsUntil))
+            changes.append(.init(client, kind, isCareful: kind.isDeparture && now < holdsUntil))
             entries[client] = entry
         }
         return changes

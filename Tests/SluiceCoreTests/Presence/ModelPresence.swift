@@ -67,8 +67,11 @@ struct ModelPresence {
     private mutating func change(of node: String, _ change: PresenceCall.Change) -> String {
         let nodes = online[change.client]?.nodes ?? []
         switch change.kind {
-        case .came(let period): return come(change.client, node, period)
+        case .came(let period):
+            precondition(!change.isCareful)
+            return come(change.client, node, period)
         case .stays(let period):
+            precondition(!change.isCareful)
             if let known = online[change.client]?.period, known.beginning < period.beginning {
                 entries.append(Entry(client: change.client, isPresent: false, event: known + "-"))
                 entries.append(Entry(client: change.client, isPresent: true, event: period + "'+"))
