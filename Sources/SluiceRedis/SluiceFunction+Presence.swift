@@ -26,7 +26,8 @@ extension SluiceFunction {
         case .came(let period): ("+", period)
         case .stays(let period): ("=", period)
         case .left(let period): ("-", "*" + (period ?? ""))
-        case .ended(let period): ("-", period)
+        case .ended(let period, nil): ("-", period)
+        case .ended(let period, let dead?): ("-", "\(period) \(dead)")
         }
     }
 }

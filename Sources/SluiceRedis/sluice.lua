@@ -18,7 +18,7 @@
 -- Scripts are atomic but not rolled back, so everything is checked before the first write; that
 -- includes the right to run each inner command, because those run with the caller's rights.
 
-local VERSION = 11 -- raised with every change of this file; nodes replace an older one, never a newer
+local VERSION = 12 -- raised with every change of this file; nodes replace an older one, never a newer
 
 local DATA_MAX = 1048576
 local LABEL_MAX = 128
@@ -773,6 +773,10 @@ local PRESENCE_LEASE = 10000
 -- If nobody has said anything for so long, nobody could.
 local PRESENCE_OUTAGE = 6000
 local CLEANING_LEASE = 5000
+-- For so long it is known that a node's clients were taken off, should it come back.
+local DONE_KEPT = 600000
+-- Who has so much left of its lease has been heard in the last four seconds.
+local RETURNED = 6000
 local CLEANED_PER_CALL = 500
 
 local function read_records(key)
@@ -866,11 +870,12 @@ local function arrive(online, presence, node, client, period, is_known, now)
   return known
 end
 
--- `word`: a period that has ended, and whose end may have been forgotten; or * and the one in which the client has left the
--- node, if it is known. With a ? before it nothing is done, and ? returned, where what other nodes have still to say could
--- make it wrong: where this is the last node, or others are listed in what has ended. Returns the period that has ended.
-local function depart(online, presence, node, client, word, now)
-  local is_careful, star, period = word:match('^(%??)(%*?)(.*)$')
+-- `word`: a period that has ended, and whose end may have been forgotten, and behind it the dead node that it has ended with;
+-- or * and the period in which the client has left the node, if it is known. With a ? before it nothing is done, and ?
+-- returned, where what other nodes have still to say could make it wrong: where this is the last node, or others are listed in
+-- what has ended. Returns the period that has ended.
+local function depart(online, presence, node, client, word, records, now)
+  local is_careful, star, period, dead = word:match('^(%??)(%*?)(%S*) ?(%S*)$')
   is_careful = is_careful ~= ''
   local has_ended = star == ''
   local value = redis.call('HMGET', online, client)[1]
@@ -884,6 +889,9 @@ local function depart(online, presence, node, client, word, now)
   if has_ended then
     if period ~= known then return nil end
     rest = rest or value
+    -- That it has a lease is known of old, unless it has said so lately.
+    local record = dead ~= '' and records[dead]
+    if not record or record.till < now + RETURNED then rest = without_node(rest, dead) or rest end
   end
   if not rest then return nil end
   if is_careful and (rest == known) ~= has_ended then return '?' end
@@ -944,7 +952,7 @@ local function presence_told(keys, args)
     for i = 5, #args, 3 do
       local sign, client, word = args[i], args[i + 1], args[i + 2]
       if sign == '-' then
-        periods[#periods + 1] = depart(online, presence, node, client, word, now) or ''
+        periods[#periods + 1] = depart(online, presence, node, client, word, records, now) or ''
       else
         periods[#periods + 1] = arrive(online, presence, node, client, word, sign == '=', now)
       end
@@ -975,7 +983,7 @@ local function presence_clean(keys, args)
   local ok, failure = pcall(function()
     for i = 1, #page[2], 2 do
       if page[2][i] ~= RECORDS and without_node(page[2][i + 1], node) then
-        local period = depart(online, presence, node, page[2][i], '*', now)
+        local period = depart(online, presence, node, page[2][i], '*', records, now)
         if period then
           reply[#reply + 1] = page[2][i]
           reply[#reply + 1] = period
@@ -985,7 +993,7 @@ local function presence_clean(keys, args)
   end)
   if not ok then return redis.error_reply(tostring(failure)) end
   record.till = now + CLEANING_LEASE
-  if page[1] == '0' then record.state, record.till = 'done', now + DAY * 1000 end
+  if page[1] == '0' then record.state, record.till = 'done', now + DONE_KEPT end
   write_records(online, records, order, now)
   return reply
 end

@@ -30,7 +30,8 @@ struct SluicePresenceTests {
                 case "=": .stays(period: String(period))
                 default:
                     word.contains("*")
-                        ? .left(period: period.isEmpty ? nil : String(period)) : .ended(period: String(period))
+                        ? .left(period: period.isEmpty ? nil : String(period))
+                        : .ended(period: String(period), dead: words.count > 2 ? String(words[2]) : nil)
                 }
             return PresenceCall.Change(try .client(words[0]), kind, isCareful: word.hasPrefix("?"))
         }
@@ -125,6 +126,24 @@ struct SluicePresenceTests {
         _ = try await tell("b", 1, "+ann p1")
         #expect(try await tell("b", 2, "-ann ?p1", "-carol ?p7") == .told(dead: [], periods: ["p1", "p7"]))
         #expect(try await log.dropFirst() == ["absent ann b p1.absent", "absent carol b p7.absent"])
+    }
+
+    @Test("a period that had ended with a dead node ends again, unless that node is back or others have gone on in it")
+    func endsWithTheDead() async throws {
+        for node in ["a", "b"] { _ = try await tell(node, 0) }
+        _ = try await tell("b", 1, "+ann p1", "+bob p2", "+cid p3")
+        #expect(try await tell("a", 1, "-ann ?p1 b") == .told(dead: [], periods: ["?"]), "it was heard a moment ago")
+        let now = try await now
+        try await setRecords("a \(now + 9000) s2 b \(now + 5000) s2 c \(now + 9000) s1")
+        _ = try await tell("c", 1, "+bob x")
+        #expect(
+            try await tell("a", 2, "-ann ?p1 b", "-bob ?p2 b", "-cid p9 b")
+                == .told(dead: [], periods: ["p1", "?", ""]))
+        #expect(try await tell("a", 3, "-bob p2 b") == .told(dead: [], periods: ["p2"]))
+        #expect(
+            try await log.dropFirst(3) == [
+                "absent ann a p1.absent", "absent bob a p2.absent", "present bob c p2'.present",
+            ])
     }
 
     @Test("a node that says nothing is dead for the others, who take its clients off, in steps and once")

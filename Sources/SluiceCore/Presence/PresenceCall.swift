@@ -10,8 +10,8 @@ package enum PresenceCall: Equatable, Sendable {
             case stays(period: String)
             /// It has left the node; if it is nowhere else, its period ends with that.
             case left(period: String?)
-            /// An earlier period has ended: that may have been forgotten.
-            case ended(period: String)
+            /// An earlier period has ended, perhaps with a dead node: that may have been forgotten.
+            case ended(period: String, dead: String?)
 
             var isDeparture: Bool {
                 switch self {

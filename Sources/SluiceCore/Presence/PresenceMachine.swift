@@ -42,8 +42,11 @@ package struct PresenceMachine {
         /// It was said before, and may have been heard then.
         var saysGoodbyeAgain = false
         /// Earlier periods whose end was forgotten; those come first.
-        var ended: [String] = []
+        var ended: [Ending] = []
         var isQueued = false
+
+        /// Nothing was said of it.
+        var isUnheard: Bool { period == nil && !isTold && !hasSaidGoodbye && ended.isEmpty }
 
         func hasLeft(_ now: NIODeadline) -> Bool { leaves.map { $0 <= now } ?? false }
 
@@ -53,10 +56,16 @@ package struct PresenceMachine {
         }
     }
 
+    /// A period that has ended, perhaps because a node was dead.
+    private struct Ending: Equatable {
+        let period: String
+        let dead: String?
+    }
+
     /// A client that has left, and the number of the call that said so.
     private struct Former {
         let client: Target
-        let period: String
+        let ending: Ending
         let number: UInt64
         let time: NIODeadline
     }
@@ -82,6 +91,7 @@ package struct PresenceMachine {
     private var call: PresenceCall?
     private var nextBeat: NIODeadline
     private var retryAt: NIODeadline
+    private var joinedAt: NIODeadline
     private var lastTold: NIODeadline
     private var sweepCursor: String?
     private var cleaning: Deque<(node: String, cursor: String)> = []
@@ -94,9 +104,13 @@ package struct PresenceMachine {
         self.started = (started, now)
         nextBeat = now
         retryAt = now
+        joinedAt = now
         holdsUntil = now
         lastTold = now
     }
+
+    /// Clients that are remembered.
+    package var size: Int { entries.count }
 
     // MARK: What shards say
 
@@ -119,8 +133,9 @@ package struct PresenceMachine {
         leaving.append((client, time))
     }
 
+    /// Whoever is there when the node joins is queued then.
     private mutating func enqueue(_ client: Target) {
-        guard entries[client]?.isQueued == false else { return }
+        guard isJoined, entries[client]?.isQueued == false else { return }
         entries[client]?.isQueued = true
         queue.append(client)
     }
@@ -132,7 +147,9 @@ package struct PresenceMachine {
         guard call == nil else { return nil }
         while let first = leaving.first, first.time <= now {
             leaving.removeFirst()
-            if entries[first.client]?.leaves == first.time { enqueue(first.client) }
+            guard let entry = entries[first.client], entry.leaves == first.time else { continue }
+            // While Redis is away nobody is kept who has come and gone.
+            if entry.isUnheard, !isJoined { entries[first.client] = nil } else { enqueue(first.client) }
         }
         if !held.isEmpty, now >= holdsUntil {
             for client in held { enqueue(client) }
@@ -187,7 +204,7 @@ package struct PresenceMachine {
 
     /// What is to be said of a client; nil: nothing.
     private mutating func kind(of entry: inout Entry, now: NIODeadline) -> PresenceCall.Change.Kind? {
-        if let ended = entry.ended.first { return .ended(period: ended) }
+        if let ended = entry.ended.first { return .ended(period: ended.period, dead: ended.dead) }
         if entry.hasSaidGoodbye || (entry.isTold && entry.hasLeft(now)) {
             entry.saysGoodbyeAgain = entry.hasSaidGoodbye
             entry.hasSaidGoodbye = true
@@ -223,15 +240,18 @@ package struct PresenceMachine {
         case (.tell(nil, _, _), .joined(let dead, let state)):
             joined(state, now: now)
             clean(dead)
-        case (.tell, .lost): isJoined = false
+        case (.tell, .lost):
+            isNotJoined()
+            // Another process of the same name would be answered so, too, and both for ever.
+            retryAt = joinedAt + limits.retry
         case (.sweep, .swept(let cursor, let clients)):
             sweepCursor = cursor == "0" ? nil : cursor
             for client in clients { found(client, now: now) }
             if sweepCursor == nil { hasJoinedBefore = true }
         case (.clean, .cleaned(let cursor, let ended)):
             // Nobody else could tell it again.
-            for period in ended { remember(period.client, period.name, now: now) }
             guard let first = cleaning.popFirst() else { break }
+            for period in ended { remember(period.client, period.name, dead: first.node, now: now) }
             if cursor != "0" { cleaning.append((first.node, cursor)) }
         default:
             // It may have been carried out all the same.
@@ -248,9 +268,15 @@ package struct PresenceMachine {
             if state == nil, unansweredJoin == nil { unansweredJoin = number }
         }
         call = nil
-        isJoined = false
+        isNotJoined()
         cleaning = []
         retryAt = now + limits.retry
+    }
+
+    private mutating func isNotJoined() {
+        isJoined = false
+        for client in queue { entries[client]?.isQueued = false }
+        queue = []
     }
 
     /// The broker is back. It may have lost what other nodes have told, even if it knows all that this one has.
@@ -278,22 +304,24 @@ package struct PresenceMachine {
             entry.isTold = false
             entry.hasSaidGoodbye = false
             entry.leavesPeriod()
-        case .ended(let told):
-            remember(change.client, period, now: now)
-            entry.ended.removeAll { $0 == told }
+        case .ended(let told, let dead):
+            remember(change.client, period, dead: dead, now: now)
+            entry.ended.removeAll { $0.period == told }
         }
         entries[change.client] = entry
         // It may have come back or left meanwhile, or there is nothing more to be said of it.
         if !entry.isTold || entry.hasLeft(now) { enqueue(change.client) }
     }
 
-    private mutating func remember(_ client: Target, _ period: String, now: NIODeadline) {
+    private mutating func remember(_ client: Target, _ period: String, dead: String? = nil, now: NIODeadline) {
         guard !period.isEmpty else { return }
-        former.append(Former(client: client, period: period, number: number, time: now))
+        let ending = Ending(period: period, dead: dead)
+        former.append(Former(client: client, ending: ending, number: number, time: now))
     }
 
     private mutating func joined(_ state: String, now: NIODeadline) {
         isJoined = true
+        joinedAt = now
         number += 1
         nextBeat = now + limits.beat
         sweepCursor = "0"
@@ -311,26 +339,26 @@ package struct PresenceMachine {
         unansweredJoin = nil
         // In an order that a test can have again.
         for client in entries.keys.sorted(by: { $0.description < $1.description }) {
-            tellAgain(client, wasDead: wasDead || isUnclear, isLate: isLate, now: now)
+            tellAgain(client, wasDead: wasDead, isUnclear: isUnclear, isLate: isLate, now: now)
         }
         // That a period has ended is told again if it was forgotten: before another one begins.
-        guard !wasDead else { return }
         for former in former where former.number > known {
-            entries[former.client, default: Entry(leaves: now)].ended.append(former.period)
+            entries[former.client, default: Entry(leaves: now)].ended.append(former.ending)
             enqueue(former.client)
         }
         former.removeAll { $0.number > known }
     }
 
-    private mutating func tellAgain(_ client: Target, wasDead: Bool, isLate: Bool, now: NIODeadline) {
+    private mutating func tellAgain(_ client: Target, wasDead: Bool, isUnclear: Bool, isLate: Bool, now: NIODeadline) {
         guard var entry = entries[client] else { return }
         entry.isTold = false
-        if wasDead {
+        if wasDead || isUnclear {
             // Whoever took this node for dead has ended the period, or will find the client listed no more.
             entry.leavesPeriod()
             entry.hasSaidGoodbye = false
-            entry.ended = []
         }
+        // It was told as one that has left, and does not come back for a moment.
+        if wasDead, entry.leaves != nil { entry.leaves = now }
         let hasLeft = entry.hasLeft(now)
         if isLate, !hasLeft { entry.leavesPeriod() }
         entries[client] = entry

@@ -40,14 +40,17 @@ final class PresenceKeeper {
                 machine.left(change.client, now: eventLoop.now)
             }
         }
-        if timer != nil { goOn() }
+        goOn()
     }
 
     /// The broker is there, for the first time or again.
     func brokerIsBack() {
         machine.mayRetry(now: eventLoop.now)
         goOn()
-        guard timer == nil else { return }
+    }
+
+    /// Looks again and again for what is to be said.
+    func start() {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         timer = eventLoop.scheduleRepeatedTask(initialDelay: PresenceKeeper.interval, delay: PresenceKeeper.interval) {
             _ in

@@ -42,7 +42,7 @@ struct ModelPresence {
                 records[other] = record
             }
             records[node] = Record(until: now + .seconds(10), state: newState)
-            let periods = changes.map { change(of: node, $0) }
+            let periods = changes.map { change(of: node, $0, now: now) }
             return state == nil ? .joined(dead: dead, state: old) : .told(dead: dead, periods: periods)
         case .sweep(let cursor):
             let page = page(of: node, after: cursor)
@@ -64,7 +64,7 @@ struct ModelPresence {
         return (left.count > 2 ? "\(clients[1])" : "0", clients)
     }
 
-    private mutating func change(of node: String, _ change: PresenceCall.Change) -> String {
+    private mutating func change(of node: String, _ change: PresenceCall.Change, now: NIODeadline) -> String {
         let nodes = online[change.client]?.nodes ?? []
         switch change.kind {
         case .came(let period):
@@ -80,13 +80,15 @@ struct ModelPresence {
             return come(change.client, node, period)
         case .left(let period):
             if nodes.isEmpty, let period {
-                return change.isCareful ? PresenceReply.notDone : end(change.client, node, period)
+                return change.isCareful ? PresenceReply.notDone : end(change.client, [node], period)
             }
             if change.isCareful, nodes == [node] { return PresenceReply.notDone }
             return leave(change.client, node)
-        case .ended(let period):
-            let isShared = online[change.client]?.period == period && nodes.contains { $0 != node }
-            return change.isCareful && isShared ? PresenceReply.notDone : end(change.client, node, period)
+        case .ended(let period, let dead):
+            let isBack = dead.flatMap { records[$0] }.map { $0.until > now + .seconds(6) } ?? false
+            let gone = isBack ? [node] : [node, dead]
+            let isShared = online[change.client]?.period == period && nodes.contains { !gone.contains($0) }
+            return change.isCareful && isShared ? PresenceReply.notDone : end(change.client, gone, period)
         }
     }
 
@@ -110,10 +112,10 @@ struct ModelPresence {
         return known.period
     }
 
-    private mutating func end(_ client: Target, _ node: String, _ period: String) -> String {
+    private mutating func end(_ client: Target, _ gone: [String?], _ period: String) -> String {
         if let known = online[client], known.period != period { return "" }
         entries.append(Entry(client: client, isPresent: false, event: period + "-"))
-        let others = online[client]?.nodes.filter { $0 != node } ?? []
+        let others = online[client]?.nodes.filter { !gone.contains($0) } ?? []
         online[client] = nil
         if !others.isEmpty {
             // Others have begun in it again, because its end was forgotten.

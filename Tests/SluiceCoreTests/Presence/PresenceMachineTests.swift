@@ -73,4 +73,47 @@ struct PresenceMachineTests {
         #expect(Set(presence.entries.map(\.event)) == Set(events + ["n0-1-2-"]))
         #expect(presence.present.isEmpty)
     }
+
+    @Test("Nobody is kept who comes and goes while Redis is away")
+    func away() throws {
+        var machine = PresenceMachine(node: "n1", started: 1, now: Self.at(0))
+        for second: Int64 in 0..<100 {
+            let client = try Target.client("c\(second)")
+            machine.arrived(client)
+            if machine.next(now: Self.at(second)) != nil { machine.failed(now: Self.at(second)) }
+            machine.left(client, now: Self.at(second))
+        }
+        #expect(machine.size <= 7)
+        machine.mayRetry(now: Self.at(99))
+        #expect(machine.next(now: Self.at(99)) == .tell(state: nil, newState: "n1-1-101", []))
+    }
+
+    @Test("Who had left a node that was paused and taken for dead is not told as one that came")
+    func paused() throws {
+        let ann = try Target.client("ann")
+        var machine = PresenceMachine(node: "n1", started: 1, now: Self.at(0))
+        machine.arrived(ann)
+        _ = machine.next(now: Self.at(0))
+        machine.received(.joined(dead: [], state: ""), now: Self.at(0))
+        guard case .tell(_, _, let changes)? = machine.next(now: Self.at(0)) else { return }
+        #expect(changes == [.init(ann, .came(period: "n1-1-1"))])
+        machine.received(.told(dead: [], periods: ["n1-1-1"]), now: Self.at(0))
+        machine.left(ann, now: Self.at(20))
+        for reply in [.lost, .joined(dead: [], state: "done")] as [PresenceReply] {
+            while case .sweep? = machine.next(now: Self.at(20)) {
+                machine.received(.swept(cursor: "0", clients: []), now: Self.at(20))
+            }
+            machine.received(reply, now: Self.at(20))
+        }
+        for second: Int64 in 20..<40 {
+            switch machine.next(now: Self.at(second)) {
+            case .tell(_, _, let changes):
+                #expect(changes.isEmpty)
+                machine.received(.told(dead: [], periods: changes.map { _ in "" }), now: Self.at(second))
+            case .sweep: machine.received(.swept(cursor: "0", clients: []), now: Self.at(second))
+            default: break
+            }
+        }
+        #expect(machine.size == 0)
+    }
 }
