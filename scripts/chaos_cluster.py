@@ -190,8 +190,12 @@ class RedisCluster(Redis):
             await until(self.is_whole, "the cluster is whole", 90)
             partition, seconds = dice.randrange(self.PARTITIONS), dice.uniform(0, 3)
             source = await self.owner(partition)
-            target = dice.choice([one for one in self.servers if one.role == "master" and one is not source])
+            target = dice.choice([one for one in await self.masters() if one is not source])
             await self.move(partition, source, target, seconds)
+
+    async def masters(self):
+        """Asked just now: one that was a master a moment ago may have been told that it is none."""
+        return [one for one in self.servers if one.is_running and await one.ask_role() == "master"]
 
     async def owner(self, partition):
         await self.learn()
@@ -210,7 +214,7 @@ class RedisCluster(Redis):
             moved += len(keys)
             await asyncio.sleep(seconds / STEPS)
         # The target first: whoever is asked meanwhile sends to the source, and that to the target.
-        others = [one for one in self.servers if one.role == "master" and one not in (source, target)]
+        others = [one for one in await self.masters() if one not in (source, target)]
         for one in (target, source, *others):
             await one.must("CLUSTER", "SETSLOT", place, "NODE", target_id)
         self.held[partition].append((time.time(), target.group))
