@@ -99,13 +99,15 @@ class Server:
         return reply[0] if isinstance(reply, list) and reply else None
 
     async def must(self, *words):
-        """For what changes the deployment. Asked again if no answer came: Sentinels cut connections."""
-        for _ in range(10):
+        """For what changes the deployment. Asked again if no answer came: Sentinels cut connections, and one that has just
+        woken up is slow."""
+        for _ in range(50):
             reply = await self.ask(*words)
             if isinstance(reply, RuntimeError):
                 break
             if reply is not None:
                 return reply
+            await asyncio.sleep(0.2)
         raise RuntimeError(f"{self.name} answers {' '.join(map(str, words))} with {reply}")
 
     async def cut_from_master(self):
