@@ -52,7 +52,8 @@ package final class SettingTable: Sendable {
         "prefix", .redisPrefix, "sluice",
         "of every Redis name; two deployments on one Redis need two, also in two databases: channels are in none")
     package let nodeID = Setting(
-        "node-id", .nodeID, "", "of this node alone, shown in the header Sluice-Node; none: host name and a random part")
+        "node-id", .nodeID, "", "of this node alone, shown in the header Sluice-Node; none: host name and a random part"
+    )
     package let tellsPresence = Setting(
         "presence", .flag, "off", "tell in the Redis stream <prefix>:presence which clients come and go")
     package let presenceEvents = Setting(
