@@ -39,8 +39,9 @@ extension FeedMachine {
         reports.beginAnew()
         for event in lost where event.id.milliseconds >= born { reports.add(event, since: parting) }
         if let doubt = Doubt(after: began, upTo: told) { reports.add(doubt) }
-        // Which of its ids are news to streams is not known where this node did not know the one before.
-        actions.append(.changed(began: lineage != nil && place.isSuccessor ? began : .max))
+        // Which of its ids are news to streams is not known where this node did not know the one before. A former master that
+        // was promoted again may have gone on beside its successor, too.
+        actions.append(.changed(began: lineage != nil ? began : .max))
         report()
         return true
     }

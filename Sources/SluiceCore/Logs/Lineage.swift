@@ -45,13 +45,11 @@ package struct Lineage: Equatable, Sendable {
         package let upTo: EventID
         /// Ids of its own the other has given out after this one.
         package let began: EventID
-        /// The other went on where this one ended, or beside it; false: this one had left the other.
-        package let isSuccessor: Bool
     }
 
     /// Where its newest run has left what was before; nil: it has none.
     package var newestParting: Parting? {
-        runs.last.map { Parting(upTo: $0.found, began: $0.began, isSuccessor: true) }
+        runs.last.map { Parting(upTo: $0.found, began: $0.began) }
     }
 
     /// nil: this one has not been left since.
@@ -61,8 +59,8 @@ package struct Lineage: Equatable, Sendable {
             guard let place = other.runs.lastIndex(where: { $0.number == run.number }) else { continue }
             let (own, others) = (runs.dropFirst(index + 1).first, other.runs.dropFirst(place + 1).first)
             guard let upTo = [own, others].compactMap({ $0?.found }).min() else { break }
-            return Parting(upTo: upTo, began: max(upTo, others?.began ?? .zero), isSuccessor: others != nil)
+            return Parting(upTo: upTo, began: max(upTo, others?.began ?? .zero))
         }
-        return Parting(upTo: .zero, began: other.runs.first?.began ?? .zero, isSuccessor: true)
+        return Parting(upTo: .zero, began: other.runs.first?.began ?? .zero)
     }
 }
