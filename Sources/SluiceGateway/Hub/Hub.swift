@@ -79,7 +79,6 @@ package final class Hub {
         feeds[0].entry = { [eventLoop] in reporter.entry(now: eventLoop.now) }
         for feed in feeds { feed.logReads.onUnreadable = { [unowned self] in isUnreadable($0, $1) } }
         broker.start { [unowned self] in receive($0) }
-        presence?.start()
         if rebalances {
             rebalancing = Rebalancing(
                 broker: broker, output: output, eventLoop: eventLoop, reporter: reporter, logger: logger)

@@ -40,17 +40,14 @@ final class PresenceKeeper {
                 machine.left(change.client, now: eventLoop.now)
             }
         }
-        goOn()
+        if timer != nil { goOn() }
     }
 
     /// The broker is there, for the first time or again.
     func brokerIsBack() {
         machine.mayRetry(now: eventLoop.now)
         goOn()
-    }
-
-    /// Looks again and again for what is to be said.
-    func start() {
+        guard timer == nil else { return }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         timer = eventLoop.scheduleRepeatedTask(initialDelay: PresenceKeeper.interval, delay: PresenceKeeper.interval) {
             _ in
