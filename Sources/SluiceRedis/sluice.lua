@@ -855,8 +855,8 @@ local function arrive(online, presence, node, client, period, is_known, now)
   local value = redis.call('HMGET', online, client)[1]
   local known = value and value:match('^%S+')
   if value and is_known and beginning(known) < beginning(period) then
-    -- That one had ended before, which was forgotten. (A later one has begun because this one was forgotten.) Its end may be
-    -- news all the same, and then the last word has to be news, too.
+    -- Redis went back to the earlier period, which had ended before this one began. The backend may not have read that end
+    -- yet; then it has to read a new beginning behind it, for it would drop one that it has had.
     add_change(presence, client, 'absent', node, known, now)
     period = period .. "'"
     add_change(presence, client, 'present', node, period, now)
@@ -889,9 +889,9 @@ local function depart(online, presence, node, client, word, records, now)
   if has_ended then
     if period ~= known then return nil end
     rest = rest or value
-    -- That it has a lease is known of old, unless it has said so lately.
-    local record = dead ~= '' and records[dead]
-    if not record or record.till < now + RETURNED then rest = without_node(rest, dead) or rest end
+    -- Redis may have gone back to when the dead node had a lease: it has come back only if it was heard lately.
+    local has_returned = records[dead] and records[dead].till >= now + RETURNED
+    if dead ~= '' and not has_returned then rest = without_node(rest, dead) or rest end
   end
   if not rest then return nil end
   if is_careful and (rest == known) ~= has_ended then return '?' end

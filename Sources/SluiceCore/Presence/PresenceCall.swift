@@ -46,7 +46,7 @@ package enum PresenceCall: Equatable, Sendable {
 
 /// The reply to a ``PresenceCall``.
 package enum PresenceReply: Equatable, Sendable {
-    /// In the place of a period.
+    /// In the place of a period: a careful change was not made.
     package static let notDone = "?"
 
     /// What is known of the node is something else than it thought; nothing was done.

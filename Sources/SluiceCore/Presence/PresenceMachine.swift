@@ -39,7 +39,7 @@ package struct PresenceMachine {
         var isTold = false
         /// It was said that it has left, and not answered yet, or never.
         var hasSaidGoodbye = false
-        /// It was said before, and may have been heard then.
+        /// A goodbye before the last one was not answered either, so that one may have been carried out.
         var saysGoodbyeAgain = false
         /// Earlier periods whose end was forgotten; those come first.
         var ended: [Ending] = []
@@ -133,7 +133,7 @@ package struct PresenceMachine {
         leaving.append((client, time))
     }
 
-    /// Whoever is there when the node joins is queued then.
+    /// Does nothing while the node has not joined: joining queues every client anyway.
     private mutating func enqueue(_ client: Target) {
         guard isJoined, entries[client]?.isQueued == false else { return }
         entries[client]?.isQueued = true
@@ -241,15 +241,15 @@ package struct PresenceMachine {
             joined(state, now: now)
             clean(dead)
         case (.tell, .lost):
-            isNotJoined()
-            // Another process of the same name would be answered so, too, and both for ever.
+            mustJoin()
+            // A second process of the same name is answered so, too: both would join as fast as they can, for ever.
             retryAt = joinedAt + limits.retry
         case (.sweep, .swept(let cursor, let clients)):
             sweepCursor = cursor == "0" ? nil : cursor
             for client in clients { found(client, now: now) }
             if sweepCursor == nil { hasJoinedBefore = true }
         case (.clean, .cleaned(let cursor, let ended)):
-            // Nobody else could tell it again.
+            // If Redis forgets these ends, nobody else could tell them again.
             guard let first = cleaning.popFirst() else { break }
             for period in ended { remember(period.client, period.name, dead: first.node, now: now) }
             if cursor != "0" { cleaning.append((first.node, cursor)) }
@@ -268,12 +268,12 @@ package struct PresenceMachine {
             if state == nil, unansweredJoin == nil { unansweredJoin = number }
         }
         call = nil
-        isNotJoined()
+        mustJoin()
         cleaning = []
         retryAt = now + limits.retry
     }
 
-    private mutating func isNotJoined() {
+    private mutating func mustJoin() {
         isJoined = false
         for client in queue { entries[client]?.isQueued = false }
         queue = []
@@ -333,7 +333,7 @@ package struct PresenceMachine {
         // Of what was told by this process; 0: nothing of it is known.
         var known = state.hasPrefix(name + "-") ? UInt64(state.dropFirst(name.utf8.count + 1)) ?? 0 : 0
         let wasDead = state == "gone" || state == "done"
-        // What was known before that, its lost answer said: all may have been forgotten, or the node have been dead.
+        // The answer that was lost may have said that Redis went back, or that the node was taken for dead: assume both.
         let isUnclear = unansweredJoin.map { known >= $0 } ?? false
         if isUnclear { known = 0 }
         unansweredJoin = nil

@@ -141,7 +141,7 @@ extension StreamLane {
         start = beginning.start
         if case .resumed = beginning.kind {
             cameWith = beginning.floor
-            self.beginning = beginning.floor
+            earliestStart = beginning.floor
         }
         behind.stage = beginning.stage
         if let run { reads(run) }
@@ -220,7 +220,7 @@ extension StreamLane {
     }
 
     private mutating func hasNotRead(after began: EventID) {
-        start = min(start, max(began, beginning))
+        start = min(start, max(began, earliestStart))
         for index in reread.indices where reread[index].upTo > began {
             reread[index] = Range(after: min(reread[index].after, began), upTo: began)
         }

@@ -36,8 +36,8 @@ struct StreamLane {
     var fromLogs: Range?
     /// The cursor that its client came with; `.zero`: it had none, or was told already what it may lack.
     var cameWith = EventID.zero
-    /// Nothing up to here is given to it late, whatever data set comes back: its client had it, or was not there.
-    var beginning = EventID.max
+    /// ``start`` never goes back behind this: the client has what is before, or was not there. `.max`: `start` stays as it is.
+    var earliestStart = EventID.max
     /// What else it has read from the logs, after the ring had passed it: a late event in there was among that.
     var reread: [Range] = []
 

@@ -104,6 +104,25 @@ extension FeedMachineTests {
 
     // MARK: What was heard
 
+    @Test(
+        "Streams lack what another master has from where the two part, whichever of them is older; or nobody knows from where",
+        arguments: [
+            (lineage(0), lineage(0, 1), id(1)), (lineage(0, 1), lineage(0), id(1)), (nil, lineage(0, 1), .max),
+        ] as [(Lineage?, Lineage, EventID)])
+    func newsToStreams(own: Lineage?, other: Lineage, began: EventID) throws {
+        var machine = listening()
+        if let own { _ = tick(lineage: own, &machine) }
+        _ = hear([1, 2, 5], after: 0, &machine)
+        machine.connectionLost()
+        _ = machine.confirmed(topic)
+        machine.connectionUp(now: Self.now)
+        let asked = actions(&machine).compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
+        let reading = ClockReading(clock: Self.id(8), born: 1, lineage: other, markers: [Self.marker(4)])
+        machine.markers(reading, of: try #require(asked.first), now: Self.now)
+        let news = actions(&machine).compactMap { if case .changed(let began) = $0 { began } else { nil } }
+        #expect(news == [began])
+    }
+
     @Test("A node that comes to another master says what it has heard, gets what it has not, and nothing twice")
     func twoMasters() throws {
         var machine = hearing()
