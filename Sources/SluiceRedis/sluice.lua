@@ -18,7 +18,7 @@
 -- Scripts are atomic but not rolled back, so everything is checked before the first write; that
 -- includes the right to run each inner command, because those run with the caller's rights.
 
-local VERSION = 12 -- raised with every change of this file; nodes replace an older one, never a newer
+local VERSION = 13 -- raised with every change of this file; nodes replace an older one, never a newer
 
 local DATA_MAX = 1048576
 local LABEL_MAX = 128
@@ -769,14 +769,15 @@ end
 -- it has told: if it finds another, the data set went back, or the node was taken for dead. `gone`: it is dead, and its
 -- clients are being taken off; `done`: they are.
 local RECORDS = ' nodes'
-local PRESENCE_LEASE = 10000
--- If nobody has said anything for so long, nobody could.
-local PRESENCE_OUTAGE = 6000
+local PRESENCE_LEASE = 9000
+-- If nobody has said anything for so long, nobody could: then each node has so much time to say that it lives.
+local PRESENCE_OUTAGE = 4500
+local PRESENCE_RETURN = 4900
 local CLEANING_LEASE = 5000
 -- For so long it is known that a node's clients were taken off, should it come back.
 local DONE_KEPT = 600000
--- Who has so much left of its lease has been heard in the last four seconds.
-local RETURNED = 6000
+-- Who has so much left of its lease has been heard in the last four seconds. More than PRESENCE_RETURN.
+local RETURNED = 5000
 local CLEANED_PER_CALL = 500
 
 local function read_records(key)
@@ -820,7 +821,7 @@ local function look_after(records, order, own, now)
     local record = records[node]
     if node ~= own and lives(record) then
       if was_outage then
-        record.till = math.max(record.till, now + PRESENCE_LEASE)
+        record.till = math.max(record.till, now + PRESENCE_RETURN)
       elseif record.till < now then
         record.state, record.till = 'gone', 0
       end

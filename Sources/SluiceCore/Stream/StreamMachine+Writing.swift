@@ -30,6 +30,35 @@ extension StreamMachine {
         case finish
     }
 
+    /// What a live stream needs to know of a batch that has just come.
+    package struct Taking {
+        /// Logged events of its partition up to this id are not for this stream, or were written.
+        package let floor: EventID
+        /// See ``StreamMachine/placeBefore(_:)``.
+        package let place: Cut?
+    }
+
+    /// Whether it takes a batch straight away that has just come: the test at the heart of the fan-out; nil: it does not.
+    ///
+    /// Changes nothing. But a machine that is borrowed is copied, and this is called for each delivery.
+    package mutating func takes(_ batch: Batch) -> Taking? {
+        if others.isEmpty { return first.isLive ? Taking(floor: first.floor, place: nil) : nil }
+        var floor = EventID.zero
+        var fits = true
+        for index in -1..<others.count {
+            let partition = index < 0 ? first.partition : others[index].partition
+            let isLive = index < 0 ? first.isLive : others[index].isLive
+            let laneFloor = index < 0 ? first.floor : others[index].floor
+            if partition == batch.partition {
+                guard isLive else { return nil }
+                floor = laneFloor
+            } else {
+                fits = fits && isLive && laneFloor <= batch.cut[partition]
+            }
+        }
+        return Taking(floor: floor, place: fits ? nil : placeBefore(batch))
+    }
+
     // MARK: What was written
 
     /// Events of a partition up to `highest` went out (`.zero`: live-only ones).
@@ -46,12 +75,13 @@ extension StreamMachine {
             if highest > first.floor { lastCursor = now }
             return first.wrote(upTo: highest, hasLate: hasLate)
         }
-        if highest > self[partition].floor { lastCursor = now }
-        self[partition].wrote(upTo: highest, hasLate: hasLate)
-        guard let place else { return }
+        if highest > floor(in: partition) { lastCursor = now }
         changeAll { lane in
-            guard lane.partition != partition, lane.isLive || lane.isReading else { return }
-            lane.floor = max(lane.floor, place[lane.partition])
+            if lane.partition == partition {
+                lane.wrote(upTo: highest, hasLate: hasLate)
+            } else if let place, lane.isLive || lane.isReading {
+                lane.floor = max(lane.floor, place[lane.partition])
+            }
         }
     }
 

@@ -51,6 +51,7 @@ package struct StreamMachine: ~Copyable {
         self.hasCheckpoints = hasCheckpoints
     }
 
+    /// Costs an allocation: not for what is done for each delivery.
     subscript(partition: Partition) -> StreamLane {
         _read {
             if first.partition == partition { yield first } else { yield others[index(of: partition)] }
@@ -77,11 +78,6 @@ package struct StreamMachine: ~Copyable {
         for index in others.indices { change(&others[index]) }
     }
 
-    /// Takes the next batch of a partition straight away: the test at the heart of the fan-out.
-    package func isLive(in partition: Partition) -> Bool {
-        others.isEmpty ? first.isLive : self[partition].isLive
-    }
-
     /// Takes each next batch straight away.
     package var isLive: Bool { first.isLive && others.allSatisfy(\.isLive) }
 
@@ -97,7 +93,9 @@ package struct StreamMachine: ~Copyable {
     package var hadLate: Bool { first.hadLate || others.contains(where: \.hadLate) }
 
     /// Logged events of a partition up to this id are not for this stream, or were written.
-    package func floor(in partition: Partition = .first) -> EventID { self[partition].floor }
+    package func floor(in partition: Partition = .first) -> EventID {
+        first.partition == partition ? first.floor : others[index(of: partition)].floor
+    }
 
     /// How much the ring has that it has not looked at, in the lane that is furthest behind.
     package func backlog(to ringEnd: UInt64) -> UInt64 {

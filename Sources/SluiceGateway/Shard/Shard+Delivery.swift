@@ -24,16 +24,20 @@ extension Shard {
         writer.begin(batch)
         for index in dirty.indices {
             let stream = dirty[index]
-            let place = stream.machine.placeBefore(batch)
-            if stream.isDirtyTwice || place != nil {
+            guard let taking = stream.machine.takes(batch) else {
+                stream.dirtyBatch = 0
+                continue
+            }
+            if stream.isDirtyTwice || taking.place != nil {
                 writer.select(
-                    stream.numbers, for: stream.machine.wanted(in: batch.partition), wire: stream.wire, place: place)
+                    stream.numbers, for: stream.machine.wanted(in: batch.partition), wire: stream.wire,
+                    place: taking.place)
             } else {
                 writer.select(
-                    group: Int(stream.dirtyGroup), beyond: stream.machine.floor(in: batch.partition),
-                    wire: stream.wire, for: stream.machine.wanted(in: batch.partition))
+                    group: Int(stream.dirtyGroup), beyond: taking.floor, wire: stream.wire,
+                    for: stream.machine.wanted(in: batch.partition))
             }
-            let count = write(batch, place, to: stream, now: now)
+            let count = write(batch, taking.place, to: stream, now: now)
             writer.took(count)
             delivered += count
         }
@@ -56,7 +60,7 @@ extension Shard {
         }
     }
 
-    /// Finds the streams that this batch is for.
+    /// Finds the streams that this batch is for, those that are behind among them.
     ///
     /// - Returns: whether a topic has ended.
     private func collect(_ batch: Batch) -> Bool {
@@ -65,7 +69,7 @@ extension Shard {
             guard let listeners = byNumber[group.target] else { continue }
             listeners.note(isOver: listeners.feed.receive(group))
             hasEnds = hasEnds || group.ends
-            for stream in listeners.streams where stream.machine.isLive(in: batch.partition) {
+            for stream in listeners.streams {
                 if stream.dirtyBatch == batch.end {
                     stream.isDirtyTwice = true
                 } else {
@@ -113,14 +117,14 @@ extension Shard {
         }
     }
 
-    /// Writes what the writer has selected of a batch.
+    /// Writes what the writer has selected of a batch, to a stream that has not ended: its descriptor would be another
+    /// connection's.
     ///
     /// - Parameter place: where the stream stands in other partitions, if that is not what the batch says.
     /// - Returns: how many events went out, at least in part.
     func write(_ batch: Batch, _ place: Cut?, to stream: Stream, now: NIODeadline) -> Int {
         let count = writer.selectedCount
-        // Once a stream has ended, its descriptor may be another connection's.
-        guard count > 0, !stream.machine.isEnded else { return 0 }
+        guard count > 0 else { return 0 }
         let sent =
             stream.socket.isDirect
             ? writer.withSelectedBytes { stream.socket.send($0) } : stream.socket.send(writer.selectedBuffer)

@@ -106,8 +106,8 @@ final class ModelStream {
     }
 
     func deliver(_ batch: Batch) {
-        guard partitions.contains(batch.partition), machine.isLive(in: batch.partition) else { return }
-        write(batch, from: batch.position, place: machine.placeBefore(batch))
+        guard partitions.contains(batch.partition), let taking = machine.takes(batch) else { return }
+        write(batch, from: batch.position, place: taking.place)
     }
 
     private func write(_ batch: Batch, from position: UInt64, place: Cut?) {
