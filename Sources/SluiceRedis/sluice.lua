@@ -839,6 +839,14 @@ local function without_node(value, node)
   return from and value:sub(1, from - 1) .. value:sub(to)
 end
 
+-- Without the nodes that are dead, whose clients are still to be taken off.
+local function without_dead(value, records)
+  for node in value:gmatch(' (%S+)') do
+    if records[node] and not lives(records[node]) then value = without_node(value, node) or value end
+  end
+  return value
+end
+
 -- An entry for a change. Only the first one of a call can fail (a key of another type).
 local function add_change(presence, client, state, node, period, now)
   local added = redis.pcall('XADD', presence.key, 'MAXLEN', '~', presence.maxlen, '*', 'client', client, 'state', state,
@@ -893,6 +901,7 @@ local function depart(online, presence, node, client, word, records, now)
     -- Redis may have gone back to when the dead node had a lease: it has come back only if it was heard lately.
     local has_returned = records[dead] and records[dead].till >= now + RETURNED
     if dead ~= '' and not has_returned then rest = without_node(rest, dead) or rest end
+    if not is_careful then rest = without_dead(rest, records) end
   end
   if not rest then return nil end
   if is_careful and (rest == known) ~= has_ended then return '?' end

@@ -31,12 +31,22 @@ package final class Replaying {
     private(set) var offered = 0
     /// The broker was away: it is asked again after a while.
     var isToAskAgain = false
+    /// The logs are read from before the client's place: what they have up to this id is not given out.
+    let hadUpTo: EventID
+    /// What the client is told if the logs have anything in there, or if that can't be found out; nil: it was told, or there is
+    /// nothing of that kind.
+    private(set) var suspected: Gap?
 
-    init(_ replay: Replay, of targets: [Target], in partition: Partition, at position: UInt64) {
+    init(
+        _ replay: Replay, of targets: [Target], in partition: Partition, at position: UInt64,
+        hadUpTo: EventID = .zero, suspected: Gap? = nil
+    ) {
         self.partition = partition
         self.replay = replay
         self.targets = targets
         self.position = position
+        self.hadUpTo = hadUpTo
+        self.suspected = suspected
     }
 
     /// The logs are read up to here.
@@ -56,6 +66,13 @@ package final class Replaying {
         given.append(step)
         offered += 1
         return step
+    }
+
+    /// - Parameter id: the logs have, or had, something with this id.
+    func takeSuspected(at id: EventID = .zero) -> Gap? {
+        guard let gap = suspected, gap.to.map({ id <= $0 }) ?? true else { return nil }
+        suspected = nil
+        return gap
     }
 
     func wrote(_ count: Int) {

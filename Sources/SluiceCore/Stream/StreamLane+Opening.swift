@@ -162,11 +162,37 @@ extension StreamLane {
 
     private func replay(
         _ targets: [Target], from start: Replay.Start, through mark: EventID, at position: UInt64,
-        _ feed: borrowing FeedView, bytes: Int
+        _ feed: borrowing FeedView, bytes: Int, suspected: Gap? = nil
     ) -> Replaying {
+        let start = suspected?.from.map { .after(min($0, floor)) } ?? start
         let replay = Replay(
             targets: targets, from: start, through: mark, born: feed.born(in: partition), bytesMax: bytes)
-        return Replaying(replay, of: targets, in: partition, at: position)
+        return Replaying(
+            replay, of: targets, in: partition, at: position, hadUpTo: suspected == nil ? .zero : floor,
+            suspected: suspected)
+    }
+
+    /// Its client may have been told its place by a former master. Then it lacks what the successor had given out before that
+    /// place, which nothing else shows: its logs are read from where the successor began.
+    ///
+    /// - Returns: whether to go on with `next`.
+    mutating func examine(
+        _ doubt: Doubt, _ feed: borrowing FeedView, _ targets: [Target], replayBytes: Int
+    ) -> Bool {
+        guard doubt.contains(cameWith) else { return false }
+        let gap = doubt.gap(before: cameWith, of: targets)
+        var (mark, position) = (cameWith, feed.ring.end)
+        if let run {
+            (mark, position) = (run.mark, run.position)
+        } else if let place = self.position {
+            position = place
+        } else if !isLive {
+            return false
+        }
+        let run = replay(
+            targets, from: .after(floor), through: mark, at: position, feed, bytes: replayBytes, suspected: gap)
+        if let behind { behind.stage = .replaying(run) } else { state = .behind(Behind(.replaying(run))) }
+        return true
     }
 
     /// Whoever asks for what there is lacks nothing.
@@ -227,7 +253,9 @@ extension StreamLane {
     }
 
     private func again(_ run: Replaying, from start: Replay.Start, _ feed: borrowing FeedView) -> Replaying {
-        replay(run.targets, from: start, through: run.mark, at: run.position, feed, bytes: run.replay.bytesMax)
+        replay(
+            run.targets, from: start, through: run.mark, at: run.position, feed, bytes: run.replay.bytesMax,
+            suspected: run.suspected)
     }
 
     /// The ring has passed the lane: it goes on from the logs, like one that comes back.

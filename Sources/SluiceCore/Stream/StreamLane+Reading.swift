@@ -17,18 +17,33 @@ extension StreamLane {
         if let step = run.again() { return StreamLane.action(step) }
         let hasGathered = run.offered > 0
         if hasGathered, run.holdsMuch { return .flush }
-        guard !run.isToAskAgain else { return hasGathered ? .flush : .wait }
-        switch run.replay.next() {
-        case .event(let entry, let segment, _): return StreamLane.action(run.give(.event(entry, in: segment)))
-        case .gap(let gap, let id): return StreamLane.action(run.give(.gap(gap, id: id)))
-        case .read(let requests): return .read(requests)
-        case .wait: return hasGathered ? .flush : .wait
-        case .done:
-            if hasGathered { return .flush }
-            floor = max(floor, run.mark)
-            behind?.stage = .reading(run.position)
-            return .done
+        if run.isToAskAgain {
+            // Who waits for the answer may go before it comes, and would never be told.
+            if let gap = run.takeSuspected() { return tell(suspected: gap, of: run) }
+            return hasGathered ? .flush : .wait
         }
+        while true {
+            switch run.replay.next() {
+            case .event(let entry, let segment, _):
+                if entry.id > run.hadUpTo { return StreamLane.action(run.give(.event(entry, in: segment))) }
+                if let gap = run.takeSuspected(at: entry.id) { return tell(suspected: gap, of: run) }
+            case .gap(let gap, let id):
+                guard let to = gap.to, to <= run.hadUpTo else { return StreamLane.action(run.give(.gap(gap, id: id))) }
+                if let gap = run.takeSuspected(at: to) { return tell(suspected: gap, of: run) }
+            case .read(let requests): return .read(requests)
+            case .wait: return hasGathered ? .flush : .wait
+            case .done:
+                if hasGathered { return .flush }
+                floor = max(floor, run.mark)
+                behind?.stage = .reading(run.position)
+                return .done
+            }
+        }
+    }
+
+    private mutating func tell(suspected gap: Gap, of run: Replaying) -> ReplayAction {
+        cameWith = .zero
+        return StreamLane.action(run.give(.gap(gap, id: nil)))
     }
 
     private static func action(_ step: Replaying.Step) -> ReplayAction {

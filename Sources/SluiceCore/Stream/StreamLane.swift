@@ -164,22 +164,6 @@ struct StreamLane {
         return false
     }
 
-    /// Its client may have been told its place by a former master.
-    ///
-    /// - Returns: what it has to be told, now or before it begins.
-    mutating func takeDoubt(_ doubt: Doubt, _ targets: [Target]) -> Gap? {
-        guard doubt.contains(cameWith) else { return nil }
-        defer { cameWith = .zero }
-        return doubt.gap(before: cameWith, of: targets)
-    }
-
-    /// - Returns: whether to tell so now.
-    mutating func isToTellDoubt(_ gap: Gap) -> Bool {
-        if isLive { return true }
-        behind?.owe(gap)
-        return false
-    }
-
     var phase: StreamPhase {
         guard let behind else { return isLive ? .live : .ended }
         switch behind.stage {

@@ -54,7 +54,7 @@ extension StreamMachine {
             if lane.isAwaitingReading { asking.insert(PartitionSet(lane.partition)) }
         }
         guard asking.isEmpty else { return .askForReading(asking) }
-        return start(feed, targets, now: now)
+        return start(feed, targets, replayBytes: replayBytes, now: now)
     }
 
     /// A reading of a clock came, which was made after the confirmations. May race with the end.
@@ -66,16 +66,17 @@ extension StreamMachine {
     ) -> StartAction? {
         guard !isEnded else { return nil }
         self[partition].received(reading: reading, feed, targets[partition], targets, replayBytes: replayBytes)
-        return start(feed, targets, now: now)
+        return start(feed, targets, replayBytes: replayBytes, now: now)
     }
 
     /// No reading of this clock can be had now. It is asked for again; the other lanes don't wait for that.
     package mutating func readingFailed(
-        of partition: Partition, _ feed: borrowing FeedView, _ targets: StreamTargets, now: NIODeadline
+        of partition: Partition, _ feed: borrowing FeedView, _ targets: StreamTargets, replayBytes: Int,
+        now: NIODeadline
     ) -> StartAction? {
         guard !isEnded else { return nil }
         self[partition].behind?.isAway = true
-        return start(feed, targets, now: now)
+        return start(feed, targets, replayBytes: replayBytes, now: now)
     }
 
     /// The head has gone out: lanes that are ready wait for no others any more.
@@ -86,7 +87,7 @@ extension StreamMachine {
     }
 
     private mutating func start(
-        _ feed: borrowing FeedView, _ targets: StreamTargets, now: NIODeadline
+        _ feed: borrowing FeedView, _ targets: StreamTargets, replayBytes: Int, now: NIODeadline
     ) -> StartAction? {
         guard hasLane(\.isReady), isHeadSent || !hasLane({ $0.isWaiting && $0.behind?.isAway != true }) else {
             return nil
@@ -106,10 +107,8 @@ extension StreamMachine {
             switch lane.begin() {
             case .resumed:
                 lane.behind?.owesCheckpoint = hasCheckpoints
-                guard let doubt = feed.doubt(of: lane.cameWith, in: lane.partition),
-                    let gap = lane.takeDoubt(doubt, targets[lane.partition].names)
-                else { break }
-                gaps.append(gap)
+                guard let doubt = feed.doubt(of: lane.cameWith, in: lane.partition) else { break }
+                _ = lane.examine(doubt, feed, targets[lane.partition].names, replayBytes: replayBytes)
             case .now: isResumed = false
             case .uncertain(let gap):
                 isResumed = false

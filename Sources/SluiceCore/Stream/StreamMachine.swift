@@ -242,17 +242,15 @@ package struct StreamMachine: ~Copyable {
         self[partition].isToTell(hole, of: target, wasHeard: wasHeard, began: began) ? .tell(id: nil) : .nothing
     }
 
-    /// Whoever came back with one of these ids may lack something; `targets` are the stream's own of the partition, and are asked
-    /// for only then.
+    /// Whoever came back with one of these ids may lack something: the logs are asked.
     ///
-    /// - Returns: what to tell now.
+    /// - Returns: whether to go on with `next`.
     package mutating func doubt(
-        _ doubt: Doubt, in partition: Partition = .first, targets: @autoclosure () -> [Target]
-    ) -> Gap? {
-        guard hasLane({ $0.partition == partition && doubt.contains($0.cameWith) }),
-            let gap = self[partition].takeDoubt(doubt, targets()), self[partition].isToTellDoubt(gap)
-        else { return nil }
-        return gap
+        _ doubt: Doubt, in partition: Partition = .first, _ feed: borrowing FeedView,
+        targets: @autoclosure () -> StreamTargets, replayBytes: Int
+    ) -> Bool {
+        guard hasLane({ $0.partition == partition && doubt.contains($0.cameWith) }) else { return false }
+        return self[partition].examine(doubt, feed, targets()[partition].names, replayBytes: replayBytes)
     }
 
     // MARK: Time

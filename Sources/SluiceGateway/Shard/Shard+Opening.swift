@@ -154,7 +154,9 @@ extension Shard {
             let left = streams.filter { !$0.machine.isEnded }
             awaitingReading[partition.index].append(contentsOf: left)
             for stream in left {
-                change(stream, now: now) { $0.readingFailed(of: partition, feed, stream.targets, now: now) }
+                change(stream, now: now) {
+                    $0.readingFailed(of: partition, feed, stream.targets, replayBytes: replayBytes, now: now)
+                }
             }
             eventLoop.assumeIsolated().scheduleTask(in: Shard.retryDelay) { [self] in askForReading(of: partition) }
         }

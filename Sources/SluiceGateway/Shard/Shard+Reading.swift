@@ -78,6 +78,18 @@ extension Shard {
 
     // MARK: The logs
 
+    /// Former masters may have told clients their places.
+    func learn(_ doubt: Doubt, in partition: Partition) {
+        guard feed.learn(doubt, in: partition) else { return }
+        for stream in everyone.streams {
+            let replays = stream.machine.replays
+            let goesOn = stream.machine.doubt(
+                doubt, in: partition, feed, targets: stream.targets, replayBytes: replayBytes)
+            replayCount += stream.machine.replays - replays
+            if goesOn { advance(stream) }
+        }
+    }
+
     /// Writes what was gathered. What the socket does not take is not kept: the machine gives it out again.
     ///
     /// - Returns: whether all of it went out.

@@ -232,15 +232,6 @@ package final class Shard {
         if feed.learn(born: born, in: partition) { changed(partition, began: .max) }
     }
 
-    func learn(_ doubt: Doubt, in partition: Partition) {
-        guard feed.learn(doubt, in: partition) else { return }
-        let now = eventLoop.now
-        for stream in everyone.streams {
-            let gap = stream.machine.doubt(doubt, in: partition, targets: stream.targets[partition].names)
-            if let gap { send(gap, id: nil, to: stream, now: now) }
-        }
-    }
-
     private func changed(_ partition: Partition, began: EventID) {
         for stream in everyone.streams
         where stream.machine.wentBack(feed, began: began, in: partition) { advance(stream) }

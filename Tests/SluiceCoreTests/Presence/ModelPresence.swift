@@ -86,7 +86,8 @@ struct ModelPresence {
             return leave(change.client, node)
         case .ended(let period, let dead):
             let isBack = dead.flatMap { records[$0] }.map { $0.until > now + .seconds(5) } ?? false
-            let gone = isBack ? [node] : [node, dead]
+            let dying = change.isCareful ? [] : records.filter { !$0.value.lives }.map(\.key)
+            let gone = (isBack ? [node] : [node, dead]) + dying
             let isShared = online[change.client]?.period == period && nodes.contains { !gone.contains($0) }
             return change.isCareful && isShared ? PresenceReply.notDone : end(change.client, gone, period)
         }

@@ -81,7 +81,7 @@ final class ModelStream {
 
     func readingFailed(of partition: Partition) {
         guard readingsAsked.contains(PartitionSet(partition)) else { return }
-        change { $0.readingFailed(of: partition, model.feed, targets, now: model.now) }
+        change { $0.readingFailed(of: partition, model.feed, targets, replayBytes: 1 << 12, now: model.now) }
     }
 
     private func perform(_ action: StreamMachine.StartAction) {

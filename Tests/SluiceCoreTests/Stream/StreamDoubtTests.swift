@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import NIOCore
 import SluiceCore
 import Testing
 
@@ -14,36 +15,110 @@ struct StreamDoubtTests {
         try #require(Doubt(after: Tables.id(after), upTo: Tables.id(upTo)))
     }
 
-    private static func start(_ resume: Resume, _ feed: FeedView) -> StreamMachine.StartAction? {
-        let targets = Tables.targets(since: 8)
-        var machine = Tables.confirmed(resume, targets)
-        return machine.begin(feed, targets, replayBytes: 1 << 20, now: Tables.start)
+    private static let feed: FeedView = {
+        var feed = Tables.feed([11])
+        if let doubt = try? doubt() { _ = feed.learn(doubt) }
+        return feed
+    }()
+
+    /// It came with a cursor, from before what the ring has, or from what it has.
+    private static func begun(_ cursor: UInt64, _ feed: FeedView, isLive: Bool = false) -> StreamMachine {
+        var machine = Tables.begun(.after(Cursor(Tables.id(cursor))), feed, Tables.targets(since: isLive ? 1 : 8))
+        if isLive {
+            machine.read(upTo: 1)
+            while case .checkpoint = next(&machine, feed) {}
+        }
+        return machine
     }
 
-    @Test("is told so before its replay begins, if the node knows of it by then")
-    func known() throws {
-        var feed = Tables.feed()
-        #expect(try feed.learn(Self.doubt()) && !feed.learn(Self.doubt()))
-        #expect(Self.start(.after(Cursor(Tables.id(5))), feed) == .start(gaps: [Self.gap], checkpoint: nil))
-        for cursor in [3, 7] as [UInt64] {
-            #expect(Self.start(.after(Cursor(Tables.id(cursor))), feed) == .start(gaps: [], checkpoint: nil))
-        }
-        #expect(Self.start(.available, feed) == .start(gaps: [], checkpoint: nil))
+    private static func next(_ machine: inout StreamMachine, _ feed: FeedView) -> StreamMachine.NextAction {
+        machine.next(feed, targets: StreamTargets(), now: Tables.start)
     }
 
-    @Test("is told so when the node learns of it, once; one that came without a cursor is not")
-    func learned() throws {
-        var live = Tables.begun(.after(Cursor(Tables.id(5))), Tables.feed(), Tables.targets(since: 1))
-        while case .checkpoint = live.next(Tables.feed(), targets: StreamTargets(), now: Tables.start) {}
-        let isLive = live.isLive
-        var told: [Gap?] = []
-        for doubt in [try Self.doubt(6, 9), try Self.doubt(), try Self.doubt(2)] {
-            told.append(live.doubt(doubt, targets: Self.names))
+    /// All that its logs bring, if they have these events.
+    private static func told(
+        _ machine: inout StreamMachine, _ feed: FeedView, logs ids: [UInt64]
+    ) -> (after: [EventID], text: [String]) {
+        var after: [EventID] = []
+        var text: [String] = []
+        while machine.replays > 0 {
+            switch next(&machine, feed) {
+            case .read(let requests, let run):
+                for request in requests {
+                    after.append(request.after)
+                    let entries = ids.map {
+                        LogEntry(id: Tables.id($0), previous: nil, event: Event(ByteBuffer(string: "x")))
+                    }
+                    let segment = LogSegment(LogPage(marker: nil, entries: entries, isLast: true), after: .zero)
+                    _ = machine.received(.slice(LogSlice(segment, isLast: true)), lane: request.lane, of: run)
+                }
+            case .event(let entry, _, _): text.append("\(entry.id)")
+            case .gap(let gap, _): text.append(gap == Self.gap ? "gap" : "\(gap)")
+            case .flush: machine.replayed(text.count, upTo: .zero, now: Tables.start)
+            case .replayed: break
+            default: return (after, text + ["?"])
+            }
         }
-        #expect(isLive && told == [nil, Self.gap, nil])
+        return (after, text)
+    }
+
+    private static let rows: [(cursor: UInt64, logs: [UInt64], after: UInt64, told: [String])] = [
+        (5, [6, 7], 3, ["6-0", "7-0"]), (5, [], 3, []), (5, [4, 6], 3, ["gap", "6-0"]),
+        (5, [4, 5, 7], 3, ["gap", "7-0"]), (5, [3, 6], 3, ["6-0"]), (3, [4, 6], 3, ["4-0", "6-0"]),
+        (7, [4, 8], 7, ["8-0"]),
+    ]
+
+    @Test("is told so with its replay, if its logs have something of that time", arguments: rows)
+    func known(_ row: (cursor: UInt64, logs: [UInt64], after: UInt64, told: [String])) {
+        var machine = Self.begun(row.cursor, Self.feed)
+        let (after, told) = Self.told(&machine, Self.feed, logs: row.logs)
+        #expect(after == [Tables.id(row.after)] && told == row.told)
+    }
+
+    @Test(
+        "is told so when the node learns of it, if its logs have something of that time, and goes on",
+        arguments: [true, false])
+    func learned(isLive: Bool) throws {
+        for (logs, expected) in [([4, 9], ["gap"]), ([6, 9], [])] as [([UInt64], [String])] {
+            let feed = Tables.feed([11])
+            var machine = Self.begun(5, feed, isLive: isLive)
+            if !isLive, case .read = Self.next(&machine, feed) {}
+            var goesOn: [Bool] = []
+            for doubt in [try Self.doubt(6, 9), try Self.doubt()] {
+                goesOn.append(machine.doubt(doubt, feed, targets: Tables.targets(), replayBytes: 1 << 20))
+            }
+            #expect(goesOn == [false, true] && machine.replays == 1)
+            let (after, told) = Self.told(&machine, feed, logs: logs)
+            #expect(after == [Tables.id(3)])
+            #expect(told == (isLive ? expected : expected + logs.filter { $0 > 5 && $0 <= 8 }.map { "\($0)-0" }))
+            guard isLive else { continue }
+            _ = Self.next(&machine, feed)
+            let isLiveAgain = machine.isLive
+            let isAskedAgain = machine.doubt(try Self.doubt(2), feed, targets: Tables.targets(), replayBytes: 1)
+            #expect(isLiveAgain && isAskedAgain == expected.isEmpty, "once told is enough")
+        }
         var fresh = Tables.live()
-        let nothing = fresh.doubt(try Self.doubt(1, 99), targets: Self.names)
-        #expect(nothing == nil)
+        let nothing = fresh.doubt(try Self.doubt(1, 99), Self.feed, targets: Tables.targets(), replayBytes: 1)
+        #expect(!nothing)
+    }
+
+    @Test("is told so where its logs can't be asked: it may be gone before they can")
+    func away() {
+        var machine = Self.begun(5, Self.feed)
+        guard case .read(let requests, let run) = Self.next(&machine, Self.feed) else {
+            Issue.record("a replay reads")
+            return
+        }
+        _ = machine.received(.failed, lane: requests[0].lane, of: run)
+        guard case .gap(let gap, nil) = Self.next(&machine, Self.feed) else {
+            Issue.record("it is told")
+            return
+        }
+        #expect(gap == Self.gap)
+        if case .flush = Self.next(&machine, Self.feed) { machine.replayed(1, upTo: .zero, now: Tables.start) }
+        machine.askAgain(run)
+        let (after, told) = Self.told(&machine, Self.feed, logs: [4, 6])
+        #expect(after == [Tables.id(3)] && told == ["6-0"])
     }
 
     @Test("is told of a hole that becomes known after the successor gave it its place, whoever had heard what is lost")
@@ -57,14 +132,5 @@ struct StreamDoubtTests {
                 #expect(action == (isTold ? .tell(id: nil) : .nothing), "\(cursor)")
             }
         }
-    }
-
-    @Test("is owed it while it can't be told")
-    func owed() throws {
-        var machine = Tables.begun(.after(Cursor(Tables.id(5))), Tables.feed(), Tables.targets(since: 1))
-        let now = machine.doubt(try Self.doubt(), targets: Self.names)
-        var told: Gap?
-        if case .tell(let gap) = machine.next(Tables.feed(), targets: StreamTargets(), now: Tables.start) { told = gap }
-        #expect(now == nil && told == Self.gap)
     }
 }
