@@ -11,8 +11,8 @@ GRACE, DEADLINE = 5, 20  # as the protocol promises them
 PRESENT_SECONDS = 5  # asked of the first stream's event while Redis is well
 NEAR = 1  # about the grace either will do: a node that has just started tells a little later
 CLOCK = 0.05  # what two readings of one clock may be apart
-# After a failover all leases may begin anew, and nobody is told to have gone before the nodes have told who is there.
-LEASE, HOLD = 10, 5
+# After a failover each node has time to say that it lives, and nobody is told to have gone before all have told who is there.
+RETURN, HOLD = 5, 5
 RETOLD = 20  # until a node that lives has told again what Redis lost
 # The last is what the protocol says may be lost: Redis forgets it, and the node that knew it is dead.
 KINDS = ("missed", "invented", "too early", "too late", "not by turns", "forgotten")
@@ -50,7 +50,7 @@ class Checker:
     def deadline(self, ended):
         """Until when it has to be told that somebody has gone."""
         well = self.trouble(ended, ended + DEADLINE)
-        return ended + DEADLINE if well is None else max(ended + DEADLINE, well + LEASE + HOLD + 3)
+        return ended + DEADLINE if well is None else max(ended + DEADLINE, well + RETURN + HOLD + 3)
 
     def present_deadline(self, opened):
         well = self.trouble(opened, opened + PRESENT_SECONDS)

@@ -55,10 +55,10 @@ extension SluiceFunction {
 
     /// Says what was heard last of each of these, so that what the data set has lost of it is told to all who lack it.
     package static func heard(_ report: HeardReport, partition: Partition, names: RedisNames) -> RESPCommand {
-        var words = ["FCALL", "sluice_heard", "\(report.events.count * 2 + 1)", names.clock(partition)]
-        for event in report.events { words += [names.channel(event.target), names.marker(event.target)] }
+        var words = ["FCALL", "sluice_heard", "\(report.items.count * 2 + 1)", names.clock(partition)]
+        for item in report.items { words += [names.channel(item.event.target), names.marker(item.event.target)] }
         words.append("\(report.since)")
-        for event in report.events { words.append(event.ends ? "\(event.id) end" : "\(event.id)") }
+        for item in report.items { words.append("\(item.since) \(item.event.id)\(item.event.ends ? " end" : "")") }
         if let doubt = report.doubt { words += ["doubt", "\(doubt.after)", "\(doubt.upTo)"] }
         return RESPCommand(words)
     }

@@ -18,7 +18,7 @@
 -- Scripts are atomic but not rolled back, so everything is checked before the first write; that
 -- includes the right to run each inner command, because those run with the caller's rights.
 
-local VERSION = 13 -- raised with every change of this file; nodes replace an older one, never a newer
+local VERSION = 14 -- raised with every change of this file; nodes replace an older one, never a newer
 
 local DATA_MAX = 1048576
 local LABEL_MAX = 128
@@ -547,11 +547,11 @@ local function leave(keys)
   return redis.status_reply('OK')
 end
 
--- FCALL sluice_heard 2n+1 <clock> <log> <marker>... <since> <id>|<id end>... [doubt <after> <up to>]
+-- FCALL sluice_heard 2n+1 <clock> <log> <marker>... <since> '[<since of this log> ]<id>[ end]'... [doubt <after> <up to>]
 --
 -- A node says of each log which event it has heard last: this may be an older data set, which has it no more. What is lost is
--- kept in the marker, for all who come back, and told on the log's channel. `since`: up to here the data set is the one in
--- which it was heard. Replies how many logs have lost something.
+-- kept in the marker, for all who come back, and told on the log's channel. `since`: up to here the data set has all that the
+-- node has heard. Replies how many logs have lost something.
 --
 -- `doubt`: after this data set had begun to give out ids of its own, the node was still told ids by a former master, up to
 -- this one. The clock keeps that: who comes back with one of them may lack what was published here before it.
@@ -650,6 +650,15 @@ local function exact_id(text)
   return text and text:find('^%d+%-%d+$') and parse_id(text)
 end
 
+-- What a node says of one log: an event, from where on it may be lost, and whether it has closed the topic; nil: that is none.
+local function heard_of(text, since)
+  local words, ends = text:gsub(' end$', '')
+  local own, id = words:match('^(%S+) (%S+)$')
+  id, since = exact_id(id or words), own and exact_id(own) or since
+  if not id or (own and not exact_id(own)) then return nil end
+  return { id = id, ends = ends > 0, since = since }
+end
+
 local function heard(keys, args)
   local since = exact_id(args[1])
   local count_of_args = (#keys + 1) / 2
@@ -663,22 +672,22 @@ local function heard(keys, args)
   if #keys % 2 == 0 or (#args ~= count_of_args and not doubt_to) or (#keys == 1 and not doubt_to) or not since then
     return refuse('sluice_heard takes <clock>, then <log> <marker>... as keys, then <since> and for each log <id> or <id end>')
   end
-  local ids = {}
+  local events = {}
   for i = 2, count_of_args do
-    ids[i] = exact_id(args[i]:gsub(' end$', ''))
-    if not ids[i] then return refuse('sluice_heard takes ids') end
+    events[i] = heard_of(args[i], since)
+    if not events[i] then return refuse('sluice_heard takes ids') end
   end
   local last, born, runs = read_clock(keys[1])
   local count = 0
   for i = 2, count_of_args do
-    local log = keys[2 * i - 2]
+    local log, event = keys[2 * i - 2], events[i]
     -- What is older than the data set is told to be lost as a whole.
-    if is_after(ids[i], since) and (not born or ids[i].ms >= born) then
+    if is_after(event.id, event.since) and (not born or event.id.ms >= born) then
       -- What can't be read costs the others nothing.
-      local is_read, hole = pcall(find_hole, log, keys[2 * i - 1], ids[i], args[i]:find(' end$'), since)
+      local is_read, hole = pcall(find_hole, log, keys[2 * i - 1], event.id, event.ends, event.since)
       if is_read and hole then
         count = count + 1
-        if is_after(ids[i], last) then last = ids[i] end
+        if is_after(event.id, last) then last = event.id end
         local place = place_of(log)
         redis.call(place and place.publish or 'PUBLISH', log, '\030' .. hole:sub(2))
       end
@@ -769,7 +778,8 @@ end
 -- it has told: if it finds another, the data set went back, or the node was taken for dead. `gone`: it is dead, and its
 -- clients are being taken off; `done`: they are.
 local RECORDS = ' nodes'
-local PRESENCE_LEASE = 9000
+-- A beat, a command that is not answered, and time to try again.
+local PRESENCE_LEASE = 9600
 -- If nobody has said anything for so long, nobody could: then each node has so much time to say that it lives.
 local PRESENCE_OUTAGE = 4500
 local PRESENCE_RETURN = 4900
@@ -777,7 +787,7 @@ local CLEANING_LEASE = 5000
 -- For so long it is known that a node's clients were taken off, should it come back.
 local DONE_KEPT = 600000
 -- Who has so much left of its lease has been heard in the last four seconds. More than PRESENCE_RETURN.
-local RETURNED = 5000
+local RETURNED = 5600
 local CLEANED_PER_CALL = 500
 
 local function read_records(key)

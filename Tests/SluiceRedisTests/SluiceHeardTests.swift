@@ -122,6 +122,23 @@ struct SluiceHeardTests {
         #expect(try await bench.text("HGET", "sluice:clock", "last") == "\(lost)")
     }
 
+    @Test("what is lost begins where the node says so of each log")
+    func places() async throws {
+        let bench = try await FunctionBench()
+        let one = try await SluiceHeardTests.publish(bench)
+        let (first, lost) = (SluiceHeardTests.later(one, 40), SluiceHeardTests.later(one, 50))
+        let report = HeardReport([.init(HeardEvent(try .topic("a"), lost, ends: true), since: first)])
+        let names = RedisNames(prefix: "sluice")
+        let reply = try await bench.client.send(SluiceFunction.heard(report, partition: .first, names: names))
+        let marker = try await SluiceHeardTests.found(bench)
+        #expect(reply == .integer(1) && marker.ends && marker.holes == [Hole(from: one, after: first, upTo: lost)])
+        for text in ["x \(lost)", "\(first) x", "\(one) \(first) \(lost)"] {
+            let words = ["FCALL", "sluice_heard", "3", "sluice:clock", SluiceHeardTests.log, SluiceHeardTests.marker]
+            let refusal = await bench.refusal(nil, words + ["\(one)", text])
+            #expect(refusal?.hasPrefix("SLUICE sluice_heard takes") == true)
+        }
+    }
+
     @Test("holes are bounded, and a hole of more than a day ago is forgotten")
     func bounded() async throws {
         let bench = try await FunctionBench()

@@ -53,6 +53,11 @@ package struct EventID: Hashable, Comparable, Sendable, CustomStringConvertible 
         return value
     }
 
+    /// Before this one, and after all of earlier milliseconds but the last.
+    package var before: EventID {
+        sequence > 0 ? EventID(milliseconds, sequence - 1) : EventID(Swift.max(milliseconds, 1) - 1, 0)
+    }
+
     package static func < (left: EventID, right: EventID) -> Bool {
         (left.milliseconds, left.sequence) < (right.milliseconds, right.sequence)
     }

@@ -22,7 +22,7 @@ extension FeedMachine {
         // What was heard before its lineage was known may be of another data set than this one.
         guard let place = lineage.map({ $0.parting(from: other) }) ?? other.newestParting else { return false }
         let (parting, began) = (place.upTo, place.began)
-        var lost = former.events(after: parting)
+        var lost = former.events(after: parting).map { HeardReport.Item($0, since: parting) }
         let ids = recent.ids(after: parting)
         for (target, marker) in markers {
             guard let interest = interests[target], interest.last > parting, !FeedMachine.has(interest.last, marker)
@@ -33,11 +33,15 @@ extension FeedMachine {
             interest.heard = heard
             let reread = max(parting, recent.forgotten)
             interest.rereadAfter = min(reread, interest.rereadAfter ?? reread)
-            lost.append(HeardEvent(target, interest.last, ends: interest.lastEnds))
+            // What is lost of it begins with the first that was heard since.
+            let first = recent.forgotten <= parting ? ids[interest.number]?.min()?.before : nil
+            lost.append(
+                .init(
+                    HeardEvent(target, interest.last, ends: interest.lastEnds), since: max(first ?? parting, parting)))
         }
-        let told = lost.map(\.id).reduce(reading, max)
+        let told = lost.map(\.event.id).reduce(reading, max)
         reports.beginAnew()
-        for event in lost where event.id.milliseconds >= born { reports.add(event, since: parting) }
+        for item in lost where item.event.id.milliseconds >= born { reports.add(item.event, since: item.since) }
         if let doubt = Doubt(after: began, upTo: told) { reports.add(doubt) }
         // Which of its ids are news to streams is not known where this node did not know the one before. A former master that
         // was promoted again may have gone on beside its successor, too.
@@ -56,6 +60,15 @@ extension FeedMachine {
         // One for which there is no room is not marked, so that it is asked about should it be noticed again.
         guard !interest.strays.contains(event.id), strays.add(event, since: known) else { return }
         interest.strays(event.id)
+    }
+
+    /// The log seems to lack the event that came last.
+    ///
+    /// - Parameter known: the newest that it has. Whoever has read the log from there on lacks nothing else, if that is the one
+    ///   that came before it.
+    mutating func lastStrays(of interest: Interest, behind known: EventID) {
+        let last = HeardEvent(interest.target, interest.last, ends: interest.lastEnds)
+        stray(last, of: interest, since: known < interest.beforeLast ? known : max(known, interest.last.before))
     }
 
     /// What some node was told by a former master, while this data set had ids of its own.

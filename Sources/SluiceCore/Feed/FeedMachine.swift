@@ -229,13 +229,9 @@ package struct FeedMachine: ~Copyable {
             if id <= interest.last {
                 if recent.contains(id, interest.number) { return false }
                 // What came before it on its own way was heard, or found missing.
-                let before =
-                    id.sequence > 0
-                    ? EventID(id.milliseconds, id.sequence - 1) : EventID(max(id.milliseconds, 1) - 1, 0)
-                stray(HeardEvent(interest.target, id, ends: envelope.ends), of: interest, since: before)
+                stray(HeardEvent(interest.target, id, ends: envelope.ends), of: interest, since: id.before)
             } else if let previous = envelope.previous, previous < interest.last {
-                let last = HeardEvent(interest.target, interest.last, ends: interest.lastEnds)
-                stray(last, of: interest, since: previous)
+                lastStrays(of: interest, behind: previous)
             }
             interest.arrived(id, ends: envelope.ends)
             recent.append(id, interest.number)
@@ -289,9 +285,9 @@ package struct FeedMachine: ~Copyable {
         }
         actions.append(.tick(known: reading))
         reports.tick()
-        let (events, since) = strays.takeAll()
+        let events = strays.takeAll()
         // Whoever forges them does not fill the memory while Redis takes no reports.
-        if reports.size < FeedMachine.reportsMax { for event in events { reports.add(event, since: since) } }
+        if reports.size < FeedMachine.reportsMax { for (event, since) in events { reports.add(event, since: since) } }
         report()
         audit(interests.nextToAudit(max: FeedMachine.auditedPerTick))
         // Redis did not say when it was asked, and where nobody listens nothing is audited.
@@ -349,8 +345,7 @@ package struct FeedMachine: ~Copyable {
                 guard let interest = interests[target] else { continue }
                 learn(marker, of: interest, upTo: .max)
                 guard let marker, marker.id < interest.last, interest.last <= arrived else { continue }
-                let last = HeardEvent(target, interest.last, ends: interest.lastEnds)
-                stray(last, of: interest, since: marker.id)
+                lastStrays(of: interest, behind: marker.id)
             }
             var started = 0
             for (target, marker) in zip(read.targets, answer.markers) where started < FeedMachine.repairsPerAudit {

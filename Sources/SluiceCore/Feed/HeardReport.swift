@@ -16,15 +16,26 @@ package struct HeardEvent: Hashable, Sendable {
 
 /// What this node has heard and the data set may have lost.
 package struct HeardReport: Equatable, Sendable {
-    /// Up to here the data set is the one in which all that was heard.
-    package let since: EventID
-    package let events: [HeardEvent]
+    package struct Item: Equatable, Sendable {
+        package let event: HeardEvent
+        /// Up to here the data set has all that the node has heard of the target.
+        package let since: EventID
+
+        package init(_ event: HeardEvent, since: EventID) {
+            self.event = event
+            self.since = since
+        }
+    }
+
+    package let items: [Item]
     /// What its streams were told as their place while the data set was already given out ids by somebody else.
     package let doubt: Doubt?
 
-    package init(since: EventID, _ events: [HeardEvent], doubt: Doubt? = nil) {
-        self.since = since
-        self.events = events
+    package init(_ items: [Item], doubt: Doubt? = nil) {
+        self.items = items
         self.doubt = doubt
     }
+
+    /// Up to here it has all of all targets.
+    package var since: EventID { items.map(\.since).min() ?? doubt?.after ?? .zero }
 }

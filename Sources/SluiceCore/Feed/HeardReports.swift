@@ -44,10 +44,9 @@ struct HeardReports {
 
     /// What is to be told now; nil: nothing, or the last report is not answered.
     mutating func next() -> HeardReport? {
-        guard sent == nil, let since = waiting.values.min() ?? doubts.first?.after else { return nil }
-        let events = waiting.lazy.filter { $0.value == since }.map(\.key)
-        sent = HeardReport(
-            since: since, Array(events.prefix(HeardReports.eventsPerReport)), doubt: doubts.first)
+        guard sent == nil, !waiting.isEmpty || !doubts.isEmpty else { return nil }
+        let items = waiting.prefix(HeardReports.eventsPerReport).map { HeardReport.Item($0.key, since: $0.value) }
+        sent = HeardReport(items, doubt: doubts.first)
         return sent
     }
 
@@ -58,9 +57,9 @@ struct HeardReports {
             doubts.remove(at: index)
             answeredDoubts.append((told, 0))
         }
-        for event in sent.events where waiting[event] == sent.since {
-            waiting[event] = nil
-            answered[event] = (sent.since, 0)
+        for item in sent.items where waiting[item.event] == item.since {
+            waiting[item.event] = nil
+            answered[item.event] = (item.since, 0)
         }
     }
 

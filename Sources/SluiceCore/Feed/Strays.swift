@@ -11,27 +11,25 @@ struct Strays {
     private static let countOfTargetMax = 4
 
     /// Several of one target, because one that is in its log may be newer than one that is not.
-    private var events: Set<HeardEvent> = []
-    private var since = EventID.max
+    private var events: [HeardEvent: EventID] = [:]
 
     var count: Int { events.count }
 
     /// - Parameter known: up to here the log has what it should.
     /// - Returns: whether there was room for it.
     mutating func add(_ event: HeardEvent, since known: EventID) -> Bool {
-        if !events.contains(event) {
+        if events[event] == nil {
             guard events.count < Strays.countMax,
-                events.count(where: { $0.target == event.target }) < Strays.countOfTargetMax
+                events.count(where: { $0.key.target == event.target }) < Strays.countOfTargetMax
             else { return false }
-            events.insert(event)
         }
-        since = min(since, known)
+        events[event] = min(events[event] ?? known, known)
         return true
     }
 
-    /// With one place for all of them, because each place costs a command.
-    mutating func takeAll() -> (events: Set<HeardEvent>, since: EventID) {
+    /// With the place of each: the earlier that is, the more streams are told of a gap.
+    mutating func takeAll() -> [HeardEvent: EventID] {
         defer { self = Strays() }
-        return (events, since)
+        return events
     }
 }

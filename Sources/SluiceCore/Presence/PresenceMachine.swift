@@ -18,7 +18,7 @@ package struct PresenceMachine {
         /// How often the node says that it lives.
         package var beat = TimeAmount.seconds(3)
         /// A node that has said nothing for so long is dead to the others.
-        package var lease = TimeAmount.seconds(9)
+        package var lease = TimeAmount.milliseconds(9600)
         package var changesPerCall = 200
         package var retry = TimeAmount.seconds(1)
         /// For how long it is remembered who has left: a data set that goes back further is none that a replica had.

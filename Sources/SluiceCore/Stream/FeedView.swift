@@ -54,9 +54,9 @@ package struct FeedView {
         return true
     }
 
-    /// nil: who comes with this cursor lacks nothing that can't be found.
+    /// The one that reaches back furthest; nil: who comes with this cursor lacks nothing that can't be found.
     func doubt(of cursor: EventID, in partition: Partition) -> Doubt? {
-        doubts[partition.index].last { $0.contains(cursor) }
+        doubts[partition.index].filter { $0.contains(cursor) }.min { $0.after < $1.after }
     }
 
     /// An event with this id was published, but does not come.

@@ -33,9 +33,11 @@ package final class Replaying {
     var isToAskAgain = false
     /// The logs are read from before the client's place: what they have up to this id is not given out.
     let hadUpTo: EventID
-    /// What the client is told if the logs have anything in there, or if that can't be found out; nil: it was told, or there is
-    /// nothing of that kind.
+    /// What the client is told if the logs have anything in there, or if that can't be found out; nil: it was told, they have
+    /// nothing, or there is nothing of that kind.
     private(set) var suspected: Gap?
+    /// It was given out at this place, and has not gone out yet.
+    private var suspectedPlace: Int?
 
     init(
         _ replay: Replay, of targets: [Target], in partition: Partition, at position: UInt64,
@@ -69,13 +71,26 @@ package final class Replaying {
     }
 
     /// - Parameter id: the logs have, or had, something with this id.
-    func takeSuspected(at id: EventID = .zero) -> Gap? {
-        guard let gap = suspected, gap.to.map({ id <= $0 }) ?? true else { return nil }
-        suspected = nil
-        return gap
+    /// - Returns: nil: it was given out already, or that is something else.
+    func giveSuspected(at id: EventID = .zero) -> Step? {
+        guard suspectedPlace == nil, let gap = suspected, gap.to.map({ id <= $0 }) ?? true else { return nil }
+        suspectedPlace = given.count
+        return give(.gap(gap, id: nil))
     }
 
+    /// The logs have nothing in there.
+    func forgetSuspected() {
+        if suspectedPlace == nil { suspected = nil }
+    }
+
+    /// There is nothing left to be given out to a client that has everything up to `floor`.
+    func isNeedless(_ floor: EventID) -> Bool { hadUpTo > .zero && mark <= floor && suspected == nil }
+
     func wrote(_ count: Int) {
+        if let place = suspectedPlace {
+            suspectedPlace = place < count ? nil : place - count
+            if place < count { suspected = nil }
+        }
         given.removeFirst(count)
         offered -= count
         if given.count <= 1 { replay.releasedBytes = 0 }

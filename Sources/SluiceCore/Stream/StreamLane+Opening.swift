@@ -164,9 +164,10 @@ extension StreamLane {
         _ targets: [Target], from start: Replay.Start, through mark: EventID, at position: UInt64,
         _ feed: borrowing FeedView, bytes: Int, suspected: Gap? = nil
     ) -> Replaying {
-        let start = suspected?.from.map { .after(min($0, floor)) } ?? start
-        let replay = Replay(
-            targets: targets, from: start, through: mark, born: feed.born(in: partition), bytesMax: bytes)
+        let born = feed.born(in: partition)
+        // Of what was before the data set's birth it has nothing.
+        let start = suspected?.from.map { .after(min(max($0, EventID(born, 0)), floor)) } ?? start
+        let replay = Replay(targets: targets, from: start, through: mark, born: born, bytesMax: bytes)
         return Replaying(
             replay, of: targets, in: partition, at: position, hadUpTo: suspected == nil ? .zero : floor,
             suspected: suspected)
@@ -180,10 +181,12 @@ extension StreamLane {
         _ doubt: Doubt, _ feed: borrowing FeedView, _ targets: [Target], replayBytes: Int
     ) -> Bool {
         guard doubt.contains(cameWith) else { return false }
-        let gap = doubt.gap(before: cameWith, of: targets)
+        var gap = doubt.gap(before: cameWith, of: targets)
         var (mark, position) = (cameWith, feed.ring.end)
         if let run {
             (mark, position) = (run.mark, run.position)
+            // Another doubt is being looked into.
+            if let other = run.suspected, let from = other.from, from < doubt.after { gap = other }
         } else if let place = self.position {
             position = place
         } else if !isLive {
@@ -224,6 +227,9 @@ extension StreamLane {
         hasNotRead(after: began)
         guard let behind else { return false }
         switch behind.stage {
+        case .replaying(let run) where run.isNeedless(floor):
+            behind.stage = .reading(run.position)
+            return true
         case .replaying(let run):
             let again = again(run, from: floor == .zero ? run.replay.start : .after(floor), feed)
             reads(again)

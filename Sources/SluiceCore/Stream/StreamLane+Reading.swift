@@ -17,33 +17,26 @@ extension StreamLane {
         if let step = run.again() { return StreamLane.action(step) }
         let hasGathered = run.offered > 0
         if hasGathered, run.holdsMuch { return .flush }
-        if run.isToAskAgain {
-            // Who waits for the answer may go before it comes, and would never be told.
-            if let gap = run.takeSuspected() { return tell(suspected: gap, of: run) }
-            return hasGathered ? .flush : .wait
-        }
+        // Who waits for the answer may go before it comes, and would never be told.
+        if run.isToAskAgain, let action = giveSuspected(of: run) { return action }
+        if !hasGathered, run.isNeedless(floor) { return finish(run) }
+        guard !run.isToAskAgain else { return hasGathered ? .flush : .wait }
         while true {
             switch run.replay.next() {
             case .event(let entry, let segment, _):
-                if entry.id > run.hadUpTo { return StreamLane.action(run.give(.event(entry, in: segment))) }
-                if let gap = run.takeSuspected(at: entry.id) { return tell(suspected: gap, of: run) }
+                if entry.id > run.hadUpTo {
+                    run.forgetSuspected()
+                    return StreamLane.action(run.give(.event(entry, in: segment)))
+                }
+                if let action = giveSuspected(of: run, at: entry.id) { return action }
             case .gap(let gap, let id):
                 guard let to = gap.to, to <= run.hadUpTo else { return StreamLane.action(run.give(.gap(gap, id: id))) }
-                if let gap = run.takeSuspected(at: to) { return tell(suspected: gap, of: run) }
+                if let action = giveSuspected(of: run, at: to) { return action }
             case .read(let requests): return .read(requests)
             case .wait: return hasGathered ? .flush : .wait
-            case .done:
-                if hasGathered { return .flush }
-                floor = max(floor, run.mark)
-                behind?.stage = .reading(run.position)
-                return .done
+            case .done: return hasGathered ? .flush : finish(run)
             }
         }
-    }
-
-    private mutating func tell(suspected gap: Gap, of run: Replaying) -> ReplayAction {
-        cameWith = .zero
-        return StreamLane.action(run.give(.gap(gap, id: nil)))
     }
 
     private static func action(_ step: Replaying.Step) -> ReplayAction {
@@ -51,6 +44,18 @@ extension StreamLane {
         case .event(let entry, let segment): .event(entry, in: segment)
         case .gap(let gap, let id): .gap(gap, id: id)
         }
+    }
+
+    private mutating func giveSuspected(of run: Replaying, at id: EventID = .zero) -> ReplayAction? {
+        guard let step = run.giveSuspected(at: id) else { return nil }
+        cameWith = .zero
+        return StreamLane.action(step)
+    }
+
+    private mutating func finish(_ run: Replaying) -> ReplayAction {
+        floor = max(floor, run.mark)
+        behind?.stage = .reading(run.position)
+        return .done
     }
 
     /// What a request has brought. May race with the end.

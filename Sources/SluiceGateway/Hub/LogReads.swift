@@ -42,7 +42,7 @@ package final class LogReads {
     private var isReading = false
     private var isTurnScheduled = false
     /// The feed is away, and which data set comes back is not known: only the node's repair reads.
-    private var isHeldBack = false
+    private(set) var isHeldBack = false
     /// Answers to what was asked before the feed was lost are of the data set that was.
     private var epoch = 0
     /// A reading of the clock: what is read from now on has everything up to it.

@@ -77,7 +77,13 @@ package final class PartitionFeed {
     }
 
     /// A reading of the clock for streams that begin, and some markers.
+    ///
+    /// Not before the node has told a Redis that came back which ids were given out: the clock of a new master may lie behind
+    /// the cursors that it has told.
     func mark(markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
+        guard !logReads.isHeldBack else {
+            return eventLoop.makeFailedFuture(PublishFailure.unavailable("the feed is away"))
+        }
         let reading = broker.mark(partition, markersOf: targets)
         reading.assumeIsolated().whenSuccess { [self] in machine.streamBegins(after: $0.clock) }
         return reading

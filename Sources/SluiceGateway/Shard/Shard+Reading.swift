@@ -134,6 +134,7 @@ extension Shard {
         case .nothing: break
         case .proceed: advance(stream)
         case .askLater:
+            advance(stream)
             eventLoop.assumeIsolated().scheduleTask(in: Shard.retryDelay) { [self] in
                 stream.machine.askAgain(run)
                 advance(stream)

@@ -19,15 +19,6 @@ extension FeedMachineTests {
         LogMarker(id: id(newest), ends: false, holes: holes)
     }
 
-    /// - Parameter doubt: the ids between which it is.
-    func report(_ newest: UInt64, since: UInt64, doubt: (UInt64, UInt64)? = nil) -> Said {
-        let id = Self.id
-        return .report(
-            HeardReport(
-                since: id(since), [HeardEvent(topic, id(newest), ends: false)],
-                doubt: doubt.flatMap { Doubt(after: id($0.0), upTo: id($0.1)) }))
-    }
-
     func said(_ machine: inout FeedMachine) -> [Said] { actions(&machine).compactMap { Said($0) } }
 
     /// Events come over the feed, each after the one before it.
@@ -160,7 +151,7 @@ extension FeedMachineTests {
     func older() throws {
         var machine = hearing()
         let (said, _) = try connect(to: Self.lineage(0, 1), born: Self.time + 6, &machine)
-        let reports = said.compactMap { if case .report(let report) = $0 { report.events } else { nil } }
+        let reports = said.compactMap { if case .report(let report) = $0 { report.items } else { nil } }
         #expect(reports == [[]])
     }
 
@@ -213,9 +204,9 @@ extension FeedMachineTests {
         let heard = hear([6, 7], after: 4, &machine)
         #expect(brought == [.brought(3), .brought(4)] && heard == [6, 7])
         let (said, _) = try connect(to: Self.lineage(0, 1, 6), marker: Self.marker(6), &machine)
-        #expect(said == [.tick, .readMarkers, .changed, report(5, since: 1, doubt: (1, 5))])
+        #expect(said == [.tick, .readMarkers, .changed, report((5, since: 1), (7, since: 6), doubt: (1, 5))])
         machine.reported(true)
-        #expect(self.said(&machine) == [report(7, since: 6, doubt: (6, 8))])
+        #expect(self.said(&machine) == [report(doubt: (6, 8))])
         for (upTo, wasHeard) in [(2, true), (4, true), (5, true), (7, true), (8, false)] as [(UInt64, Bool)] {
             let told = notice(Self.hole(after: 1, upTo: upTo), &machine)
             #expect(told == [.hole(Int(upTo), wasHeard: wasHeard)])
@@ -336,7 +327,7 @@ extension FeedMachineTests {
     @Test(
         "An event that the chain leaves out, or that comes behind a later one, is asked about with the next tick",
         arguments: [
-            (EventID(time + 6, 0), id(5), id(1)),
+            (EventID(time + 6, 0), id(5), id(4)),
             (EventID(time + 3, 0), id(3), id(2)),
             (EventID(time + 3, 7), EventID(time + 3, 7), EventID(time + 3, 6)),
         ])
@@ -346,7 +337,7 @@ extension FeedMachineTests {
         let delivered = receive(next, after: Self.id(1), &machine)
         let before = said(&machine)
         let ticked = tick(&machine)
-        let report = HeardReport(since: since, [HeardEvent(topic, stray, ends: false)])
+        let report = HeardReport([.init(HeardEvent(topic, stray, ends: false), since: since)])
         #expect(heard == [1, 5] && delivered == next && before == [])
         #expect(ticked == [.tick, .report(report), .readMarkers])
     }
@@ -363,7 +354,7 @@ extension FeedMachineTests {
         said += [tick(marker: marker, &machine), tick(marker: marker, &machine)]
         let quiet: [Said] = [.tick, .readMarkers]
         #expect(
-            heard == [1, 5] && said == [quiet, quiet, quiet, [.tick, report(5, since: 1), .readMarkers], quiet, quiet])
+            heard == [1, 5] && said == [quiet, quiet, quiet, [.tick, report(5, since: 4), .readMarkers], quiet, quiet])
     }
 
     @Test("An event that comes behind a later one is delivered once; should it be lost, this node has had it")

@@ -248,7 +248,7 @@ struct FeedModel: ~Copyable {
             target.published.last.map { HeardEvent(target.target, $0, ends: false) }
         }
         let clock = old.clock
-        others = othersSaid + [HeardReport(since: clock, heard.filter { $0.id > clock })]
+        others = othersSaid + [HeardReport(heard.filter { $0.id > clock }.map { .init($0, since: clock) })]
         othersSaid = []
         broker.goBack(to: old)
         for target in targets { target.goBack(to: clock) }

@@ -103,8 +103,9 @@ struct ModelBroker {
     mutating func heard(_ report: HeardReport) -> [(target: Target, hole: Hole)] {
         run()
         if let doubt = report.doubt { doubts = doubts.filter { $0 != doubt }.suffix(7) + [doubt] }
-        return report.events.compactMap { event in
-            guard let hole = hole(event, since: report.since) else { return nil }
+        return report.items.compactMap { item in
+            let event = item.event
+            guard let hole = hole(event, since: item.since) else { return nil }
             clock = max(clock, event.id)
             return (event.target, hole)
         }

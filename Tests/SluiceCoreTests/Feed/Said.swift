@@ -19,7 +19,8 @@ enum Said: Equatable {
         case .tick: self = .tick
         case .readMarkers: self = .readMarkers
         case .changed: self = .changed
-        case .report(let report): self = .report(report)
+        case .report(let report):
+            self = .report(HeardReport(report.items.sorted { $0.event.id < $1.event.id }, doubt: report.doubt))
         case .doubt(let doubt): self = .doubt(doubt)
         case .hole(let hole, _, let wasHeard, _): self = .hole(Said.offset(hole.upTo), wasHeard: wasHeard)
         case .readLog(let read): self = .readLog(after: Said.offset(read.request.after))

@@ -29,7 +29,7 @@ struct ModelPresence {
             let old = records[node]?.state ?? ""
             if let state, state != old { return .lost }
             let newest = records.values.filter(\.lives).map(\.until).max() ?? .distantFuture
-            let wasOutage = now > newest - .milliseconds(9000 - 4500)
+            let wasOutage = now > newest - .milliseconds(9600 - 4500)
             var dead: [String] = []
             for other in records.keys.sorted() where other != node {
                 guard var record = records[other] else { continue }
@@ -41,7 +41,7 @@ struct ModelPresence {
                 }
                 records[other] = record
             }
-            records[node] = Record(until: now + .seconds(9), state: newState)
+            records[node] = Record(until: now + .milliseconds(9600), state: newState)
             let periods = changes.map { change(of: node, $0, now: now) }
             return state == nil ? .joined(dead: dead, state: old) : .told(dead: dead, periods: periods)
         case .sweep(let cursor):
@@ -85,7 +85,7 @@ struct ModelPresence {
             if change.isCareful, nodes == [node] { return PresenceReply.notDone }
             return leave(change.client, node)
         case .ended(let period, let dead):
-            let isBack = dead.flatMap { records[$0] }.map { $0.until > now + .seconds(5) } ?? false
+            let isBack = dead.flatMap { records[$0] }.map { $0.until > now + .milliseconds(5600) } ?? false
             let dying = change.isCareful ? [] : records.filter { !$0.value.lives }.map(\.key)
             let gone = (isBack ? [node] : [node, dead]) + dying
             let isShared = online[change.client]?.period == period && nodes.contains { !gone.contains($0) }

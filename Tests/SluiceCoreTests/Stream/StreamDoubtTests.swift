@@ -121,6 +121,58 @@ struct StreamDoubtTests {
         #expect(after == [Tables.id(3)] && told == ["6-0"])
     }
 
+    @Test("is told so of the doubt that reaches back furthest, in whichever order they become known")
+    func overlapping() throws {
+        for doubts in [[try Self.doubt(), try Self.doubt(4, 9)], [try Self.doubt(4, 9), try Self.doubt()]] {
+            var feed = Tables.feed([11])
+            var machine = Self.begun(5, feed, isLive: true)
+            for doubt in doubts {
+                _ = feed.learn(doubt)
+                _ = machine.doubt(doubt, feed, targets: Tables.targets(), replayBytes: 1)
+            }
+            #expect(Self.told(&machine, feed, logs: [4]).text == ["gap"])
+            var known = Self.begun(5, feed)
+            #expect(Self.told(&known, feed, logs: [4]).text == ["gap"])
+        }
+    }
+
+    @Test("is told so after all if that was given out and had not gone out when the data set changed again")
+    func unsent() throws {
+        for isSent in [false, true] {
+            var machine = Self.begun(5, Self.feed)
+            guard case .read(let requests, let run) = Self.next(&machine, Self.feed) else {
+                Issue.record("a replay reads")
+                return
+            }
+            _ = machine.received(.failed, lane: requests[0].lane, of: run)
+            guard case .gap = Self.next(&machine, Self.feed), case .flush = Self.next(&machine, Self.feed) else {
+                Issue.record("it is told")
+                return
+            }
+            if isSent { machine.replayed(1, upTo: .zero, now: Tables.start) }
+            machine.blocked(ringEnd: 1, now: Tables.start)
+            _ = machine.wentBack(Self.feed, began: Tables.id(5))
+            _ = machine.unblocked(now: Tables.start)
+            #expect(Self.told(&machine, Self.feed, logs: [4, 6]).text == (isSent ? ["6-0"] : ["gap", "6-0"]))
+        }
+    }
+
+    @Test("is live again once it was told, although its logs can't be read to their end")
+    func needless() throws {
+        let feed = Tables.feed([11])
+        var machine = Self.begun(5, feed, isLive: true)
+        _ = machine.doubt(try Self.doubt(), feed, targets: Tables.targets(), replayBytes: 1)
+        guard case .read(let requests, let run) = Self.next(&machine, feed) else {
+            Issue.record("a replay reads")
+            return
+        }
+        _ = machine.received(.failed, lane: requests[0].lane, of: run)
+        #expect(Self.told(&machine, feed, logs: []).text == ["gap"])
+        _ = Self.next(&machine, feed)
+        let isLive = machine.isLive
+        #expect(isLive)
+    }
+
     @Test("is told of a hole that becomes known after the successor gave it its place, whoever had heard what is lost")
     func passed() throws {
         for (cursor, isTold) in [(5, false), (7, false), (8, true)] as [(UInt64, Bool)] {
