@@ -95,15 +95,12 @@ extension FeedMachine {
         tell(hole, of: interest)
     }
 
-    /// A marker was read: what it knows of holes may not have been told here. Those that end behind `start` are found in the
-    /// log.
+    /// A marker was read: what it knows of holes may not have been told here. Nor is that for whoever reads the log: streams that
+    /// have read it before anybody knew of the hole are told of nothing that lies before them, but of that.
     ///
     /// - Parameter isNew: it is the first time that something of this data set is read.
-    mutating func learn(_ marker: LogMarker?, of interest: Interest, isNew: Bool = false, upTo start: EventID) {
-        for hole in interest.learn(marker?.holes ?? [], isNew: isNew) {
-            // Of several holes within each other the log's reader tells the widest, which may be the one that was heard.
-            if hole.upTo <= start || interest.heard != nil { tell(hole, of: interest) }
-        }
+    mutating func learn(_ marker: LogMarker?, of interest: Interest, isNew: Bool = false) {
+        for hole in interest.learn(marker?.holes ?? [], isNew: isNew) { tell(hole, of: interest) }
     }
 
     private mutating func tell(_ hole: Hole, of interest: Interest) {

@@ -55,13 +55,16 @@ extension FeedMachine {
         // Markers outlive an outage of less than a day; what has none had no event.
         let isSuspicious = born > arrived.milliseconds || Replay.isDayLater(repair.mark, than: arrived)
         var starts: [Target: EventID] = [:]
+        // Of what these have lost streams are told at once, and not as the logs are read.
+        var informed: Set<Target> = []
         for (target, marker) in markers {
             guard let interest = interests[target] else { continue }
             // Not at the reading: what was lost in silence before it, and not noticed yet, is read, too.
             let known = interest.known ?? arrived
             // Nor there, if the data set has gone its own way since.
             let start = min(known, interest.rereadAfter ?? known)
-            learn(marker, of: interest, isNew: isNew, upTo: start)
+            if isNew || interest.knowsHoles { informed.insert(target) }
+            learn(marker, of: interest, isNew: isNew)
             let hasNews = marker.map { $0.id > start || $0.holes.contains { $0.upTo > start } } ?? false
             guard isSuspicious || hasNews else { continue }
             starts[target] = start
@@ -74,7 +77,7 @@ extension FeedMachine {
             targets: Array(starts.keys), from: .after(starts.values.max() ?? arrived), earlier: starts,
             through: repair.mark, born: born, bytesMax: FeedMachine.replayBytes,
             followed: Set(starts.keys.filter { interests[$0]?.known != nil }),
-            informed: Set(starts.keys.filter { interests[$0]?.heard != nil }))
+            informed: informed)
         advancing.append(attempt)
     }
 

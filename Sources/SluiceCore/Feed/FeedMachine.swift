@@ -343,7 +343,7 @@ package struct FeedMachine: ~Copyable {
             learn(answer.doubts)
             for (target, marker) in zip(read.targets, answer.markers) {
                 guard let interest = interests[target] else { continue }
-                learn(marker, of: interest, upTo: .max)
+                learn(marker, of: interest)
                 guard let marker, marker.id < interest.last, interest.last <= arrived else { continue }
                 lastStrays(of: interest, behind: marker.id)
             }

@@ -78,6 +78,9 @@ final class Interest {
         strays = strays.suffix(Interest.straysMax - 1) + [id]
     }
 
+    /// Its marker was read before.
+    var knowsHoles: Bool { holes != nil }
+
     /// Its marker was read.
     ///
     /// - Returns: holes that have come up since it was read before, and of which nobody has told.

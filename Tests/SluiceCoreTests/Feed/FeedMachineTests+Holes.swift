@@ -65,6 +65,15 @@ extension FeedMachineTests {
         #expect(heard == [1, 2] && said.map { $0.dropFirst(2) } == [[], [.hole(5, wasHeard: false)]])
     }
 
+    @Test("A hole that a repair finds in the marker is told as one: streams may have read the log before it was known")
+    func holeAtRepair() throws {
+        var machine = listening()
+        _ = tick(marker: Self.marker(1), lineage: Self.lineage(0), &machine)
+        let heard = hear([1, 2], after: 0, &machine)
+        let (said, _) = try connect(to: Self.lineage(0), marker: Self.marker(7, Self.hole(after: 2, upTo: 5)), &machine)
+        #expect(heard == [1, 2] && said.contains(.hole(5, wasHeard: false)))
+    }
+
     @Test("Of two events of one target that the log seems to lack both are asked about")
     func twoStrays() {
         var machine = listening()
