@@ -64,11 +64,10 @@ extension FeedMachine {
 
     /// The log seems to lack the event that came last.
     ///
-    /// - Parameter known: the newest that it has. Whoever has read the log from there on lacks nothing else, if that is the one
-    ///   that came before it.
+    /// - Parameter known: the newest that it has: it lacks what has come since, and nothing from before that.
     mutating func lastStrays(of interest: Interest, behind known: EventID) {
         let last = HeardEvent(interest.target, interest.last, ends: interest.lastEnds)
-        stray(last, of: interest, since: known < interest.beforeLast ? known : max(known, interest.last.before))
+        stray(last, of: interest, since: recent.first(of: interest.number, after: known)?.before ?? known)
     }
 
     /// What some node was told by a former master, while this data set had ids of its own.

@@ -201,7 +201,10 @@ extension FeedMachine {
         while let bytes = repair?.held.bytes, bytes > rest, let (payload, number) = repair?.held.popFirst() {
             deliver(payload, for: number, now: now)
         }
-        if repair?.held.isEmpty == true { repair = nil } else { actions.append(.goOn) }
+        guard repair?.held.isEmpty == true else { return actions.append(.goOn) }
+        repair = nil
+        // Streams that were given late events, which have no ids, are told their place: else they would get those again.
+        if reading > .zero { actions.append(.reading(reading, born: born)) }
     }
 
     /// Takes a message that was held.

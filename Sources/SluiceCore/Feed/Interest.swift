@@ -16,8 +16,6 @@ final class Interest {
     var coverage = Coverage.unknown
     /// The newest event that arrived.
     private(set) var last = EventID.zero
-    /// The one that was the newest when it came.
-    private(set) var beforeLast = EventID.zero
     /// It has closed the topic.
     private(set) var lastEnds = false
     /// nil: the data set has everything of it, or none was before.
@@ -64,7 +62,6 @@ final class Interest {
 
     func arrived(_ id: EventID, ends: Bool) {
         guard id > last else { return }
-        beforeLast = last
         last = id
         lastEnds = ends
     }

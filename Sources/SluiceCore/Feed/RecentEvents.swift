@@ -15,6 +15,8 @@ struct RecentEvents {
     private static let age: UInt64 = 30_000
     private static let countMax = 1 << 17
     private static let lateMax = 1 << 12
+    /// What is looked through for one target.
+    private static let searchMax = 1 << 12
 
     /// In the order of their ids, in which nearly all come.
     private var events: Deque<Event> = []
@@ -44,12 +46,25 @@ struct RecentEvents {
 
     func contains(_ id: EventID, _ number: TargetNumber) -> Bool {
         let event = Event(id: id, number: number)
+        return events[firstIndex { $0 >= id }...].prefix { $0.id == id }.contains(event) || late.contains(event)
+    }
+
+    /// The first id of a target beyond one; nil: there is none, or that is not known, or would take too long.
+    func first(of number: TargetNumber, after id: EventID) -> EventID? {
+        let start = firstIndex { $0 > id }
+        guard forgotten <= id, events.count - start <= RecentEvents.searchMax else { return nil }
+        let first = events[start...].first { $0.number == number }?.id
+        let late = lateOrder.lazy.filter { $0.number == number && $0.id > id }.map(\.id).min()
+        return [first, late].compactMap(\.self).min()
+    }
+
+    private func firstIndex(where isPast: (EventID) -> Bool) -> Int {
         var (low, high) = (0, events.count)
         while low < high {
             let middle = (low + high) / 2
-            if events[middle].id < id { low = middle + 1 } else { high = middle }
+            if isPast(events[middle].id) { high = middle } else { low = middle + 1 }
         }
-        return events[low...].prefix { $0.id == id }.contains(event) || late.contains(event)
+        return low
     }
 
     /// By their targets, the ids beyond one.

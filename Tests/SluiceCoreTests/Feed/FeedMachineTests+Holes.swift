@@ -74,6 +74,17 @@ extension FeedMachineTests {
         #expect(heard == [1, 2] && said.contains(.hole(5, wasHeard: false)))
     }
 
+    @Test("Once it is repaired it says its place: who was given late events, and leaves, would get them again")
+    func placeAfterRepair() throws {
+        var machine = listening()
+        let heard = hear([1, 2], after: 0, &machine)
+        let (_, read) = try connect(to: Self.lineage(0), marker: Self.marker(5), &machine)
+        let asked = try #require(read)
+        machine.received(slice([entry(Self.id(5), after: Self.id(2))], of: asked), of: asked, now: Self.now)
+        let readings = actions(&machine).compactMap { if case .reading(let reading, _) = $0 { reading } else { nil } }
+        #expect(heard == [1, 2] && readings == [Self.id(8)])
+    }
+
     @Test("Of two events of one target that the log seems to lack both are asked about")
     func twoStrays() {
         var machine = listening()
