@@ -602,8 +602,10 @@ local function with_hole(holes, new)
   kept[#kept + 1] = new
   table.sort(kept, function(a, b) return is_after(b.to, a.to) end)
   while #kept > HOLES_MAX do
-    local second = table.remove(kept, 2)
-    kept[1].to = second.to
+    local first, second = kept[1], table.remove(kept, 2)
+    first.to = second.to
+    if is_after(first.from, second.from) then first.from = second.from end
+    if is_after(first.after, second.after) then first.after = second.after end
   end
   local text = ''
   for _, hole in ipairs(kept) do text = text .. hole_text(hole) end

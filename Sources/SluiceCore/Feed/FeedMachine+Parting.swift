@@ -33,11 +33,7 @@ extension FeedMachine {
             interest.heard = heard
             let reread = max(parting, recent.forgotten)
             interest.rereadAfter = min(reread, interest.rereadAfter ?? reread)
-            // What is lost of it begins with the first that was heard since.
-            let first = recent.forgotten <= parting ? ids[interest.number]?.min()?.before : nil
-            lost.append(
-                .init(
-                    HeardEvent(target, interest.last, ends: interest.lastEnds), since: max(first ?? parting, parting)))
+            lost.append(.init(HeardEvent(target, interest.last, ends: interest.lastEnds), since: parting))
         }
         let told = lost.map(\.event.id).reduce(reading, max)
         reports.beginAnew()
@@ -64,10 +60,13 @@ extension FeedMachine {
 
     /// The log seems to lack the event that came last.
     ///
-    /// - Parameter known: the newest that it has: it lacks what has come since, and nothing from before that.
+    /// - Parameter known: the newest that it has. It lacks what has come since: nothing from before the first of that, if this node
+    ///   has listened all the while.
     mutating func lastStrays(of interest: Interest, behind known: EventID) {
         let last = HeardEvent(interest.target, interest.last, ends: interest.lastEnds)
-        stray(last, of: interest, since: recent.first(of: interest.number, after: known)?.before ?? known)
+        let hasListened = interest.coverage.since.map { $0 <= known } ?? false
+        let first = hasListened ? recent.first(of: interest.number, after: known) : nil
+        stray(last, of: interest, since: first?.before ?? known)
     }
 
     /// What some node was told by a former master, while this data set had ids of its own.

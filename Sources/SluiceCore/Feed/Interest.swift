@@ -24,8 +24,8 @@ final class Interest {
     private(set) var strays: [EventID] = []
     /// What was known when a hole was told before what had come before it.
     private var beforeHole: EventID?
-    /// The ends of the holes that are known, the last ones that were told; nil: its marker was not read yet.
-    private var holes: [EventID]?
+    /// The holes that are known, the last ones that were told; nil: its marker was not read yet.
+    private var holes: [Hole]?
     /// The repair reads the log from here on; nil: from what is known on.
     var rereadAfter: EventID?
     /// What is lost up to here was told: it is not looked for again.
@@ -83,14 +83,15 @@ final class Interest {
     /// - Returns: holes that have come up since it was read before, and of which nobody has told.
     func learn(_ holes: [Hole], isNew: Bool) -> [Hole] {
         let holes = holes.suffix(Interest.holesMax)
-        defer { self.holes = holes.map(\.upTo) }
+        defer { self.holes = Array(holes) }
         guard let known = self.holes ?? (isNew ? [] : nil) else { return [] }
-        return holes.filter { !known.contains($0.upTo) }
+        // Another node may have found out that it begins earlier.
+        return holes.filter { hole in !known.contains { $0.upTo == hole.upTo && $0.after <= hole.after } }
     }
 
     /// Somebody has told of a hole.
     func learn(_ hole: Hole) {
-        holes = holes.map { $0.suffix(Interest.holesMax - 1) + [hole.upTo] }
+        holes = holes.map { $0.suffix(Interest.holesMax - 1) + [hole] }
     }
 
     /// What came before the hole may still be missing, and come.

@@ -318,7 +318,8 @@ package struct Replay {
         guard id > max(lane.after, lane.toldUpTo) else { return }
         if let loss = lane.loss {
             // Two holes with nothing between them that the reader gets are told as one.
-            lanes[index].loss = Loss(from: loss.from, to: max(loss.to, id), order: loss.order)
+            let from = loss.from.map { min($0, from ?? lane.after) }
+            lanes[index].loss = Loss(from: from, to: max(loss.to, id), order: loss.order)
         } else if lane.after == .zero {
             // A beginning that is gone is told before anything else.
             lanes[index].loss = Loss(from: nil, to: id, order: .zero)

@@ -159,7 +159,9 @@ struct StreamLane {
         let isPassed = cameWith > began && hole.upTo < cameWith
         guard isFromLogs || isPassed || (!wasHeard && !hasRead(hole.upTo)) else { return false }
         if isLive { return true }
-        guard let behind, !isWaiting, !isReady else { return false }
+        guard let behind, !isWaiting else { return false }
+        // What its own reading of the logs will find it is not owed.
+        if case .ready(let beginning) = behind.stage, case .replaying = beginning.stage { return false }
         behind.owe(hole.gap(of: target))
         return false
     }
