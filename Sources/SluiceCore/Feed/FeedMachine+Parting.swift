@@ -64,6 +64,8 @@ extension FeedMachine {
     ///   has listened all the while.
     mutating func lastStrays(of interest: Interest, behind known: EventID) {
         let last = HeardEvent(interest.target, interest.last, ends: interest.lastEnds)
+        // Whoever forges predecessors does not make the node look through what it has heard for each of them.
+        guard !interest.strays.contains(last.id), strays.hasRoom(for: last) else { return }
         let hasListened = interest.coverage.since.map { $0 <= known } ?? false
         let first = hasListened ? recent.first(of: interest.number, after: known) : nil
         stray(last, of: interest, since: first?.before ?? known)

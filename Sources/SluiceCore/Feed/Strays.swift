@@ -18,13 +18,15 @@ struct Strays {
     /// - Parameter known: up to here the log has what it should.
     /// - Returns: whether there was room for it.
     mutating func add(_ event: HeardEvent, since known: EventID) -> Bool {
-        if events[event] == nil {
-            guard events.count < Strays.countMax,
-                events.count(where: { $0.key.target == event.target }) < Strays.countOfTargetMax
-            else { return false }
-        }
+        guard hasRoom(for: event) else { return false }
         events[event] = min(events[event] ?? known, known)
         return true
+    }
+
+    func hasRoom(for event: HeardEvent) -> Bool {
+        events[event] != nil
+            || events.count < Strays.countMax
+                && events.count(where: { $0.key.target == event.target }) < Strays.countOfTargetMax
     }
 
     /// With the place of each: the earlier that is, the more streams are told of a gap.
