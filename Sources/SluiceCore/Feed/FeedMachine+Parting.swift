@@ -22,7 +22,7 @@ extension FeedMachine {
         // What was heard before its lineage was known may be of another data set than this one.
         guard let place = lineage.map({ $0.parting(from: other) }) ?? other.newestParting else { return false }
         let (parting, began) = (place.upTo, place.began)
-        var lost = former.events(after: parting).map { HeardReport.Item($0, since: parting) }
+        var lost = former.events(after: parting)
         let ids = recent.ids(after: parting)
         for (target, marker) in markers {
             guard let interest = interests[target], interest.last > parting, !FeedMachine.has(interest.last, marker)
@@ -33,11 +33,11 @@ extension FeedMachine {
             interest.heard = heard
             let reread = max(parting, recent.forgotten)
             interest.rereadAfter = min(reread, interest.rereadAfter ?? reread)
-            lost.append(.init(HeardEvent(target, interest.last, ends: interest.lastEnds), since: parting))
+            lost.append(HeardEvent(target, interest.last, ends: interest.lastEnds))
         }
-        let told = lost.map(\.event.id).reduce(reading, max)
+        let told = lost.map(\.id).reduce(reading, max)
         reports.beginAnew()
-        for item in lost where item.event.id.milliseconds >= born { reports.add(item.event, since: item.since) }
+        for event in lost where event.id.milliseconds >= born { reports.add(event, since: parting) }
         if let doubt = Doubt(after: began, upTo: told) { reports.add(doubt) }
         // Which of its ids are news to streams is not known where this node did not know the one before. A former master that
         // was promoted again may have gone on beside its successor, too.
@@ -95,8 +95,8 @@ extension FeedMachine {
         tell(hole, of: interest)
     }
 
-    /// A marker was read: what it knows of holes may not have been told here. Nor is that for whoever reads the log: streams that
-    /// have read it before anybody knew of the hole are told of nothing that lies before them, but of that.
+    /// A marker was read, and its holes may not have been told here. Whoever reads the log does not tell them: a stream that read
+    /// it before anybody knew of a hole takes a gap before its beginning for one that it has found itself.
     ///
     /// - Parameter isNew: it is the first time that something of this data set is read.
     mutating func learn(_ marker: LogMarker?, of interest: Interest, isNew: Bool = false) {

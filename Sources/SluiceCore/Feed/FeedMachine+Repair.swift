@@ -55,7 +55,7 @@ extension FeedMachine {
         // Markers outlive an outage of less than a day; what has none had no event.
         let isSuspicious = born > arrived.milliseconds || Replay.isDayLater(repair.mark, than: arrived)
         var starts: [Target: EventID] = [:]
-        // Of what these have lost streams are told at once, and not as the logs are read.
+        // Streams are told the holes of these at once, and not as the logs are read.
         var informed: Set<Target> = []
         for (target, marker) in markers {
             guard let interest = interests[target] else { continue }

@@ -45,6 +45,7 @@ extension StreamMachine {
         if others.isEmpty { return first.isLive ? Taking(floor: first.floor, place: nil) : nil }
         var floor = EventID.zero
         var fits = true
+        // -1 is the first. A lane that were handed to a function would be copied.
         for index in -1..<others.count {
             let partition = index < 0 ? first.partition : others[index].partition
             let isLive = index < 0 ? first.isLive : others[index].isLive

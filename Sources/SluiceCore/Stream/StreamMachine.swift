@@ -242,7 +242,7 @@ package struct StreamMachine: ~Copyable {
         self[partition].isToTell(hole, of: target, wasHeard: wasHeard, began: began) ? .tell(id: nil) : .nothing
     }
 
-    /// Whoever came back with one of these ids may lack something: the logs are asked.
+    /// A stream that came back with one of these ids may lack something: it reads its logs to find out.
     ///
     /// - Returns: whether to go on with `next`.
     package mutating func doubt(

@@ -82,12 +82,20 @@ extension Shard {
     func learn(_ doubt: Doubt, in partition: Partition) {
         guard feed.learn(doubt, in: partition) else { return }
         for stream in everyone.streams {
-            let replays = stream.machine.replays
-            let goesOn = stream.machine.doubt(
-                doubt, in: partition, feed, targets: stream.targets, replayBytes: replayBytes)
-            replayCount += stream.machine.replays - replays
-            if goesOn { advance(stream) }
+            read(stream) {
+                $0.doubt(doubt, in: partition, feed, targets: stream.targets, replayBytes: replayBytes)
+            }
         }
+    }
+
+    /// An input by which a replay may begin or end.
+    ///
+    /// - Parameter input: returns whether to go on with the stream.
+    func read(_ stream: Stream, _ input: (inout StreamMachine) -> Bool) {
+        let replays = stream.machine.replays
+        let goesOn = input(&stream.machine)
+        replayCount += stream.machine.replays - replays
+        if goesOn { advance(stream) }
     }
 
     /// Writes what was gathered. What the socket does not take is not kept: the machine gives it out again.

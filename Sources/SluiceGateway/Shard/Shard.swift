@@ -233,12 +233,7 @@ package final class Shard {
     }
 
     private func changed(_ partition: Partition, began: EventID) {
-        for stream in everyone.streams {
-            let replays = stream.machine.replays
-            let goesOn = stream.machine.wentBack(feed, began: began, in: partition)
-            replayCount += stream.machine.replays - replays
-            if goesOn { advance(stream) }
-        }
+        for stream in everyone.streams { read(stream) { $0.wentBack(feed, began: began, in: partition) } }
     }
 
     /// Late events carry no id: without a checkpoint behind them a quiet stream that comes back would get them again.

@@ -84,6 +84,19 @@ struct GapTests {
         #expect(gap.lowerBound < event.lowerBound && stream.machine.isLive)
     }
 
+    @Test("takes no reading of a Redis that came back before that has been told which ids were given out")
+    func readingsHeldBack() throws {
+        node.hub.receive(.down())
+        let before = node.hub.mark(.first, markersOf: [])
+        #expect(throws: PublishFailure.self) { try before.wait() }
+        for target in [Target.all, a] { node.hub.receive(.confirmed(target)) }
+        node.hub.receive(.up())
+        node.loop.run()
+        let after = node.hub.mark(.first, markersOf: [])
+        node.loop.run()
+        #expect(try after.wait().clock == node.broker.clock)
+    }
+
     @Test("tells that a log can't be read; the other topics' events come, from their logs and live")
     func unreadable() throws {
         node.broker.logs[a] = [ScriptedNode.entry(GapTests.id(0), "logged")]
