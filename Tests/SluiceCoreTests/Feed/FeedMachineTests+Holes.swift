@@ -74,6 +74,18 @@ extension FeedMachineTests {
         #expect(heard == [1, 2] && said.contains(.hole(5, wasHeard: false)))
     }
 
+    @Test("A hole that turns out to begin earlier is told again")
+    func widened() {
+        var machine = listening()
+        let heard = hear([1, 2], after: 0, &machine)
+        let said = [[], [4], [4], [2]].map { (starts: [UInt64]) in
+            let holes = starts.map { Self.hole(after: $0, upTo: 5) }
+            return tick(marker: LogMarker(id: Self.id(2), ends: false, holes: holes), &machine).dropFirst(2)
+        }
+        let told: [Said] = [.hole(5, wasHeard: false)]
+        #expect(heard == [1, 2] && said.map { Array($0) } == [[], told, [], told])
+    }
+
     @Test("Once it is repaired it says its place: who was given late events, and leaves, would get them again")
     func placeAfterRepair() throws {
         var machine = listening()

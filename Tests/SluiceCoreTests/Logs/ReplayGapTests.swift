@@ -168,4 +168,18 @@ struct ReplayGapTests: ReplaysLogs {
         #expect(run([a: log], after: Self.id(50), through: Self.id(60)) == [gap])
         #expect(run([a: log], after: Self.id(55), through: Self.id(60)).isEmpty)
     }
+
+    @Test("Two holes with nothing between them are one gap, from where the one begins that begins earlier")
+    func twoHoles() throws {
+        let a = try #require(Self.a)
+        var log = Log()
+        for number in [3, 6, 10] as [UInt64] { log.append(Self.id(number)) }
+        let holes = [(6, 7), (4, 9)].map { (after: UInt64, upTo: UInt64) in
+            Hole(from: Self.id(after == 6 ? 6 : 3), after: Self.id(after), upTo: Self.id(upTo))
+        }
+        log.marker = LogMarker(id: Self.id(10), ends: false, holes: holes)
+        #expect(
+            run([a: log], after: Self.id(6), through: Self.id(20))
+                == [.gap(from: Self.id(3), to: Self.id(9), ["topic:a"], id: Self.id(9)), .event(Self.id(10))])
+    }
 }
