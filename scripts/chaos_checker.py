@@ -15,7 +15,15 @@ from chaos_subscribers import NO_EVENT, clock, number, shown
 HEARD_SECONDS, TOLD_SECONDS = 5, 6
 SLACK = 0.5  # what this process may be late itself
 LIFETIME = 16  # the gateway ends streams from that age on
+UNANSWERED = 5  # seconds for which an event may lie before a server that stood still, until that takes it
+OWN, DYING = 8, 4  # seconds around a promotion in which its own partitions are not looked at, and in which others are
 WATCHED = 10  # seconds after a promotion in which events must come
+
+
+def spread(times, digits=2):
+    times = sorted(times) or [0]
+    return {"p50": round(times[len(times) // 2], digits), "p99": round(times[len(times) * 99 // 100], digits),
+            "at most": round(times[-1], digits), "of": len(times)}
 
 
 class Checker:
@@ -83,7 +91,8 @@ class Checker:
                 # It may have been sent again and again before.
                 at = max(events[-1].sent, int(text.partition("-")[0]) / 1000)
                 group = self.redis.group(f"topic:{topic}", at)
-                if not any(one == group and start <= at <= end for one, start, end in self.redis.losses):
+                # Of what two masters take, one keeps only its own.
+                if not any(one == group and start <= at <= end for one, start, end in self.redis.losses + self.redis.doubles):
                     self.problem("not in the log", f"{topic}:{first} was acknowledged as {text} at {clock(at)}, and nothing "
                                  "befell Redis")
 
@@ -159,9 +168,17 @@ class Checker:
         group = self.redis.group(f"topic:{event.topic}", event.sent)
         changes = [at for at, who in self.redis.promotions if who == group]
         changes += [end for who, _, end in self.redis.doubles if who == group]
-        change = min((at for at in changes if at >= event.sent), default=None)
+        # The first of them need not have lost it: the one did in whose time it was sent. And Redis may have gone away again
+        # before anybody could tell.
+        windows = [(start, end) for who, start, end in self.redis.losses if who == group and start <= event.sent <= end]
+        behind = sorted(at for at in changes if event.sent <= at)
+        change = max((at for at in behind if at <= gap.at and any(start <= at <= end for start, end in windows)),
+                     default=behind[0] if behind else None)
         if change is None:
             return
+        for at in behind:
+            if change < at <= change + TOLD_SECONDS:
+                change = at
         for each in one.connections:
             due = max(each.opened, change) + TOLD_SECONDS + SLACK
             if each.node in ("-", "balancer") or each.ended <= due and each is not gap.connection:
@@ -186,18 +203,42 @@ class Checker:
                    and (one.topics.index(topic), event.n) not in seen]
         if not all(event.is_kept for event in missing):
             return
+        if any(self.may_be_missing(event, gap, seen, one) for topic in topics for event in self.ledger.events[topic]):
+            self.counts["gaps for what nobody got"] += 1
+            return
+        # What the stream lacked came on another one: the ring of another node had it still.
+        own = one.connections.index(gap.connection)
+
+        def is_elsewhere(topic, event):
+            by = one.by[seen.get((one.topics.index(topic), event.n), 0)]
+            return by > own and one.connections[by].node != gap.connection.node
+        if any(not event.is_kept and event.id and gap.covers(topic, event.id) and is_elsewhere(topic, event)
+               for topic in topics for event in self.ledger.events[topic]):
+            self.counts["gaps made good elsewhere"] += 1
+            return
         groups = {self.redis.group(name, gap.at) for name in gap.names}
         if any(group in groups and start - 1 <= gap.connection.opened <= end + TOLD_SECONDS
                for group, start, end in self.redis.doubles):
             self.counts["gaps of two masters"] += 1
             return
         # Who was told its place by a former master gets what the successor had given out before it as a gap.
-        if missing and any(group in groups and start <= gap.at <= end + LIFETIME for group, start, end in self.redis.doubles):
+        if missing and (gap.is_open or any(
+                group in groups and start <= gap.at <= end + LIFETIME for group, start, end in self.redis.doubles)):
             self.counts["gaps for what logs have"] += 1
             return
         self.problem("unexpected gaps", f"subscriber {one.number}: {gap.text} id {gap.id} after "
                      f"{gap.before or 'nothing'} at {clock(gap.at)}, nothing is missing in it"
                      + self.around(one, gap.at))
+
+    def may_be_missing(self, event, gap, seen, one):
+        """Nobody was told its id: its publisher got no answer, because Redis went away, and who was to get it stood still."""
+        if event.id or event.is_kept or event.is_refused or (one.topics.index(event.topic), event.n) in seen:
+            return False
+        group, node = self.redis.group(f"topic:{event.topic}", event.sent), gap.connection.node
+        stood = one.stalls + [(start, end) for name, start, end in self.lab.pauses if name == node]
+        return (gap.low >> 20) / 1000 - UNANSWERED <= event.sent <= (gap.high >> 20) / 1000 + SLACK and any(
+            who == group and start <= event.sent <= end for who, start, end in self.redis.losses + self.redis.doubles) \
+            and any(start < gap.at + SLACK and event.sent < end for start, end in stood)
 
     def look_at_ends(self, one):
         """Streams end because the client left, with their node, by age, or because they took nothing."""
@@ -222,13 +263,36 @@ class Checker:
             due = {topic: one for topic in self.ledger.events if (one := self.first_after(topic, at, group))}
             for one in self.subscribers:
                 delays += self.delays(one, at, due)
-        delays.sort()
         found = {"promotions": len(self.redis.promotions), "told after at most": round(self.slowest, 1)}
         if delays:
-            found["events again after"] = {
-                "p50": round(delays[len(delays) // 2], 2), "p99": round(delays[len(delays) * 99 // 100], 2),
-                "at most": round(delays[-1], 2), "of": len(delays)}
+            found["events again after"] = spread(delays)
+        if self.redis.PARTITIONS > 1:
+            meanwhile, quiet = self.latencies()
+            found["others meanwhile"], found["and otherwise"] = spread(meanwhile, 3), spread(quiet, 3)
         return found
+
+    def latencies(self):
+        """How long events take of the partitions whose master stays, while another is replaced, and how long otherwise."""
+        changes, meanwhile, quiet = sorted(self.redis.promotions), [], []
+        for one in self.subscribers:
+            names = [f"topic:{topic}" for topic in one.topics]
+            for index, n, at, by in zip(one.which, one.ns, one.times, one.by):
+                if index == NO_EVENT or n > len(self.ledger.events[one.topics[index]]):
+                    continue
+                event = self.ledger.events[one.topics[index]][n - 1]
+                # What was read from the logs came when its stream did; and who stands still gets nothing.
+                connection = one.connections[by]
+                if not event.is_kept or event.sent < connection.begun + 1 or any(
+                        start < at and event.sent < end for start, end in one.stalls) or any(
+                        name == connection.node and start < at and event.sent < end
+                        for name, start, end in self.lab.pauses):
+                    continue
+                near = changes[bisect.bisect(changes, (event.sent - OWN, 0)):bisect.bisect(changes, (event.sent + OWN, 0))]
+                if any(group == self.redis.group(names[index], event.sent) for _, group in near):
+                    continue
+                is_meanwhile = any(-1 < when - event.sent < DYING for when, _ in near)
+                (meanwhile if is_meanwhile else quiet).append(at - event.sent)
+        return meanwhile, quiet
 
     def first_after(self, topic, at, group):
         """The first event that was published within a second after the promotion, and is in the log."""
@@ -238,8 +302,9 @@ class Checker:
         return found if found and found.sent <= at + 1 and self.redis.group(f"topic:{topic}", at) == group else None
 
     def delays(self, one, at, due):
-        is_open = any(each.opened < at and each.ended > at + WATCHED for each in one.connections)
-        if not is_open or any(start < at + WATCHED and at < end for start, end in one.stalls):
+        node = next((each.node for each in one.connections if each.opened < at and each.ended > at + WATCHED), None)
+        if not node or any(start < at + WATCHED and at < end for start, end in one.stalls) or any(
+                name == node and start < at + WATCHED and at < end for name, start, end in self.lab.pauses):
             return []
         waits = {(index, due[topic].n): WATCHED for index, topic in enumerate(one.topics) if topic in due}
         for row in range(bisect.bisect(one.times, at), len(one.times)):

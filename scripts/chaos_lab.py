@@ -306,7 +306,9 @@ class Lab:
         for kind, n in killed.items():
             self.problem("EventSource killed", f"{n} times: {kind}")
         counted = ["deliveries", "late, without id", "lost with notice", "lost unheard", "gaps told",
-                   "gaps of two masters", "gaps for what logs have", "opened", "opened by the balancer", "reconnects",
+                   "gaps of two masters", "gaps for what logs have", "gaps made good elsewhere",
+                   "gaps for what nobody got",
+                   "opened", "opened by the balancer", "reconnects",
                    "connections refused", "publishes without an answer", "publishes refused"]
         failures = ["lost without notice", "not delivered in time", "told too late", "duplicates", "out of order",
                     "unexpected gaps", "closed by the gateway", "foreign", "not in the log"]

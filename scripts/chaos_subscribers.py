@@ -126,6 +126,10 @@ class Gap:
         self.at, self.before, self.id, self.connection = at, before, id, connection
         self.low, self.high, self.names = number(told["from"]), number(told["to"]), set(told["topics"])
         self.text = json.dumps(told)
+        # Up to where is not known: the ring has passed a slow reader, and had what no log brings in order.
+        self.is_open = not self.high
+        if self.is_open:
+            self.high = int(at * 1000) << 20
 
     def covers(self, topic, id):
         return self.low < id <= self.high and f"topic:{topic}" in self.names

@@ -63,6 +63,19 @@ struct LogReadsTests {
         return result
     }
 
+    @Test("A hole that becomes known while a log is read is in what its readers get; notices hold nobody up")
+    func forgottenMeanwhile() {
+        let ids = fill(topic, 3, bytes: 1)
+        let hole = Hole(from: ids[2], after: ids[2], upTo: LogReadsTests.mark)
+        broker.whileReading = { [reads, broker, topic] in
+            broker.markers[topic] = LogMarker(id: ids[2], ends: false, holes: [hole])
+            reads.forget(topic)
+        }
+        let result = read(topic, after: ids[0])
+        loop.run()
+        #expect(result.segment?.marker?.holes == [hole] && result.ids == Array(ids[1...]) && broker.reads == 2)
+    }
+
     @Test("Those who ask together for the same log are served by one read, and get the same bytes")
     func shared() {
         let ids = fill(topic, 20, bytes: 1)

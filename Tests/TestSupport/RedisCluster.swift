@@ -13,14 +13,23 @@ package final class RedisCluster: Sendable {
 
     private let directory: String
     private let arguments: [String]
+    /// nil: it speaks no TLS.
+    private let certificate: TestCertificate?
     private let all = Mutex<[RedisServer]>([])
+    /// By the ports without TLS.
+    private let securePorts = Mutex<[Int: Int]>([:])
 
     /// - Parameters:
     ///   - replicas: of each master.
     ///   - nodeTimeout: milliseconds of silence after which a server is taken for dead. A replica takes over 1 to 2 s later.
     ///   - arguments: of each server, beside those of a cluster.
-    package init(masters: Int = 3, replicas: Int = 0, nodeTimeout: Int = 1500, arguments: [String] = []) async throws {
+    ///   - certificate: of `localhost`, which its servers call themselves. Its tests speak without TLS.
+    package init(
+        masters: Int = 3, replicas: Int = 0, nodeTimeout: Int = 1500, arguments: [String] = [],
+        certificate: TestCertificate? = nil
+    ) async throws {
         directory = try Repository.temporaryDirectory()
+        self.certificate = certificate
         self.arguments =
             [
                 "--cluster-enabled", "yes", "--cluster-node-timeout", "\(nodeTimeout)",
@@ -60,7 +69,14 @@ package final class RedisCluster: Sendable {
 
     package var running: [RedisServer] { servers.filter(\.isRunning) }
 
-    package var url: String { "redis+cluster://" + servers.map { "127.0.0.1:\($0.port)" }.joined(separator: ",") }
+    package var url: String {
+        guard certificate != nil else {
+            return "redis+cluster://" + servers.map { "127.0.0.1:\($0.port)" }.joined(separator: ",")
+        }
+        return "rediss+cluster://" + servers.map { "localhost:\(securePort(of: $0) ?? 0)" }.joined(separator: ",")
+    }
+
+    package func securePort(of server: RedisServer) -> Int? { securePorts.withLock { $0[server.port] } }
 
     // MARK: - Who is who
 
@@ -199,10 +215,23 @@ package final class RedisCluster: Sendable {
     private func startServer(port: Int = freePort()) async throws -> RedisServer {
         let own = "\(directory)/\(port)"
         try FileManager.default.createDirectory(atPath: own, withIntermediateDirectories: true)
+        var secure: [String] = []
+        if let certificate {
+            let securePort = securePorts.withLock { ports in
+                ports[port] = ports[port] ?? freePort()
+                return ports[port] ?? 0
+            }
+            secure = [
+                "--tls-port", "\(securePort)", "--tls-cert-file", certificate.certificateFile, "--tls-key-file",
+                certificate.keyFile, "--tls-ca-cert-file", certificate.certificateFile, "--tls-auth-clients", "no",
+                "--tls-cluster", "yes", "--tls-replication", "yes", "--cluster-announce-hostname", "localhost",
+                "--cluster-preferred-endpoint-type", "hostname",
+            ]
+        }
         // By default the servers speak to each other at the port + 10,000, which may be above all ports.
         return try await RedisServer(
             port: port,
-            arguments: arguments + [
+            arguments: arguments + secure + [
                 "--dir", own, "--cluster-config-file", "nodes.conf", "--cluster-port", "\(freePort())",
             ])
     }

@@ -4,10 +4,13 @@ import Foundation
 /// A self-signed certificate of the test's own, made anew for each.
 package final class TestCertificate: Sendable {
     private let directory: String
+    private let names: String
     package let certificateFile: String
     package let keyFile: String
 
-    package init() async throws {
+    /// - Parameter names: whose it is, as of `subjectAltName`.
+    package init(names: String = "DNS:localhost,IP:127.0.0.1") async throws {
+        self.names = names
         directory = try Repository.temporaryDirectory()
         certificateFile = directory + "/certificate.pem"
         keyFile = directory + "/key.pem"
@@ -27,7 +30,7 @@ package final class TestCertificate: Sendable {
             "openssl",
             [
                 "req", "-x509", "-days", "2", "-subj", "/CN=localhost", "-addext",
-                "subjectAltName=DNS:localhost,IP:127.0.0.1", "-newkey", "ec", "-pkeyopt",
+                "subjectAltName=\(names)", "-newkey", "ec", "-pkeyopt",
                 "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "new.key", "-out", "new.pem",
             ], directory: directory)
         guard await process.exitCode() == 0 else { throw ChildProcess.Failure(description: process.output) }

@@ -6,6 +6,9 @@ import NIOCore
 extension FeedMachine {
     private static let markersPerRead = 512
     private static let retryDelay = TimeAmount.milliseconds(200)
+    /// For what the other nodes say that another data set has lost. Until that is known streams must be told no place in it: whoever
+    /// leaves with one would come back with a cursor behind a loss of which nobody had told it.
+    private static let reportTime = TimeAmount.milliseconds(400)
 
     mutating func hold(_ payload: UnsafeRawBufferPointer, for number: TargetNumber) {
         repair?.held.append(payload, for: number)
@@ -43,11 +46,18 @@ extension FeedMachine {
         }
     }
 
-    mutating func repairMarkers(_ answer: ClockReading, of targets: [Target], _ attempt: RepairAttempt) {
+    mutating func repairMarkers(
+        _ answer: ClockReading, of targets: [Target], _ attempt: RepairAttempt, now: NIODeadline
+    ) {
         guard repair?.attempt == attempt, let markers = repair?.received(answer, of: targets), let repair
         else { return }
         born = repair.born
-        let isNew = learn(repair.lineage, markers)
+        if learn(repair.lineage, markers) { isNew = true }
+        // Once: where many deployments share a server, its lineage may change with each look.
+        if isNew, !repair.hasWaited {
+            self.repair?.hasWaited = true
+            return repairAgain(at: now + FeedMachine.reportTime)
+        }
         learn(repair.doubts)
         // Before a stream reads a log: of what was published before the birth it is told that anything may be missing.
         actions.append(.readable(born: born))
@@ -84,10 +94,14 @@ extension FeedMachine {
     /// A read has failed, and all is read anew after a while.
     mutating func repairFailed(_ attempt: RepairAttempt, now: NIODeadline) {
         guard repair?.attempt == attempt else { return }
+        repairAgain(at: now + FeedMachine.retryDelay)
+    }
+
+    private mutating func repairAgain(at time: NIODeadline) {
         let next = newAttempt(of: nil)
         repair?.attempt = next
         repair?.replay = nil
-        actions.append(.wake(next, at: now + FeedMachine.retryDelay))
+        actions.append(.wake(next, at: time))
     }
 
     /// It is the time that ``FeedAction/wake(_:at:)`` named.
@@ -186,6 +200,7 @@ extension FeedMachine {
     private mutating func finishRepair(upTo mark: EventID, now: NIODeadline) {
         for (target, id) in repair?.ends ?? [] { tellEnd(of: target, by: id) }
         interests.areReread()
+        isNew = false
         reading = max(reading, mark)
         actions.append(.repaired(upTo: reading))
         actions.append(.ready)

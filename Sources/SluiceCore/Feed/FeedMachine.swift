@@ -54,11 +54,15 @@ package struct FeedMachine: ~Copyable {
     var born: UInt64 = 0
     /// Of the data set in which was heard what was heard; nil: not known yet.
     var lineage: Lineage?
+    /// Nothing of this data set has been read yet: no repair has come to its end since it is known.
+    var isNew = false
     var recent = RecentEvents()
     var former = FormerEvents()
     var reports = HeardReports()
     var doubts: [Doubt] = []
     var strays = Strays()
+    /// For what holes lack, since the last tick.
+    var searches = 0
     /// The highest reading of the clock up to which every event has been delivered. Nothing that an event could push, so
     /// it is what others are told.
     package internal(set) var reading = EventID.zero
@@ -122,6 +126,13 @@ package struct FeedMachine: ~Copyable {
         interests.leave(target, shard: shard)
     }
 
+    /// Somebody has read this of a target's log, and may have given it to a client, although the feed has not brought it: should
+    /// the data set lose it, others have to be told.
+    package mutating func read(_ id: EventID, ends: Bool, of target: Target, now: NIODeadline) {
+        guard !serverTime.isFuture(id, clock: reading, now: now) else { return }
+        interests[target]?.read(id, ends: ends)
+    }
+
     /// What is published to this target from now on arrives.
     ///
     /// - Returns: the shards that have to be told.
@@ -140,7 +151,7 @@ package struct FeedMachine: ~Copyable {
     package mutating func gone(_ target: Target) {
         guard let interest = interests.remove(target) else { return }
         suspects.remove(target)
-        if interest.last > .zero { former.append(HeardEvent(target, interest.last, ends: interest.lastEnds)) }
+        if let newest = interest.heardLast ?? interest.readLast { former.append(newest) }
         heldOfTargets -= interest.repair?.held.bytes ?? 0
     }
 
@@ -163,7 +174,13 @@ package struct FeedMachine: ~Copyable {
             hold(payload, for: number)
             return nil
         }
-        return take(payload, of: interest, now: now)
+        guard let envelope = take(payload, of: interest, now: now) else { return nil }
+        // What is to be told before it.
+        guard actions.isEmpty else {
+            actions.append(.deliver(envelope, ByteBuffer(bytes: payload), for: number))
+            return nil
+        }
+        return envelope
     }
 
     /// Whether a message is taken. A target that brings too much is paused, because it makes all others wait; what Redis had
@@ -233,6 +250,7 @@ package struct FeedMachine: ~Copyable {
             } else if let previous = envelope.previous, previous < interest.last {
                 lastStrays(of: interest, behind: previous)
             }
+            if let previous = envelope.previous { miss(previous, of: interest) }
             interest.arrived(id, ends: envelope.ends)
             recent.append(id, interest.number)
         } else if bytes > limits.event {
@@ -240,6 +258,19 @@ package struct FeedMachine: ~Copyable {
             return false
         }
         return true
+    }
+
+    /// An event has followed on this one. If that is older than others and has not come, another server has given it out, or
+    /// it was published while this node repaired itself beside a server that was ahead: no repair looks for it.
+    private mutating func miss(_ previous: EventID, of interest: Interest) {
+        guard previous < interest.last, let since = interest.coverage.since,
+            previous > max(since, interest.lostUpTo, recent.incompleteUpTo), !recent.contains(previous, interest.number)
+        else { return }
+        // Up to the parting there was one server only, and the chain was whole.
+        let parting = lineage?.newestParting?.upTo ?? since
+        let start = parting < previous ? max(since, parting) : since
+        actions.append(.gap(Gap(from: start, to: previous, targets: [interest.target]), id: nil))
+        interest.lost(upTo: previous)
     }
 
     // MARK: Time
@@ -285,6 +316,7 @@ package struct FeedMachine: ~Copyable {
         }
         actions.append(.tick(known: reading))
         reports.tick()
+        searches = 0
         let events = strays.takeAll()
         // Whoever forges them does not fill the memory while Redis takes no reports.
         if reports.size < FeedMachine.reportsMax { for (event, since) in events { reports.add(event, since: since) } }
@@ -336,7 +368,7 @@ package struct FeedMachine: ~Copyable {
     /// The markers that were asked for.
     package mutating func markers(_ answer: ClockReading, of read: MarkerRead, now: NIODeadline) {
         switch read.purpose {
-        case .repair(let attempt): repairMarkers(answer, of: read.targets, attempt)
+        case .repair(let attempt): repairMarkers(answer, of: read.targets, attempt, now: now)
         case .audit(let arrived):
             guard repair == nil else { return }
             if lineage == nil, !answer.lineage.isEmpty { lineage = answer.lineage }

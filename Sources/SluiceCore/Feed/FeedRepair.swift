@@ -21,6 +21,8 @@ struct FeedRepair {
     /// Topics that their markers call closed, by the event with this id.
     var ends: [(target: Target, id: EventID)] = []
     var replay: Replay?
+    /// The other nodes have had time to say what another data set lacks.
+    var hasWaited = false
     /// The logs are read.
     var isReleasing = false
 

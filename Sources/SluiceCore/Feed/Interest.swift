@@ -18,6 +18,9 @@ final class Interest {
     private(set) var last = EventID.zero
     /// It has closed the topic.
     private(set) var lastEnds = false
+    /// The newest event that was read from its log, for whomever.
+    private(set) var newestRead = EventID.zero
+    private(set) var newestReadEnds = false
     /// nil: the data set has everything of it, or none was before.
     var heard: HeardBefore?
     /// Events that its log seems to lack, though it has come from the same data set.
@@ -26,6 +29,8 @@ final class Interest {
     private var beforeHole: EventID?
     /// The holes that are known, the last ones that were told; nil: its marker was not read yet.
     private var holes: [Hole]?
+    /// Holes of which it was found out what they lack, the last ones.
+    private var explained: [Hole] = []
     /// The repair reads the log from here on; nil: from what is known on.
     var rereadAfter: EventID?
     /// What is lost up to here was told: it is not looked for again.
@@ -58,12 +63,27 @@ final class Interest {
     var isPaused: Bool { hearing?.isPaused ?? false }
 
     /// Strays and holes that it remembers.
-    var claims: Int { strays.count + (holes?.count ?? 0) }
+    var claims: Int { strays.count + (holes?.count ?? 0) + explained.count }
 
     func arrived(_ id: EventID, ends: Bool) {
         guard id > last else { return }
         last = id
         lastEnds = ends
+    }
+
+    /// The log has this event.
+    func read(_ id: EventID, ends: Bool) {
+        guard id > newestRead else { return }
+        newestRead = id
+        newestReadEnds = ends
+    }
+
+    /// The newest event that the feed, or a repair, has brought.
+    var heardLast: HeardEvent? { last > .zero ? HeardEvent(target, last, ends: lastEnds) : nil }
+
+    /// The newest event that was read from its log.
+    var readLast: HeardEvent? {
+        newestRead > .zero ? HeardEvent(target, newestRead, ends: newestReadEnds) : nil
     }
 
     func lost(upTo id: EventID) {
@@ -85,13 +105,27 @@ final class Interest {
         let holes = holes.suffix(Interest.holesMax)
         defer { self.holes = Array(holes) }
         guard let known = self.holes ?? (isNew ? [] : nil) else { return [] }
-        // Another node may have found out that it begins earlier.
-        return holes.filter { hole in !known.contains { $0.upTo == hole.upTo && $0.after <= hole.after } }
+        return holes.filter { hole in !known.contains { Interest.isSame($0, hole) } }
+    }
+
+    /// Its marker has shown this one, or another node has told it.
+    func knows(_ hole: Hole) -> Bool { holes?.contains { Interest.isSame($0, hole) } ?? false }
+
+    /// Another node may have found out that it begins earlier.
+    private static func isSame(_ known: Hole, _ hole: Hole) -> Bool {
+        known.upTo == hole.upTo && known.after <= hole.after
     }
 
     /// Somebody has told of a hole.
     func learn(_ hole: Hole) {
         holes = holes.map { $0.suffix(Interest.holesMax - 1) + [hole] }
+    }
+
+    /// The hole with what it lacks, if that was found out before.
+    func explained(_ hole: Hole) -> Hole? { explained.first { $0.upTo == hole.upTo && $0.after == hole.after } }
+
+    func explain(_ hole: Hole) {
+        explained = explained.suffix(Interest.holesMax - 1) + [hole]
     }
 
     /// What came before the hole may still be missing, and come.

@@ -17,6 +17,8 @@ struct RecentEvents {
     private static let lateMax = 1 << 12
     /// What is looked through for one target.
     private static let searchMax = 1 << 12
+    /// What is told of one hole.
+    private static let idsMax = 64
 
     /// In the order of their ids, in which nearly all come.
     private var events: Deque<Event> = []
@@ -25,6 +27,11 @@ struct RecentEvents {
     private var late: Set<Event> = []
     /// Of what was had up to this id not everything is remembered.
     private(set) var forgotten = EventID.zero
+    /// The same of those that came late.
+    private var forgottenLate = EventID.zero
+
+    /// Of what was had later than this everything is remembered.
+    var incompleteUpTo: EventID { max(forgotten, forgottenLate) }
 
     mutating func append(_ id: EventID, _ number: TargetNumber) {
         let event = Event(id: id, number: number)
@@ -41,7 +48,10 @@ struct RecentEvents {
     private mutating func appendLate(_ event: Event) {
         guard late.insert(event).inserted else { return }
         lateOrder.append(event)
-        if lateOrder.count > RecentEvents.lateMax, let oldest = lateOrder.popFirst() { late.remove(oldest) }
+        if lateOrder.count > RecentEvents.lateMax, let oldest = lateOrder.popFirst() {
+            late.remove(oldest)
+            forgottenLate = max(forgottenLate, oldest.id)
+        }
     }
 
     func contains(_ id: EventID, _ number: TargetNumber) -> Bool {
@@ -52,10 +62,19 @@ struct RecentEvents {
     /// The first id of a target beyond one; nil: there is none, or that is not known, or would take too long.
     func first(of number: TargetNumber, after id: EventID) -> EventID? {
         let start = firstIndex { $0 > id }
-        guard forgotten <= id, events.count - start <= RecentEvents.searchMax else { return nil }
+        guard incompleteUpTo <= id, events.count - start <= RecentEvents.searchMax else { return nil }
         let first = events[start...].first { $0.number == number }?.id
         let late = lateOrder.lazy.filter { $0.number == number && $0.id > id }.map(\.id).min()
         return [first, late].compactMap(\.self).min()
+    }
+
+    /// The ids of a target in there; none: they are not known, or to find them would take too long.
+    func ids(of number: TargetNumber, after id: EventID, upTo end: EventID) -> [EventID] {
+        let start = firstIndex { $0 > id }
+        guard incompleteUpTo <= id, events.count - start <= RecentEvents.searchMax else { return [] }
+        let late = lateOrder.filter { $0.number == number && $0.id > id && $0.id <= end }
+        let found = events[start...].prefix { $0.id <= end }.filter { $0.number == number } + late
+        return found.count <= RecentEvents.idsMax ? found.map(\.id) : []
     }
 
     private func firstIndex(where isPast: (EventID) -> Bool) -> Int {

@@ -10,6 +10,8 @@ package struct Hole: Hashable, Sendable {
     package let after: EventID
     /// The newest of them.
     package let upTo: EventID
+    /// All that is lost, as far as this node knows; empty: that is not known.
+    package var ids: [EventID] = []
 
     package init(from: EventID, after: EventID, upTo: EventID) {
         self.from = from
@@ -22,6 +24,11 @@ package struct Hole: Hashable, Sendable {
         let ids = words.compactMap { EventID($0) }
         guard words.count == 3, ids.count == 3, ids[0] <= ids[1], ids[1] < ids[2] else { return nil }
         self.init(from: ids[0], after: ids[1], upTo: ids[2])
+    }
+
+    /// Whether something of it lies between the two.
+    func touches(after start: EventID, upTo end: EventID) -> Bool {
+        after < end && upTo > start && (ids.isEmpty || ids.contains { $0 > start && $0 <= end })
     }
 
     /// What a stream is told of it.

@@ -118,6 +118,8 @@ package struct Replay {
 
     let start: Start
     package let mark: EventID
+    /// The reader gets nothing up to here but what it reads: holes up to here are its own. Not earlier than the mark.
+    let newest: EventID
     let bytesMax: Int
     private let sliceBytes: Int
     private var lanes: [Lane]
@@ -141,11 +143,12 @@ package struct Replay {
     ///   - informed: of these the reader learns of holes from somebody else.
     ///   - followed: of these the reader looks itself whether what comes behind the mark follows on what it has had.
     package init(
-        targets: [Target], from start: Start, earlier: [Target: EventID] = [:], through mark: EventID, born: UInt64,
-        bytesMax: Int, followed: Set<Target> = [], informed: Set<Target> = []
+        targets: [Target], from start: Start, earlier: [Target: EventID] = [:], through mark: EventID,
+        newest: EventID = .zero, born: UInt64, bytesMax: Int, followed: Set<Target> = [], informed: Set<Target> = []
     ) {
         self.start = start
         self.mark = mark
+        self.newest = max(mark, newest)
         self.bytesMax = bytesMax
         sliceBytes = max(Replay.sliceBytesMin, bytesMax / max(targets.count, 1))
         unknown = Array(targets.indices)
@@ -216,7 +219,7 @@ package struct Replay {
         while next < slice.segment.entries.count {
             let entry = slice.segment.entries[next]
             if entry.id > lanes[index].after {
-                note(slice.segment.marker?.holes ?? [], before: entry.id, lane: index)
+                note(slice.segment.marker?.holes ?? [], before: entry.id > mark ? .max : entry.id, lane: index)
                 note(previous: entry.previous, of: entry.id, lane: index)
                 if entry.id > mark { return exhaust(index) }
                 if slice.superseded?[next] != true {
@@ -230,13 +233,12 @@ package struct Replay {
             next += 1
         }
         lanes[index].readUpTo = max(lanes[index].after, slice.segment.upTo)
-        if slice.isLast {
+        // What may be behind the mark is none of the reader's, and would cost a read.
+        if slice.isLast || lanes[index].readUpTo >= mark {
             note(slice.segment.marker?.holes ?? [], before: .max, lane: index)
-            note(slice.segment.marker, lane: index)
+            if slice.isLast { note(slice.segment.marker, lane: index) }
             return exhaust(index)
         }
-        // What may be behind the mark is none of the reader's, and would cost a read.
-        if lanes[index].readUpTo >= mark { return exhaust(index) }
         release(slice)
         becomeUnknown(index)
         sort(index)
@@ -273,12 +275,13 @@ package struct Replay {
 
     /// Of what a data set that went back has lost, what belongs before this entry.
     private mutating func note(_ holes: [Hole], before id: EventID, lane index: Int) {
-        for hole in holes where !lanes[index].isInformed && hole.after < min(id, mark) {
+        for hole in holes where !lanes[index].isInformed {
             let lane = lanes[index]
-            guard lane.isCertain, hole.upTo > max(lane.after, lane.toldUpTo) else { continue }
+            let had = max(lane.after, lane.toldUpTo)
+            guard lane.isCertain, hole.touches(after: had, upTo: min(id, newest)) else { continue }
             // A cursor from within the hole may be of either data set.
             miss(
-                after: hole.from == .zero ? lane.after : min(hole.from, lane.after), upTo: min(hole.upTo, mark),
+                after: hole.from == .zero ? lane.after : min(hole.from, lane.after), upTo: min(hole.upTo, newest),
                 lane: index)
         }
     }
@@ -385,7 +388,7 @@ package struct Replay {
         }
         for index in told { sort(index) }
         // Its end can be the cursor only if nothing earlier follows. And that it is lost may have become known late.
-        let isCursor = given <= loss.to && order.min.map { $0.id > loss.to } ?? true
+        let isCursor = given <= loss.to && loss.to <= mark && order.min.map { $0.id > loss.to } ?? true
         if isCursor { given = loss.to }
         return .gap(
             Gap(from: loss.from, to: loss.to, targets: told.map { lanes[$0].target }), id: isCursor ? loss.to : nil)

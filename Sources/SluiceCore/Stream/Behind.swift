@@ -41,6 +41,8 @@ final class Behind {
     var isAway = false
     /// Live-only events before this position were there before the stream.
     var liveFrom: UInt64 = 0
+    /// The newest id that had come before that position. It may be later than a reading of the clock, if a former master gave it out.
+    var newest = EventID.zero
     /// The first cursor of a resumed stream follows its replay.
     var owesCheckpoint = false
     /// What was lost while nothing could be told; several losses are told as one.

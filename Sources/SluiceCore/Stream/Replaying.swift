@@ -84,7 +84,7 @@ package final class Replaying {
     }
 
     /// There is nothing left to be given out to a client that has everything up to `floor`.
-    func isNeedless(_ floor: EventID) -> Bool { hadUpTo > .zero && mark <= floor && suspected == nil }
+    func isNeedless(_ floor: EventID) -> Bool { hadUpTo > .zero && replay.newest <= floor && suspected == nil }
 
     func wrote(_ count: Int) {
         if let place = suspectedPlace {

@@ -55,6 +55,7 @@ extension StreamLane {
     ) {
         guard let behind, case .confirming(0) = behind.stage else { preconditionFailure("begins in \(phase)") }
         behind.liveFrom = feed.ring.end
+        behind.newest = feed.newest[partition]
         if needsReading(behind.resume, feed, targets, mayEnd: all.mayEnd) {
             behind.stage = .awaitingReading(feed.ring.end)
         } else {
@@ -124,7 +125,9 @@ extension StreamLane {
         if from == .earliest || from == .available, !all.isOnlyAll { names.removeAll { $0 == .all } }
         // Late events up to the mark are among what the logs have.
         let mark = reading ?? covered
-        let run = replay(names, from: from, through: mark, at: position, feed, bytes: replayBytes)
+        let run = replay(
+            names, from: from, through: mark, at: position, feed, bytes: replayBytes,
+            newest: position == behind.liveFrom ? behind.newest : .zero)
         return Behind.Beginning(kind: .resumed, floor: cursor, start: mark, stage: .replaying(run), mayLack: mayLack)
     }
 
@@ -162,12 +165,12 @@ extension StreamLane {
 
     private func replay(
         _ targets: [Target], from start: Replay.Start, through mark: EventID, at position: UInt64,
-        _ feed: borrowing FeedView, bytes: Int, suspected: Gap? = nil
+        _ feed: borrowing FeedView, bytes: Int, newest: EventID, suspected: Gap? = nil
     ) -> Replaying {
         let born = feed.born(in: partition)
         // Of what was before the data set's birth it has nothing.
         let start = suspected?.from.map { .after(min(max($0, EventID(born, 0)), floor)) } ?? start
-        let replay = Replay(targets: targets, from: start, through: mark, born: born, bytesMax: bytes)
+        let replay = Replay(targets: targets, from: start, through: mark, newest: newest, born: born, bytesMax: bytes)
         return Replaying(
             replay, of: targets, in: partition, at: position, hadUpTo: suspected == nil ? .zero : floor,
             suspected: suspected)
@@ -182,9 +185,9 @@ extension StreamLane {
     ) -> Bool {
         guard doubt.contains(cameWith) else { return false }
         var gap = doubt.gap(before: cameWith, of: targets)
-        var (mark, position) = (cameWith, feed.ring.end)
+        var (mark, newest, position) = (cameWith, EventID.zero, feed.ring.end)
         if let run {
-            (mark, position) = (run.mark, run.position)
+            (mark, newest, position) = (run.mark, run.replay.newest, run.position)
             // Another doubt is being looked into.
             if let other = run.suspected, let from = other.from, from < doubt.after { gap = other }
         } else if let place = self.position {
@@ -193,7 +196,8 @@ extension StreamLane {
             return false
         }
         let run = replay(
-            targets, from: .after(floor), through: mark, at: position, feed, bytes: replayBytes, suspected: gap)
+            targets, from: .after(floor), through: mark, at: position, feed, bytes: replayBytes, newest: newest,
+            suspected: gap)
         if let behind { behind.stage = .replaying(run) } else { state = .behind(Behind(.replaying(run))) }
         return true
     }
@@ -206,7 +210,8 @@ extension StreamLane {
         case .earliest: break
         case .after(let id): after = id
         }
-        fromLogs = Range(after: min(after, fromLogs?.after ?? after), upTo: max(run.mark, fromLogs?.upTo ?? run.mark))
+        let newest = run.replay.newest
+        fromLogs = Range(after: min(after, fromLogs?.after ?? after), upTo: max(newest, fromLogs?.upTo ?? newest))
     }
 
     /// Its head goes out before it can begin. The client takes itself for connected then, so what is published from here on
@@ -261,7 +266,7 @@ extension StreamLane {
     private func again(_ run: Replaying, from start: Replay.Start, _ feed: borrowing FeedView) -> Replaying {
         replay(
             run.targets, from: start, through: run.mark, at: run.position, feed, bytes: run.replay.bytesMax,
-            suspected: run.suspected)
+            newest: run.replay.newest, suspected: run.suspected)
     }
 
     /// The ring has passed the lane: it goes on from the logs, like one that comes back.
@@ -277,7 +282,8 @@ extension StreamLane {
         hasReread(Range(after: floor, upTo: covered))
         behind.forgetOwed(upTo: covered, after: floor)
         let run = replay(
-            targets.names, from: .after(floor), through: covered, at: feed.ring.start, feed, bytes: replayBytes)
+            targets.names, from: .after(floor), through: covered, at: feed.ring.start, feed, bytes: replayBytes,
+            newest: covered)
         reads(run)
         behind.stage = .replaying(run)
     }

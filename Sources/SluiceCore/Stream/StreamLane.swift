@@ -154,15 +154,19 @@ struct StreamLane {
     ///   - began: later ids were given out by the data set that lacks it.
     /// - Returns: whether to tell so now.
     mutating func isToTell(_ hole: Hole, of target: Target, wasHeard: Bool, began: EventID) -> Bool {
-        let isFromLogs = fromLogs.map { hole.after < $0.upTo && hole.upTo > $0.after } ?? false
+        let isFromLogs = fromLogs.map { hole.touches(after: $0.after, upTo: $0.upTo) } ?? false
         // Another node has told its client a later place before anybody knew of the hole, and may not have heard what is lost.
         let isPassed = cameWith > began && hole.upTo < cameWith
         guard isFromLogs || isPassed || (!wasHeard && !hasRead(hole.upTo)) else { return false }
         if isLive { return true }
-        guard let behind, !isWaiting else { return false }
         // What its own reading of the logs will find it is not owed.
-        if case .ready(let beginning) = behind.stage, case .replaying = beginning.stage { return false }
-        behind.owe(hole.gap(of: target))
+        switch behind?.stage {
+        case nil, .confirming: return false
+        case .ready(let beginning):
+            if case .replaying(let run) = beginning.stage, hole.upTo <= run.replay.newest { return false }
+        case .awaitingReading, .replaying, .reading: break
+        }
+        behind?.owe(hole.gap(of: target))
         return false
     }
 

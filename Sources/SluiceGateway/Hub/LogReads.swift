@@ -47,10 +47,17 @@ package final class LogReads {
     private var epoch = 0
     /// A reading of the clock: what is read from now on has everything up to it.
     private var clock = EventID.zero
+    /// Logs of which a hole has become known while they were read: the answer that is under way does not show it.
+    private var forgotten: Set<Target> = []
+    /// The last answer about these was thrown away for that. The next one is used: whoever may publish must not keep others from
+    /// reading.
+    private var refused: Set<Target> = []
     private var keys: [Target: LogKeys] = [:]
     private var keyBytes = 0
     /// Is told the name of a log that can't be read, and why.
     package var onUnreadable: (Target, String) -> Void = { _, _ in }
+    /// Is shown what was read of a log, and says what is known of its holes.
+    var onRead: (LogPage, Target) -> LogPage = { page, _ in page }
 
     /// - Parameter cacheBytes: what is kept of what was read.
     package init(
@@ -101,6 +108,7 @@ package final class LogReads {
         for target in Array(waiting.keys) { answer(target) { $0.isUrgent ? nil : .failed } }
         scheduleTurn()
         cache.removeAll()
+        refused.removeAll()
         keys.removeAll()
         keyBytes = 0
     }
@@ -108,6 +116,7 @@ package final class LogReads {
     /// What the log's marker says has changed.
     package func forget(_ target: Target) {
         cache.remove(target)
+        if isReading { forgotten.insert(target) }
     }
 
     /// The data set that came back is known, to shards as well.
@@ -139,6 +148,7 @@ package final class LogReads {
 
     private func send(_ reads: [LogRead]) {
         isReading = true
+        forgotten.removeAll()
         counters.logReads.add(reads.count)
         let clock = clock
         let epoch = epoch
@@ -166,11 +176,18 @@ package final class LogReads {
     private func received(_ outcomes: [LogRead.Outcome], of reads: [LogRead], clock: EventID) {
         for (read, outcome) in zip(reads, outcomes) {
             switch outcome {
+            case .page
+            where forgotten.contains(read.target) && waiting[read.target] != nil
+                && refused.insert(read.target).inserted:
+                enqueue(read.target)
+                continue
             case .page(let page):
-                let segment = LogSegment(page, after: read.after)
+                refused.remove(read.target)
+                let segment = LogSegment(onRead(page, read.target), after: read.after)
                 counters.eventsInvalid.add(segment.repairedCount)
                 cache.insert(segment, of: read.target, coveredUpTo: clock, now: eventLoop.now)
                 serve(read.target)
+                if forgotten.contains(read.target) { cache.remove(read.target) }
             case .unreadable(let reason):
                 onUnreadable(read.target, reason)
                 answer(read.target) { _ in .unreadable }

@@ -16,6 +16,10 @@ package final class PartitionFeed {
     let logReads: LogReads
     private var machine: FeedMachine
     private var isPerforming = false
+    /// Streams that begin have had the broker asked for a tick before its time.
+    private var tickAsked: NIODeadline?
+    /// A broker that refuses ticks is not asked for one with each stream.
+    private static let tickPause = TimeAmount.milliseconds(250)
     /// The oldest tick that has not arrived; nil: none is on its way.
     private var tickSent: NIODeadline?
     /// When the feed has shown that it is there.
@@ -40,6 +44,7 @@ package final class PartitionFeed {
         machine = FeedMachine(limits: limits, wallClock: wallClock, now: eventLoop.now)
         logReads = LogReads(
             partition, broker: broker, eventLoop: eventLoop, counters: output.counters, cacheBytes: cacheBytes)
+        logReads.onRead = { [weak self] page, target in self?.read(page, of: target) ?? page }
     }
 
     func tick(wallClock: UInt64) {
@@ -84,6 +89,12 @@ package final class PartitionFeed {
         guard !logReads.isHeldBack else {
             return eventLoop.makeFailedFuture(PublishFailure.unavailable("the feed is away"))
         }
+        // The clock of a server that has just become the master stands where it was replicated last, which may be behind the
+        // cursors of clients, until somebody ticks; and this node may be the first.
+        if machine.reading == .zero, tickAsked.map({ eventLoop.now - $0 > PartitionFeed.tickPause }) ?? true {
+            tickAsked = eventLoop.now
+            perform(.tick(known: .zero))
+        }
         let reading = broker.mark(partition, markersOf: targets)
         reading.assumeIsolated().whenSuccess { [self] in machine.streamBegins(after: $0.clock) }
         return reading
@@ -99,6 +110,7 @@ package final class PartitionFeed {
     func isDown() {
         output.flush()
         tickSent = nil
+        tickAsked = nil
         machine.connectionLost()
         status.feedIsDown(partition, now: eventLoop.now)
         logReads.feedIsDown()
@@ -205,6 +217,16 @@ package final class PartitionFeed {
             if case .success = result { machine.reported(true) } else { machine.reported(false) }
             perform()
         }
+    }
+
+    /// - Returns: the same, with what is known of its holes.
+    private func read(_ page: LogPage, of target: Target) -> LogPage {
+        var page = page
+        if let newest = page.entries.last {
+            machine.read(newest.id, ends: newest.event.ends, of: target, now: eventLoop.now)
+        }
+        page.marker = page.marker.map { machine.explain($0, of: target) }
+        return page
     }
 
     private func perform(_ read: MarkerRead) {

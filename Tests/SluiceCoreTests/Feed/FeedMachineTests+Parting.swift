@@ -58,10 +58,17 @@ extension FeedMachineTests {
         machine.connectionUp(now: Self.now)
         let before = actions(&machine)
         let asked = before.compactMap { if case .readMarkers(let read) = $0 { read } else { nil } }
-        machine.markers(
-            ClockReading(clock: Self.id(8), born: born, lineage: lineage, markers: [marker]),
-            of: try #require(asked.first), now: Self.now)
-        let after = actions(&machine)
+        let reading = ClockReading(clock: Self.id(8), born: born, lineage: lineage, markers: [marker])
+        machine.markers(reading, of: try #require(asked.first), now: Self.now)
+        var after = actions(&machine)
+        // It waits for what other nodes say of another data set, and asks again.
+        for case .wake(let attempt, _) in after {
+            machine.woken(attempt, now: Self.now)
+            for case .readMarkers(let read) in actions(&machine) {
+                machine.markers(reading, of: read, now: Self.now)
+            }
+            after += actions(&machine)
+        }
         let reads = after.compactMap { if case .readLog(let read) = $0 { read } else { nil } }
         return ((before + after).compactMap { Said($0) }, reads.first)
     }

@@ -81,6 +81,7 @@ struct FeedMachineTests {
         let brought = actions(&machine).contains { if case .replay = $0 { true } else { false } }
         var live = [receive(one, &machine)]
         machine.received(clock: FeedMachineTests.id(9), born: 1)
+        _ = actions(&machine)
         live.append(receive(one, &machine))
         live.append(receive(two, after: one, &machine))
         #expect(brought && live == [nil, nil, two])

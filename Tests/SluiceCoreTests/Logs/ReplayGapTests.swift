@@ -169,6 +169,36 @@ struct ReplayGapTests: ReplaysLogs {
         #expect(run([a: log], after: Self.id(55), through: Self.id(60)).isEmpty)
     }
 
+    @Test("A hole of which it is known what it lacks is told to whoever reads past something of that")
+    func knownHole() throws {
+        let a = try #require(Self.a)
+        for (ids, isTold) in [([], true), ([10, 30], false), ([10, 26, 30], true)] as [([UInt64], Bool)] {
+            var hole = Hole(from: Self.id(2), after: Self.id(5), upTo: Self.id(30))
+            hole.ids = ids.map(Self.id)
+            let out = run([a: Self.holed([hole])], after: Self.id(20), through: Self.id(27))
+            let gap = Out.gap(from: Self.id(2), to: Self.id(27), ["topic:a"], id: Self.id(27))
+            #expect(out == (isTold ? [gap] : []), "\(ids)")
+        }
+    }
+
+    @Test("What had come before the reader, and no log has, it lacks also behind the mark", arguments: [1, 3])
+    func beforeReader(pageCount: Int) throws {
+        let a = try #require(Self.a)
+        let log = Self.holed([Hole(from: Self.id(50), after: Self.id(61), upTo: Self.id(62))])
+        func run(_ log: Log, newest: UInt64) -> [Out] {
+            self.run(
+                [a: log], from: .after(Self.id(20)), through: Self.id(60), newest: Self.id(newest),
+                pageCount: pageCount)
+        }
+        let (event, gap) = (Out.event(Self.id(50)), Out.gap(from: Self.id(50), to: Self.id(62), ["topic:a"], id: nil))
+        #expect(run(log, newest: 61) == [event] && run(log, newest: 62) == [event, gap])
+        // Something is behind the mark, and before the hole.
+        var longer = log
+        longer.append(Self.id(61))
+        longer.marker = LogMarker(id: Self.id(61), ends: false, holes: log.marker?.holes ?? [])
+        #expect(run(longer, newest: 62) == [event, gap])
+    }
+
     @Test("Two holes with nothing between them are one gap, from where the one begins that begins earlier")
     func twoHoles() throws {
         let a = try #require(Self.a)

@@ -42,12 +42,12 @@ extension ReplaysLogs {
 
     /// - Parameter isNarrow: the replay may hold next to nothing, so that its lanes are parked again and again.
     func run(
-        _ logs: [Target: Log], from start: Replay.Start, through mark: EventID, born: UInt64 = Self.born,
-        pageCount: Int = 3, isNarrow: Bool = false, unreadable: Target? = nil
+        _ logs: [Target: Log], from start: Replay.Start, through mark: EventID, newest: EventID = .zero,
+        born: UInt64 = Self.born, pageCount: Int = 3, isNarrow: Bool = false, unreadable: Target? = nil
     ) -> [Out] {
         let targets = logs.keys.sorted { $0.description < $1.description }
         var replay = Replay(
-            targets: targets, from: start, through: mark, born: born, bytesMax: isNarrow ? 1 : 1 << 20)
+            targets: targets, from: start, through: mark, newest: newest, born: born, bytesMax: isNarrow ? 1 : 1 << 20)
         var out: [Out] = []
         var isSecond = false
         for _ in 0..<10_000 {

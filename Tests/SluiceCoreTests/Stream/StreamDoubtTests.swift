@@ -37,7 +37,7 @@ struct StreamDoubtTests {
 
     /// All that its logs bring, if they have these events.
     private static func told(
-        _ machine: inout StreamMachine, _ feed: FeedView, logs ids: [UInt64]
+        _ machine: inout StreamMachine, _ feed: FeedView, logs ids: [UInt64], marker: LogMarker? = nil
     ) -> (after: [EventID], text: [String]) {
         var after: [EventID] = []
         var text: [String] = []
@@ -49,7 +49,7 @@ struct StreamDoubtTests {
                     let entries = ids.map {
                         LogEntry(id: Tables.id($0), previous: nil, event: Event(ByteBuffer(string: "x")))
                     }
-                    let segment = LogSegment(LogPage(marker: nil, entries: entries, isLast: true), after: .zero)
+                    let segment = LogSegment(LogPage(marker: marker, entries: entries, isLast: true), after: .zero)
                     _ = machine.received(.slice(LogSlice(segment, isLast: true)), lane: request.lane, of: run)
                 }
             case .event(let entry, _, _): text.append("\(entry.id)")
@@ -183,6 +183,65 @@ struct StreamDoubtTests {
                 let action = live.hole(hole, of: Self.names[0], wasHeard: wasHeard, began: Tables.id(7))
                 #expect(action == (isTold ? .tell(id: nil) : .nothing), "\(cursor)")
             }
+        }
+    }
+
+    @Test("that has read the logs is told of a hole if one of the events that it lacks is among what it has read")
+    func idsOfHole() throws {
+        var hole = Hole(from: Tables.id(3), after: Tables.id(3), upTo: Tables.id(10))
+        let feed = Tables.feed([11])
+        for (ids, isTold) in [([], true), ([4, 9], true), ([9, 10], false)] as [([UInt64], Bool)] {
+            // It has read the logs up to 8.
+            var machine = Self.begun(2, feed)
+            _ = Self.told(&machine, feed, logs: [])
+            machine.read(upTo: 1)
+            while case .checkpoint = Self.next(&machine, feed) {}
+            hole.ids = ids.map(Tables.id)
+            let action = machine.hole(hole, of: Self.names[0], wasHeard: true, began: .max)
+            #expect(machine.isLive && action == (isTold ? .tell(id: nil) : .nothing), "\(ids)")
+        }
+    }
+
+    @Test("lacks what a former master gave out later than the clock that it begins with, if that had come before it")
+    func laterThanClock() throws {
+        // 12 had come, and is in no log; a server whose clock stands at 11 says so.
+        let feed = Tables.feed([12], clock: 9)
+        let hole = Hole(from: Tables.id(6), after: Tables.id(11), upTo: Tables.id(12))
+        for isKnown in [false, true] {
+            let targets = Tables.targets(since: nil)
+            var machine = Tables.begun(.after(Cursor(Tables.id(5))), feed, targets)
+            _ = machine.begin(reading: Tables.id(11), feed, targets, replayBytes: 1 << 20, now: Tables.start)
+            let marker = LogMarker(id: Tables.id(6), ends: false, holes: isKnown ? [hole] : [])
+            let (_, text) = Self.told(&machine, feed, logs: [6], marker: marker)
+            let gap = hole.gap(of: Self.names[0])
+            #expect(text == ["6-0"] + (isKnown ? ["\(gap)"] : []))
+            guard !isKnown else { continue }
+            while case .checkpoint = Self.next(&machine, feed) {}
+            var known = hole
+            known.ids = [Tables.id(12)]
+            let action = machine.hole(known, of: Self.names[0], wasHeard: true, began: .max)
+            #expect(machine.isLive && action == .tell(id: nil))
+        }
+    }
+
+    @Test("that waits for its place is owed a hole that nobody here had heard")
+    func waiting() {
+        let targets = Tables.targets(since: nil)
+        for upTo in [10, 12] as [UInt64] {
+            var machine = Tables.begun(.after(Cursor(Tables.id(11))), Tables.feed(clock: 9), targets)
+            let hole = Hole(from: Tables.id(6), after: Tables.id(upTo - 1), upTo: Tables.id(upTo))
+            let early = machine.hole(hole, of: Self.names[0], wasHeard: false, began: .max)
+            _ = machine.begin(reading: Tables.id(11), Tables.feed(), targets, replayBytes: 1 << 20, now: Tables.start)
+            _ = Self.told(&machine, Tables.feed(), logs: [])
+            var told: [Gap] = []
+            loop: for _ in 0..<10 {
+                switch machine.next(Tables.feed(), targets: targets, now: Tables.start) {
+                case .tell(let gap): told.append(gap)
+                case .wait: break loop
+                default: break
+                }
+            }
+            #expect(early == .nothing && told == (upTo > 11 ? [hole.gap(of: Self.names[0])] : []))
         }
     }
 }

@@ -12,8 +12,10 @@ struct ClusterFaultTests {
     private static let topics = Result { try RedisCluster.topics(perPartition: 4) }
 
     /// A broker that listens to topics of all partitions, each of which is up.
-    private static func start(_ cluster: RedisCluster, nodeID: String = "n") async throws -> ClusterProbe {
-        let probe = try await ClusterProbe(cluster.url, nodeID: nodeID)
+    private static func start(
+        _ cluster: RedisCluster, nodeID: String = "n", authority: String? = nil
+    ) async throws -> ClusterProbe {
+        let probe = try await ClusterProbe(cluster.url, nodeID: nodeID, authority: authority)
         #expect(try await probe.listen(to: try topics.get()))
         #expect(await probe.isWhole())
         try await probe.tick()
@@ -135,6 +137,28 @@ struct ClusterFaultTests {
         }
         #expect(page.entries.map { String(buffer: $0.event.data) } == ["before", "here", "divided", "there"])
         try await ClusterFaultTests.everythingArrives(probe, "after")
+        try await probe.stop()
+    }
+
+    @Test(
+        "A cluster that asks for TLS and gives host names is spoken to so, by the names on its certificate, also after a failover",
+        .timeLimit(.minutes(3)))
+    func secure() async throws {
+        let certificate = try await TestCertificate(names: "DNS:localhost")
+        let cluster = try await RedisCluster(replicas: 1, certificate: certificate)
+        let probe = try await ClusterFaultTests.start(cluster, authority: certificate.certificateFile)
+        try await ClusterFaultTests.everythingArrives(probe, "before")
+        let master = try await cluster.masters()[0]
+        let partitions = try await ClusterFaultTests.partitions(of: master)
+        let heir = try await cluster.kill(master)
+        #expect(await ClusterFaultTests.isBack(probe, partitions))
+        try await ClusterFaultTests.everythingArrives(probe, "after")
+        for server in [heir, try await cluster.masters()[1]] {
+            let all = try await server.ask("CLIENT", "LIST").split(separator: "\n")
+            let own = all.filter { $0.contains("name=sluice-n") }
+            let port = try #require(cluster.securePort(of: server))
+            #expect(own.count == 2 && own.allSatisfy { $0.contains("laddr=127.0.0.1:\(port) ") })
+        }
         try await probe.stop()
     }
 

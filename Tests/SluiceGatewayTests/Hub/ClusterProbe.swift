@@ -33,12 +33,14 @@ final class ClusterProbe: Sendable {
     private let box: NIOLoopBoundBox<ClusterBroker?>
     private let numbers = Mutex<[Target: TargetNumber]>([:])
 
-    init(_ url: String, nodeID: String = "n", logger: Logger? = nil) async throws {
+    /// - Parameter authority: the certificates to trust.
+    init(_ url: String, nodeID: String = "n", authority: String? = nil, logger: Logger? = nil) async throws {
         let (loop, recorder) = (loop, recorder)
         let box = NIOLoopBoundBox.makeEmptyBox(valueType: ClusterBroker.self, eventLoop: loop)
         self.box = box
         let address = try RedisURL(url)
-        let endpoint = try RedisEndpoint(url: address, clientName: "sluice-\(nodeID)")
+        let endpoint = try RedisEndpoint(
+            url: address, certificateAuthority: authority, clientName: "sluice-\(nodeID)")
         let log = logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         try await loop.submit {
             let broker = ClusterBroker(
@@ -50,6 +52,12 @@ final class ClusterProbe: Sendable {
                 recorder.notices.withLock { $0.append(notice) }
             }
         }.get()
+    }
+
+    deinit {
+        // A test that fails leaves it running.
+        let box = box
+        loop.execute { box.value?.stop() }
     }
 
     private static func notice(_ notice: BrokerNotice) -> Notice? {

@@ -39,6 +39,13 @@ struct FeedClockTests {
         #expect(try seconds().count == "2", "nothing is under way")
     }
 
+    @Test("is asked to go on before the first stream of a node begins with it")
+    func tickFirst() throws {
+        let node = ScriptedNode(isUp: false)
+        _ = try node.open("topic=a&last_event_id=\(FeedClockTests.id(1))")
+        #expect(node.broker.ticksBeforeMark == 1)
+    }
+
     @Test("is not moved by an event: not what the broker is told with the tick, nor what a stream is told as its place")
     func events() throws {
         let channel = try listen()

@@ -28,7 +28,11 @@ final class ScriptedBroker: Broker {
     /// What the node knew at each tick.
     var born = ScriptedNode.born
     private(set) var ticks: [EventID] = []
+    /// So many ticks had come when a reading was asked for first.
+    private(set) var ticksBeforeMark: Int?
     private(set) var reads = 0
+    /// What happens when a read was carried out, and its answer has not come.
+    var whileReading: () -> Void = {}
     private(set) var reports: [HeardReport] = []
     /// What nobody listens to any more.
     private(set) var released: [Target] = []
@@ -67,7 +71,8 @@ final class ScriptedBroker: Broker {
     }
 
     func mark(_ partition: Partition, markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
-        eventLoop.makeSucceededFuture(
+        ticksBeforeMark = ticksBeforeMark ?? ticks.count
+        return eventLoop.makeSucceededFuture(
             ClockReading(clock: clock, born: born, markers: targets.map { marker($0) }))
     }
 
@@ -76,6 +81,7 @@ final class ScriptedBroker: Broker {
         for read in reads { bytesOfReads[read.target] = read.bytes }
         guard self.reads < ScriptedBroker.readsMax else { return eventLoop.makePromise().futureResult }
         guard !failsToRead else { return eventLoop.makeFailedFuture(PublishFailure.unavailable("away")) }
+        defer { whileReading() }
         return eventLoop.makeSucceededFuture(
             reads.map { read in
                 guard !unreadable.contains(read.target) else { return .unreadable("WRONGTYPE") }
@@ -130,7 +136,8 @@ final class ScriptedNode {
     let hub: Hub
     let shard: Shard
 
-    init(_ partitioning: Partitioning = .single) {
+    /// - Parameter isUp: the feed works, and has brought a reading.
+    init(_ partitioning: Partitioning = .single, isUp: Bool = true) {
         let logger = Logger(label: "scripted") { _ in SwiftLogNoOpLogHandler() }
         broker = ScriptedBroker(eventLoop: loop, partitioning: partitioning)
         let status = NodeStatus()
@@ -149,6 +156,7 @@ final class ScriptedNode {
                 status: status, problem: { status.problem(now: $0) }))
         shard.start(hub: Confined(hub, on: loop))
         loop.run()
+        guard isUp else { return }
         hub.receive(.up())
         tick()
     }
