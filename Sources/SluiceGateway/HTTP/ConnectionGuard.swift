@@ -42,7 +42,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     private let admission: ConnectionAdmission
     private let counters: Counters
     private let eventLoop: any EventLoop
-    private weak var channel: (any Channel)?
+    /// Not a weak reference to the channel, because every use of that would take the runtime's slow way then.
     private var context: ChannelHandlerContext?
     private var phase: Phase
     private var deadline: NIODeadline
@@ -69,14 +69,13 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     }
 
     package init(
-        limits: ConnectionLimits, admission: ConnectionAdmission, counters: Counters, channel: any Channel,
+        limits: ConnectionLimits, admission: ConnectionAdmission, counters: Counters, eventLoop: any EventLoop,
         peer: NetworkAddress?, turns: Turns, isPublic: Bool, isTLS: Bool
     ) {
         self.limits = limits
         self.admission = admission
         self.counters = counters
-        self.channel = channel
-        eventLoop = channel.eventLoop
+        self.eventLoop = eventLoop
         self.peer = peer
         self.turns = turns
         self.isPublic = isPublic
@@ -126,7 +125,8 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
     ///
     /// - Parameter isCut: the request was answered before it was read to its end.
     package func linger(isCut: Bool) {
-        guard let channel, let context else { return }
+        guard let context else { return }
+        let channel = context.channel
         guard !intake.hasEnded else { return channel.close(promise: nil) }
         // A drain need not wait for a client that has all but the end of the connection.
         if !isCut { requests = 0 }
@@ -181,17 +181,17 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
         guard isOpen else { return false }
         guard phase != .request, now >= deadline else { return true }
         if case .lingering = phase {
-            channel?.close(promise: nil)
+            context?.channel.close(promise: nil)
             return false
         }
         if phase == .idle, isHTTP2, !isDismissed {
             isDismissed = true
             deadline = now + ConnectionGuard.farewell
-            channel?.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+            context?.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
             return true
         }
         if phase != .idle { counters.connectionsTimedOut.add(1) }
-        channel?.close(promise: nil)
+        context?.channel.close(promise: nil)
         return false
     }
 
@@ -226,7 +226,7 @@ package final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandl
 
     private func drop(_ count: Int, until end: NIODeadline) {
         lingerBytes += count
-        if lingerBytes > ConnectionGuard.lingerBytesMax { channel?.close(promise: nil) }
+        if lingerBytes > ConnectionGuard.lingerBytesMax { context?.channel.close(promise: nil) }
         deadline = min(eventLoop.now + lingerPause, end)
     }
 

@@ -35,7 +35,8 @@ package struct ConnectionPipeline: Sendable {
     package func add(to channel: any Channel, shard: Shard) throws {
         let peer = channel.remoteAddress.flatMap { NetworkAddress($0) }
         let watch = ConnectionGuard(
-            limits: limits, admission: admission, counters: counters, channel: channel, peer: peer, turns: shard.turns,
+            limits: limits, admission: admission, counters: counters, eventLoop: channel.eventLoop, peer: peer,
+            turns: shard.turns,
             isPublic: isPublic, isTLS: certificate != nil)
         // Before anything is made for it: many that are refused at once must not hold up the streams. Behind a proxy it is
         // the proxy's header that says whose connection it is.

@@ -22,8 +22,6 @@ package enum Listener {
     private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 16 << 10, high: 32 << 10)
     /// At most 4 KiB are read of a connection before others have their turn: there is room for a hundred requests in that.
     private static let readsPerTurn: UInt = 4
-    /// The first buffer stays with a connection for its life, and a stream reads nothing more.
-    private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 128, initial: 128, maximum: 1024)
 
     /// For a port that several addresses have free.
     private static let portAttempts = 10
@@ -97,7 +95,7 @@ package enum Listener {
         try options.setOption(.allowRemoteHalfClosure, value: true)
         try options.setOption(.writeBufferWaterMark, value: waterMark)
         try options.setOption(.maxMessagesPerRead, value: readsPerTurn)
-        try options.setOption(.recvAllocator, value: receiveAllocator)
+        try options.setOption(.recvAllocator, value: ReadSizes())
     }
 
     private static func channel(

@@ -23,6 +23,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         case idle
         case reading(PendingRequest)
         case answering(HTTPRequestHead)
+        /// The answer is a stream, which is opened once the decoder has let go of the bytes that brought the request.
+        case opening(HTTPRequestHead, Subscription, from: NetworkAddress?)
         /// The answer is on its way to the socket.
         case flushing
         /// Nothing more is read or answered here: the last answer is out, a stream has taken over, or the channel is closed.
@@ -48,7 +50,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     var hasInputEnded = false
     /// Waits for its token to be checked.
     private var tokenCheck: TokenChecks.Queue.Ticket?
-    private weak var channel: (any Channel)?
+    /// Not a weak reference to the channel, because every use of that would take the runtime's slow way then.
+    private var context: ChannelHandlerContext?
 
     package init(rules: RequestRules, shard: Shard, transport: Transport, watch: ConnectionGuard) {
         self.rules = rules
@@ -58,7 +61,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     package func handlerAdded(context: ChannelHandlerContext) {
-        channel = context.channel
+        self.context = context
     }
 
     var isHTTP2: Bool {
@@ -156,6 +159,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         state = .reading(incoming)
         if incoming.isWhole {
             carryOut(incoming, context: context)
+            openStream(context: context)
         } else if incoming.awaitsContinue, !hasBegun {
             answerExpectation(of: incoming, context: context)
         } else if let problem = incoming.problem, incoming.body.readableBytes > 0 {
@@ -174,8 +178,9 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     func resume(context: ChannelHandlerContext) {
         guard isPaused else { return }
         isPaused = false
+        let channel = context.channel
         context.eventLoop.assumeIsolated().execute { [self] in
-            guard !isPaused, let channel else { return }
+            guard !isPaused else { return }
             channel.setOption(.autoRead, value: true).whenFailure { _ in }
             // A stream of HTTP/2 does not begin by itself.
             channel.read()
@@ -210,24 +215,19 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
             return turnDown(incoming, context: context)
         }
         let request = AuthorizedRequest(head: head, grant: grant, body: incoming.body, eventLoop: context.eventLoop)
-        let bound = NIOLoopBound(
-            (handler: self, context: context, address: head.address), eventLoop: context.eventLoop)
         do throws(HTTPProblem) {
             switch try route.carryOut(request) {
             case .answer(let answer): send(answer, context: context)
             case .later(let future):
+                let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
                 future.hop(to: context.eventLoop).whenComplete { result in
-                    let (handler, context, _) = bound.value
+                    let (handler, context) = bound.value
                     switch result {
                     case .success(let answer): handler.send(answer, context: context)
                     case .failure(let error): handler.send(Answer(problem: HTTPProblem(of: error)), context: context)
                     }
                 }
-            case .stream(let request):
-                // Not in this call: the decoder is still at work on the bytes that brought the request.
-                context.eventLoop.execute {
-                    bound.value.handler.openStream(request, from: bound.value.address, context: bound.value.context)
-                }
+            case .stream(let request): state = .opening(incoming.message, request, from: head.address)
             }
         } catch {
             send(Answer(problem: error), context: context)
@@ -239,6 +239,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     package func channelReadComplete(context: ChannelHandlerContext) {
         if case .reading = state { beginWatch() }
         context.fireChannelReadComplete()
+        openStream(context: context)
     }
 
     /// Most bodies come with their head and most answers are taken at once: only others are looked at.
@@ -253,8 +254,8 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         case .reading, .flushing:
             guard now >= deadline else { return true }
             rules.counters.connectionsTimedOut.add(1)
-            channel?.close(promise: nil)
-        case .idle, .answering, .closed: break
+            context?.channel.close(promise: nil)
+        case .idle, .answering, .opening, .closed: break
         }
         isWatched = false
         return false
@@ -262,10 +263,9 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     // MARK: Streams
 
-    private func openStream(
-        _ request: Subscription, from address: NetworkAddress?, context: ChannelHandlerContext
-    ) {
-        guard context.channel.isActive, case .answering(let head) = state else { return }
+    private func openStream(context: ChannelHandlerContext) {
+        guard context.channel.isActive, case .opening(let head, let request, let address) = state else { return }
+        state = .answering(head)
         let now = context.eventLoop.now
         if [request.client, request.owner].contains(where: { shard.isExiled($0, now: now) }) {
             return send(Answer(status: .noContent), context: context, closing: !isHTTP2)
@@ -325,7 +325,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         switch state {
         case .idle: context.close(promise: nil)
         case .reading(let incoming) where !incoming.isWhole: context.close(promise: nil)
-        case .reading, .answering, .flushing, .closed: break
+        case .reading, .answering, .opening, .flushing, .closed: break
         }
     }
 
@@ -336,13 +336,14 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     package func handlerRemoved(context: ChannelHandlerContext) {
         letGo(context: context)
+        self.context = nil
     }
 
     /// The shard's timer and what is still being done for the request may hold this for a while, and that must not hold all
     /// that the client has sent.
     private func letGo(context: ChannelHandlerContext) {
         switch state {
-        case .reading, .answering: if isHTTP2 { AbandonedRequest.report(on: context.channel) }
+        case .reading, .answering, .opening: if isHTTP2 { AbandonedRequest.report(on: context.channel) }
         case .idle, .flushing, .closed: break
         }
         state = .closed
@@ -371,7 +372,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
             let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/")
             corsHeaders = rules.corsHeaders(for: Sender(head))
             refuse(problem, head: head, context: context)
-        case .answering: context.close(promise: nil)
+        case .answering, .opening: context.close(promise: nil)
         // Of what came behind, or of a body that was refused: the answer ends the connection.
         case .flushing, .closed: break
         }

@@ -188,7 +188,12 @@ extension Shard {
     /// Writes lines of the gateway's own, after the head and the prelude if those are not out. Nothing while the socket is
     /// full, but for what must not be lost.
     func send(lines: String, to stream: Stream, now: NIODeadline) {
+        // A channel keeps what it is given.
+        let isDirect = stream.socket.isDirect
         var bytes = ByteBuffer()
+        if isDirect { swap(&bytes, &scratch) }
+        defer { if isDirect { swap(&bytes, &scratch) } }
+        bytes.clear()
         var text = lines
         if stream.machine.takeHead() {
             writeHead(of: stream, to: &bytes)

@@ -110,10 +110,17 @@ extension Shard {
         }
     }
 
+    /// At the end of the loop's turn: all streams that begin in it have one reading between them.
     private func askForReading(of partition: Partition) {
-        let served = awaitingReading[partition.index]
-        guard !readingsAsked.contains(PartitionSet(partition)), !served.isEmpty, let hub else { return }
+        let isAsked = readingsAsked.contains(PartitionSet(partition))
+        guard !isAsked, !awaitingReading[partition.index].isEmpty else { return }
         readingsAsked.insert(PartitionSet(partition))
+        eventLoop.assumeIsolated().execute { [self] in askForReadingNow(of: partition) }
+    }
+
+    private func askForReadingNow(of partition: Partition) {
+        guard let hub else { return }
+        let served = awaitingReading[partition.index]
         awaitingReading[partition.index] = []
         var unknown: Set<Target> = []
         for stream in served where stream.targets.mayEnd {
@@ -237,7 +244,7 @@ extension Shard {
         if stream.socket.isHTTP2 {
             stream.socket.begin(head.head(.noContent, extra: stream.extraHeaders))
         } else {
-            bytes.writeString(head.noContentText(extra: stream.extraHeaders))
+            head.writeNoContent(extra: stream.extraHeaders, to: &bytes)
         }
         close(stream, behind: bytes)
     }
@@ -260,7 +267,7 @@ extension Shard {
         if stream.socket.isHTTP2 {
             stream.socket.begin(head.head(.ok, extra: stream.extraHeaders))
         } else {
-            bytes.writeString(head.text(stream.wire, extra: stream.extraHeaders))
+            head.write(stream.wire, extra: stream.extraHeaders, to: &bytes)
         }
         stream.extraHeaders = []
     }

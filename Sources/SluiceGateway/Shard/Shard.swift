@@ -40,7 +40,7 @@ package final class Shard {
     package let index: Int
     package let eventLoop: any EventLoop
     let limits: Limits
-    let head: StreamHead
+    var head: StreamHead
     let counters: Counters
     let quotas: StreamQuotas
     let log: EventLog?
@@ -96,6 +96,8 @@ package final class Shard {
     private var drain: Drain<Stream>?
     /// When its streams are to come back.
     var retries: RetrySequence
+    /// For what the gateway itself writes to one stream: most often it goes out at once, and the next finds its memory here.
+    var scratch = ByteBuffer()
     /// Streams that rebalancing has still to end: less than one.
     private var surplus = 0.0
     var slowStreams = SlowStreams()

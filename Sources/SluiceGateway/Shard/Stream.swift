@@ -38,11 +38,6 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    private struct Membership {
-        let subscribers: Subscribers<Stream>
-        var place: Int32
-    }
-
     package let socket: StreamSocket
     package var machine: StreamMachine
     /// The client that its token is of, if it does not listen to that one anyway.
@@ -65,7 +60,7 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     var isBehind = false
 
     private let host: Host
-    private var memberships: [Membership] = []
+    private var memberships = Memberships<Stream>()
 
     package init(
         host: Host, socket: StreamSocket, wire: StreamWire, request: Subscription,
@@ -87,7 +82,7 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     // MARK: Subscription
 
     package func join(_ subscribers: Subscribers<Stream>) {
-        memberships.append(Membership(subscribers: subscribers, place: subscribers.add(self)))
+        memberships.append(.init(subscribers: subscribers, place: subscribers.add(self)))
     }
 
     package func moved(in subscribers: Subscribers<Stream>, to place: Int32) {
@@ -99,7 +94,7 @@ package final class Stream: ChannelInboundHandler, RemovableChannelHandler {
     /// Leaves every target; what it listened to is returned.
     package func leaveAll() -> [Subscribers<Stream>] {
         let left = memberships
-        memberships = []
+        memberships = Memberships<Stream>()
         for membership in left {
             let moved = membership.subscribers.remove(at: membership.place)
             moved?.moved(in: membership.subscribers, to: membership.place)

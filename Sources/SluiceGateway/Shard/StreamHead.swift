@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import NIOCore
 import NIOHTTP1
 import SluiceCore
 
@@ -15,6 +16,9 @@ package struct StreamHead: Sendable {
     private let noContent: String
     private let fields: HTTPHeaders
     private let noContentFields: HTTPHeaders
+    /// Made once for each second.
+    private var dateLine = ""
+    private var dateSecond = 0
 
     package init(nodeID: String) {
         let common = ResponseHeaders.common(nodeID: nodeID)
@@ -33,17 +37,24 @@ package struct StreamHead: Sendable {
     }
 
     /// - Parameter extra: fields for this stream only, checked: they go out as they are.
-    package func text(_ wire: StreamWire, extra: [(String, String)]) -> String {
-        StreamHead.finished(wire == .chunked ? chunked : plain, extra)
+    package mutating func write(_ wire: StreamWire, extra: [(String, String)], to bytes: inout ByteBuffer) {
+        write(wire == .chunked ? chunked : plain, extra, to: &bytes)
     }
 
     /// The answer to a stream that has ended and was read to its end: an `EventSource` stops at it.
-    package func noContentText(extra: [(String, String)]) -> String {
-        StreamHead.finished(noContent, extra)
+    package mutating func writeNoContent(extra: [(String, String)], to bytes: inout ByteBuffer) {
+        write(noContent, extra, to: &bytes)
     }
 
-    private static func finished(_ lines: String, _ extra: [(String, String)]) -> String {
-        lines + extra.map { "\($0.0): \($0.1)\r\n" }.joined() + "Date: \(HTTPDate.now())\r\n\r\n"
+    private mutating func write(_ lines: String, _ extra: [(String, String)], to bytes: inout ByteBuffer) {
+        let second = Int(WallClock.milliseconds() / 1000)
+        if second != dateSecond {
+            dateSecond = second
+            dateLine = "Date: \(HTTPDate.text(secondsSince1970: second))\r\n\r\n"
+        }
+        bytes.writeString(lines)
+        for (name, value) in extra { bytes.writeString("\(name): \(value)\r\n") }
+        bytes.writeString(dateLine)
     }
 
     /// The same for HTTP/2.

@@ -30,6 +30,7 @@ final class ScriptedBroker: Broker {
     private(set) var ticks: [EventID] = []
     /// So many ticks had come when a reading was asked for first.
     private(set) var ticksBeforeMark: Int?
+    private(set) var marks = 0
     private(set) var reads = 0
     /// What happens when a read was carried out, and its answer has not come.
     var whileReading: () -> Void = {}
@@ -72,6 +73,7 @@ final class ScriptedBroker: Broker {
 
     func mark(_ partition: Partition, markersOf targets: [Target]) -> EventLoopFuture<ClockReading> {
         ticksBeforeMark = ticksBeforeMark ?? ticks.count
+        marks += 1
         return eventLoop.makeSucceededFuture(
             ClockReading(clock: clock, born: born, markers: targets.map { marker($0) }))
     }
@@ -198,6 +200,13 @@ final class ScriptedNode {
     }
 
     func open(_ query: String, expiry: Stream.Expiry? = nil) throws -> (stream: Stream, channel: EmbeddedChannel) {
+        let opened = try begin(query, expiry: expiry)
+        loop.run()
+        return opened
+    }
+
+    /// The same, and the loop's turn goes on.
+    func begin(_ query: String, expiry: Stream.Expiry? = nil) throws -> (stream: Stream, channel: EmbeddedChannel) {
         let request = try Subscription(query: Query(query, fieldsMax: .max), headers: HTTPHeaders(), topicsMax: 100)
         let channel = EmbeddedChannel(loop: loop)
         let stream = Stream(
@@ -206,7 +215,6 @@ final class ScriptedNode {
         try channel.pipeline.syncOperations.addHandler(stream)
         try channel.connect(to: SocketAddress(ipAddress: "192.0.2.1", port: 1)).wait()
         shard.open(stream, targets: request.targets)
-        loop.run()
         return (stream, channel)
     }
 

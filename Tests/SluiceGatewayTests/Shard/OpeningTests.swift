@@ -45,3 +45,42 @@ struct OpeningTests {
         #expect(node.broker.reads == 0)
     }
 }
+
+@Suite("A crowd that comes at once")
+struct CrowdTests {
+    private let node = ScriptedNode()
+    /// The node itself has asked for some when it began.
+    private let asked: Int
+    private let ticks: Int
+
+    init() {
+        asked = node.broker.marks
+        ticks = node.broker.ticks.count
+    }
+
+    private var readings: Int { node.broker.marks - asked }
+
+    private func opens(_ query: String) throws {
+        #expect(try node.output(node.open(query).channel).hasPrefix("HTTP/1.1 200"))
+    }
+
+    @Test("has one reading of Redis between all that begin in a turn of the loop")
+    func sharedReading() throws {
+        let channels = try (0..<100).map { _ in try node.begin("topic=a").channel }
+        #expect(readings == 0)
+        for channel in channels { #expect(try node.output(channel).hasPrefix("HTTP/1.1 200")) }
+        #expect(readings == 1)
+    }
+
+    @Test("and goes on coming has a tick asked for, and whoever listens to the same needs no reading then")
+    func earlyTick() throws {
+        for number in 0..<15 { try opens("topic=\(number)") }
+        #expect(readings == 15 && node.broker.ticks.count == ticks)
+        try opens("topic=15")
+        #expect(readings == 16 && node.broker.ticks.count == ticks + 1)
+        // It comes through the feed.
+        node.tick()
+        for number in 0..<16 { try opens("topic=\(number)") }
+        #expect(readings == 16)
+    }
+}
