@@ -23,8 +23,6 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         case idle
         case reading(PendingRequest)
         case answering(HTTPRequestHead)
-        /// The answer is a stream, which is opened once the decoder has let go of the bytes that brought the request.
-        case opening(HTTPRequestHead, Subscription, from: NetworkAddress?)
         /// The answer is on its way to the socket.
         case flushing
         /// Nothing more is read or answered here: the last answer is out, a stream has taken over, or the channel is closed.
@@ -159,7 +157,6 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         state = .reading(incoming)
         if incoming.isWhole {
             carryOut(incoming, context: context)
-            openStream(context: context)
         } else if incoming.awaitsContinue, !hasBegun {
             answerExpectation(of: incoming, context: context)
         } else if let problem = incoming.problem, incoming.body.readableBytes > 0 {
@@ -227,7 +224,15 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
                     case .failure(let error): handler.send(Answer(problem: HTTPProblem(of: error)), context: context)
                     }
                 }
-            case .stream(let request): state = .opening(incoming.message, request, from: head.address)
+            case .stream(let request):
+                // Not in this call: the decoder is still at work on the bytes that brought the request. Nor at the end of this
+                // read: what comes behind the request would pass the guard by, and one that is reset at once would count for
+                // a stream.
+                let bound = NIOLoopBound(
+                    (handler: self, context: context, address: head.address), eventLoop: context.eventLoop)
+                context.eventLoop.execute {
+                    bound.value.handler.openStream(request, from: bound.value.address, context: bound.value.context)
+                }
             }
         } catch {
             send(Answer(problem: error), context: context)
@@ -239,7 +244,6 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     package func channelReadComplete(context: ChannelHandlerContext) {
         if case .reading = state { beginWatch() }
         context.fireChannelReadComplete()
-        openStream(context: context)
     }
 
     /// Most bodies come with their head and most answers are taken at once: only others are looked at.
@@ -255,7 +259,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
             guard now >= deadline else { return true }
             rules.counters.connectionsTimedOut.add(1)
             context?.channel.close(promise: nil)
-        case .idle, .answering, .opening, .closed: break
+        case .idle, .answering, .closed: break
         }
         isWatched = false
         return false
@@ -263,9 +267,10 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     // MARK: Streams
 
-    private func openStream(context: ChannelHandlerContext) {
-        guard context.channel.isActive, case .opening(let head, let request, let address) = state else { return }
-        state = .answering(head)
+    private func openStream(
+        _ request: Subscription, from address: NetworkAddress?, context: ChannelHandlerContext
+    ) {
+        guard context.channel.isActive, case .answering(let head) = state else { return }
         let now = context.eventLoop.now
         if [request.client, request.owner].contains(where: { shard.isExiled($0, now: now) }) {
             return send(Answer(status: .noContent), context: context, closing: !isHTTP2)
@@ -325,7 +330,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
         switch state {
         case .idle: context.close(promise: nil)
         case .reading(let incoming) where !incoming.isWhole: context.close(promise: nil)
-        case .reading, .answering, .opening, .flushing, .closed: break
+        case .reading, .answering, .flushing, .closed: break
         }
     }
 
@@ -343,7 +348,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
     /// that the client has sent.
     private func letGo(context: ChannelHandlerContext) {
         switch state {
-        case .reading, .answering, .opening: if isHTTP2 { AbandonedRequest.report(on: context.channel) }
+        case .reading, .answering: if isHTTP2 { AbandonedRequest.report(on: context.channel) }
         case .idle, .flushing, .closed: break
         }
         state = .closed
@@ -372,7 +377,7 @@ package final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
             let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/")
             corsHeaders = rules.corsHeaders(for: Sender(head))
             refuse(problem, head: head, context: context)
-        case .answering, .opening: context.close(promise: nil)
+        case .answering: context.close(promise: nil)
         // Of what came behind, or of a body that was refused: the answer ends the connection.
         case .flushing, .closed: break
         }

@@ -192,7 +192,7 @@ extension Shard {
         let isDirect = stream.socket.isDirect
         var bytes = ByteBuffer()
         if isDirect { swap(&bytes, &scratch) }
-        defer { if isDirect { swap(&bytes, &scratch) } }
+        defer { if isDirect, bytes.capacity <= Shard.scratchBytesMax { scratch = bytes } }
         bytes.clear()
         var text = lines
         if stream.machine.takeHead() {
@@ -212,7 +212,8 @@ extension Shard {
         let sent = stream.machine.isBlocked ? 0 : stream.socket.send(bytes)
         if sent == bytes.readableBytes { return }
         stream.machine.blocked(ringEnd: feed.ring.end, now: now)
-        queue(bytes.getSlice(at: bytes.readerIndex + sent, length: bytes.readableBytes - sent) ?? bytes, for: stream)
+        // A copy: who is slow must not keep all of the memory that is used again.
+        queue(ByteBuffer(bytes: bytes.readableBytesView.dropFirst(sent)), for: stream)
     }
 
     /// What is left of a frame.

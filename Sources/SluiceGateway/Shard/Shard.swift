@@ -98,6 +98,8 @@ package final class Shard {
     var retries: RetrySequence
     /// For what the gateway itself writes to one stream: most often it goes out at once, and the next finds its memory here.
     var scratch = ByteBuffer()
+    /// Not kept where it was longer, as a gap that names very many targets is.
+    static let scratchBytesMax = 4 << 10
     /// Streams that rebalancing has still to end: less than one.
     private var surplus = 0.0
     var slowStreams = SlowStreams()

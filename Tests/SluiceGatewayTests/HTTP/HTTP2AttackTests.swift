@@ -13,14 +13,20 @@ extension NodeTests {
             let frames: @Sendable (HTTP2Client) -> [UInt8]
         }
 
-        private static let attacks: [Attack] = [
+        private static func resets(topic: String) -> Attack {
             Attack(name: "1,000 streams that are reset at once (CVE-2023-44487)", codes: [.enhanceYourCalm]) { client in
                 (0..<1000).flatMap { _ in
                     let stream = client.newStream()
-                    return HTTP2Frame.headers(stream: stream, client.fields("GET", "/events?topic=a")).bytes
+                    return HTTP2Frame.headers(stream: stream, client.fields("GET", "/events?topic=\(topic)")).bytes
                         + HTTP2Frame.reset(stream: stream, .cancel).bytes
                 }
-            },
+            }
+        }
+
+        private static let attacks: [Attack] = [
+            resets(topic: "a"),
+            // Of which the node knows all that a stream needs, so that it could begin before it is reset.
+            resets(topic: "honest"),
             Attack(name: "a header block that never ends (CONTINUATION)", codes: [.enhanceYourCalm]) { client in
                 HTTP2Frame(.headers, flags: .endStream, stream: 1, HTTP2Frame.block(client.fields("GET", "/"))).bytes
                     + (0..<1000).flatMap { _ in
