@@ -63,6 +63,7 @@ package final class RedisCluster: Sendable {
     }
 
     package static let slotCount = 16_384
+    private static let startsMax = 3
 
     /// Every server that was started and not replaced since, those that were killed among them.
     package var servers: [RedisServer] { all.withLock { $0 } }
@@ -212,7 +213,16 @@ package final class RedisCluster: Sendable {
 
     // MARK: -
 
-    private func startServer(port: Int = freePort()) async throws -> RedisServer {
+    /// - Parameter port: nil: any.
+    private func startServer(port: Int? = nil) async throws -> RedisServer {
+        // A port that was free may be somebody else's by the time that a server wants it.
+        for _ in 1..<RedisCluster.startsMax {
+            do { return try await startServer(at: port ?? freePort()) } catch is ChildProcess.Failure {}
+        }
+        return try await startServer(at: port ?? freePort())
+    }
+
+    private func startServer(at port: Int) async throws -> RedisServer {
         let own = "\(directory)/\(port)"
         try FileManager.default.createDirectory(atPath: own, withIntermediateDirectories: true)
         var secure: [String] = []

@@ -24,7 +24,11 @@ package final class RedisServer: Sendable {
             "redis-server",
             ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", home] + persistence
                 + arguments)
-        guard await eventually(within: 60, { try await self.cli("PING").contains("PONG") }) else {
+        let hasAnswered = await eventually(within: 60) {
+            if !self.isRunning { return true }
+            return try await self.cli("PING").contains("PONG")
+        }
+        guard hasAnswered, isRunning else {
             throw ChildProcess.Failure(description: "redis-server does not answer: \(process.output)")
         }
     }

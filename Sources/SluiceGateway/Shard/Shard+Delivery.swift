@@ -191,9 +191,11 @@ extension Shard {
         // A channel keeps what it is given.
         let isDirect = stream.socket.isDirect
         var bytes = ByteBuffer()
-        if isDirect { swap(&bytes, &scratch) }
+        if isDirect {
+            swap(&bytes, &scratch)
+            bytes.clear()
+        }
         defer { if isDirect, bytes.capacity <= Shard.scratchBytesMax { scratch = bytes } }
-        bytes.clear()
         var text = lines
         if stream.machine.takeHead() {
             writeHead(of: stream, to: &bytes)
