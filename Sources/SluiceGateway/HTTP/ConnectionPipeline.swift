@@ -36,8 +36,7 @@ package struct ConnectionPipeline: Sendable {
         let peer = channel.remoteAddress.flatMap { NetworkAddress($0) }
         let watch = ConnectionGuard(
             limits: limits, admission: admission, counters: counters, eventLoop: channel.eventLoop, peer: peer,
-            turns: shard.turns,
-            isPublic: isPublic, isTLS: certificate != nil)
+            turns: shard.turns, isPublic: isPublic, isTLS: certificate != nil)
         // Before anything is made for it: many that are refused at once must not hold up the streams. Behind a proxy it is
         // the proxy's header that says whose connection it is.
         if !expectsProxyHeader, !watch.admit() { return channel.close(promise: nil) }
