@@ -59,7 +59,6 @@ extension SluiceFunction {
         for item in report.items { words += [names.channel(item.event.target), names.marker(item.event.target)] }
         words.append("\(report.since)")
         for item in report.items { words.append("\(item.since) \(item.event.id)\(item.event.ends ? " end" : "")") }
-        if let doubt = report.doubt { words += ["doubt", "\(doubt.after)", "\(doubt.upTo)"] }
         return RESPCommand(words)
     }
 

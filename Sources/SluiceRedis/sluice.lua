@@ -18,7 +18,7 @@
 -- Scripts are atomic but not rolled back, so everything is checked before the first write; that
 -- includes the right to run each inner command, because those run with the caller's rights.
 
-local VERSION = 14 -- raised with every change of this file; nodes replace an older one, never a newer
+local VERSION = 15 -- raised with every change of this file; nodes replace an older one, never a newer
 
 local DATA_MAX = 1048576
 local LABEL_MAX = 128
@@ -299,42 +299,60 @@ end
 
 local ZERO = { ms = 0, seq = 0 }
 
--- What this process has written to each clock. Variables are neither replicated nor saved. So if a clock shows something
--- else, another process had it, and this one may lack what that one gave out last.
-local given, clock_count = {}, 0
+-- What this process knows of each clock that it has written: `given`, what it wrote last, the `number` of its run, and the `mark` of
+-- its ids. Variables are neither replicated nor saved. So if a clock shows something else, another process had it, and this one
+-- may lack what that one gave out last.
+local clocks, clock_count = {}, 0
 local CLOCKS_MAX = 256
 local RUNS_MAX = 16
+-- While a former master lives, it and its successor give out ids of the same milliseconds. So that nodes know them apart, the
+-- sequence of an id is <count> * 256 + 128 + <the second in which its run began> modulo 128. A data set's first run counts
+-- from 0: there is no former master.
+local MARK_SECONDS = 128
+local MARK_STEP = 2 * MARK_SECONDS
 
--- A run is what one process gives out without a break: when it began (in microseconds), and the newest id that it found.
--- From two lists of them a node sees where two data sets part.
-local function begin_run(key, found)
+-- A run is what one process gives out without a break: when it began (in microseconds; an even number says that its ids are
+-- not marked), and the newest id that it found. From two lists of them a node sees where two data sets part.
+--
+-- `before`: what this process knew of the clock. Returns what it knows now, with all runs, which are still to be written.
+local function begin_run(key, found, before)
   local time = redis.call('TIME')
+  local second, micro = tonumber(time[1]), tonumber(time[2])
   local runs = redis.call('HMGET', key, 'runs')[1] or ''
-  runs = runs .. string.format(' %s%06d %s', time[1], time[2], id_text(found))
+  local newest = runs:match('(%d+) %S+$')
+  -- No process is beside itself, whatever was done to its clock.
+  local is_plain = not newest or (before and before.number == newest and before.mark == 0)
+  local taken = {}
+  for number in runs:gmatch('(%d+) %S+') do taken[math.floor(tonumber(number) / 1000000) % MARK_SECONDS] = true end
+  while not is_plain and taken[second % MARK_SECONDS] do second = second - 1 end
+  local number = (WHOLE .. '%06d'):format(second, micro - micro % 2 + (is_plain and 0 or 1))
+  runs = runs .. ' ' .. number .. ' ' .. id_text(found)
   local _, count = runs:gsub('%S+ %S+', '')
   if count > RUNS_MAX then runs = runs:gsub('^ *%S+ %S+', '', count - RUNS_MAX) end
-  return runs
+  return { number = number, mark = is_plain and 0 or MARK_SECONDS + second % MARK_SECONDS, runs = runs }
 end
 
--- The clock as it stands: its reading, when the data set began (nil: there is no clock yet), and the runs, if they have to be
--- written because one begins here.
+-- The clock as it stands: its reading, when the data set began (nil: there is no clock yet), and what this process knows of it.
 local function read_clock(key)
   local fields = redis.call('HMGET', key, 'last', 'born')
   local last = fields[1] and parse_id(fields[1]) or ZERO
-  local runs
-  if not fields[1] or fields[1] ~= given[key] then runs = begin_run(key, last) end
-  return last, fields[2] and tonumber(fields[2]), runs
+  local clock = clocks[key]
+  if not clock or fields[1] ~= clock.given then clock = begin_run(key, last, clock) end
+  return last, fields[2] and tonumber(fields[2]), clock
 end
 
--- `born`: nil: it stands there already; `runs` as well.
-local function write_clock(key, reading, born, runs)
-  if not given[key] then
-    if clock_count == CLOCKS_MAX then given, clock_count = {}, 0 end
+-- `born`: nil: it stands there already.
+local function write_clock(key, reading, born, clock)
+  if not clocks[key] then
+    if clock_count == CLOCKS_MAX then clocks, clock_count = {}, 0 end
     clock_count = clock_count + 1
   end
-  given[key] = reading
+  clocks[key], clock.given = clock, reading
   redis.call('HSET', key, 'last', reading)
-  if runs then redis.call('HSET', key, 'runs', runs) end
+  if clock.runs then
+    redis.call('HSET', key, 'runs', clock.runs)
+    clock.runs = nil
+  end
   if born then redis.call('HSET', key, 'born', born) end
 end
 
@@ -352,10 +370,18 @@ local function young_holes(holes, now)
 end
 
 -- The next id after `last`: the time, or the last one with its sequence raised.
-local function next_id(last, now)
-  if now > last.ms then return { ms = now, seq = 0 } end
-  if last.seq >= NUMBER_MAX then return { ms = last.ms + 1, seq = 0 } end
-  return { ms = last.ms, seq = last.seq + 1 }
+local function next_id(last, now, mark)
+  if now > last.ms then return { ms = now, seq = mark } end
+  if last.seq > NUMBER_MAX - MARK_STEP then return { ms = last.ms + 1, seq = mark } end
+  if mark == 0 then return { ms = last.ms, seq = last.seq + 1 } end
+  return { ms = last.ms, seq = last.seq - last.seq % MARK_STEP + MARK_STEP + mark }
+end
+
+-- `last`, or what comes next, if another process has given it out: whoever is told the reading is known by it.
+local function own_id(last, mark)
+  if mark == 0 or last.seq % MARK_STEP == mark then return last end
+  local own = next_id(last, 0, mark)
+  return own.ms > NUMBER_MAX and last or own
 end
 
 local function envelope(id, previous, options, data)
@@ -410,7 +436,7 @@ local function publish(keys, args)
       return refuse('NOPERM: may not SET ' .. marker_key .. ', HSET ' .. clock_key .. ' or PEXPIRE ' .. key)
     end
     local now = now_milliseconds()
-    local last, born, runs = read_clock(clock_key)
+    local last, born, clock = read_clock(clock_key)
     local marker = redis.call('GET', marker_key)
     local previous, p, holes = nil, '-', ''
     if marker and marker == place.marker then
@@ -423,7 +449,7 @@ local function publish(keys, args)
     if holes ~= '' then holes = young_holes(holes, now) end
     -- A clock that was deleted by hand must not give out ids that the log has passed.
     if previous and is_after(previous, last) then last = previous end
-    last = next_id(last, now)
+    last = next_id(last, now, clock.mark)
     if last.ms > NUMBER_MAX then return redis.error_reply('ERR the clock ' .. clock_key .. ' has no later time to give out') end
     id = id_text(last)
 
@@ -445,7 +471,7 @@ local function publish(keys, args)
       life = options.ttl * 1000
       redis.call('PEXPIRE', key, options.life_text or whole_text(life))
     end
-    write_clock(clock_key, id, not born and whole_text(now), runs)
+    write_clock(clock_key, id, not born and whole_text(now), clock)
     local marker_value = (options['end'] and (id .. ' end') or id) .. holes
     place.marker, place.name, place.id, place.holes = marker_value, id, last, holes
     if life == -1 then
@@ -517,16 +543,16 @@ local function tick(keys, args)
   if #args % 2 == 0 then return refuse('a registry field has no value') end
 
   local now = now_milliseconds()
-  local last, born, runs = read_clock(clock_key)
+  local last, born, clock = read_clock(clock_key)
   -- A data set that has forgotten what the node had from here gives out no id twice.
   if is_after(known, last) then last = known end
-  if now > last.ms then last = { ms = now, seq = 0 } end
+  last = now > last.ms and next_id(last, now, clock.mark) or own_id(last, clock.mark)
   if #args > 1 then
     local refusal = register(key, list_key, args, now)
     if refusal then return refusal end
   end
   local reading = id_text(last)
-  write_clock(clock_key, reading, not born and whole_text(now), runs)
+  write_clock(clock_key, reading, not born and whole_text(now), clock)
   born = whole_text(born or now)
   redis.call(tag and 'SPUBLISH' or 'PUBLISH', key, 'tick ' .. reading .. ' ' .. born)
   return { reading, born, now }
@@ -547,16 +573,12 @@ local function leave(keys)
   return redis.status_reply('OK')
 end
 
--- FCALL sluice_heard 2n+1 <clock> <log> <marker>... <since> '[<since of this log> ]<id>[ end]'... [doubt <after> <up to>]
+-- FCALL sluice_heard 2n+1 <clock> <log> <marker>... <since> '[<since of this log> ]<id>[ end]'...
 --
 -- A node says of each log which event it has heard last: this may be an older data set, which has it no more. What is lost is
 -- kept in the marker, for all who come back, and told on the log's channel. `since`: up to here the data set has all that the
 -- node has heard. Replies how many logs have lost something.
---
--- `doubt`: after this data set had begun to give out ids of its own, the node was still told ids by a former master, up to
--- this one. The clock keeps that: who comes back with one of them may lack what was published here before it.
 local HOLES_MAX = 8
-local DOUBTS_MAX = 8
 
 -- The predecessor of the first entry after an id; nil: there is no such entry, or nothing can be read.
 local function predecessor_after(log, id)
@@ -633,21 +655,6 @@ local function find_hole(log, marker_key, id, ends, since)
   return hole_text(hole)
 end
 
--- The doubts with a new one, without those that it covers and those of which no cursor can know any more; nil: they have it
--- already.
-local function with_doubt(text, after, to, now)
-  local kept = {}
-  for a, b in text:gmatch('(%S+) (%S+)') do
-    local first, last = parse_id(a) or ZERO, parse_id(b) or ZERO
-    if not is_after(first, after) and not is_after(to, last) then return nil end
-    local is_covered = not is_after(after, first) and not is_after(last, to)
-    if not is_covered and last.ms >= now - DAY * 1000 then kept[#kept + 1] = a .. ' ' .. b end
-  end
-  kept[#kept + 1] = id_text(after) .. ' ' .. id_text(to)
-  while #kept > DOUBTS_MAX do table.remove(kept, 1) end
-  return table.concat(kept, ' ')
-end
-
 local function exact_id(text)
   return text and text:find('^%d+%-%d+$') and parse_id(text)
 end
@@ -664,14 +671,7 @@ end
 local function heard(keys, args)
   local since = exact_id(args[1])
   local count_of_args = (#keys + 1) / 2
-  local doubt_after, doubt_to
-  if #args == count_of_args + 3 and args[count_of_args + 1] == 'doubt' then
-    doubt_after, doubt_to = exact_id(args[#args - 1]), exact_id(args[#args])
-    if not doubt_after or not doubt_to or not is_after(doubt_to, doubt_after) then
-      return refuse('sluice_heard takes a doubt of two ids, the second after the first')
-    end
-  end
-  if #keys % 2 == 0 or (#args ~= count_of_args and not doubt_to) or (#keys == 1 and not doubt_to) or not since then
+  if #keys % 2 == 0 or #args ~= count_of_args or #keys == 1 or not since then
     return refuse('sluice_heard takes <clock>, then <log> <marker>... as keys, then <since> and for each log <id> or <id end>')
   end
   local events = {}
@@ -679,7 +679,7 @@ local function heard(keys, args)
     events[i] = heard_of(args[i], since)
     if not events[i] then return refuse('sluice_heard takes ids') end
   end
-  local last, born, runs = read_clock(keys[1])
+  local last, born, clock = read_clock(keys[1])
   local count = 0
   for i = 2, count_of_args do
     local log, event = keys[2 * i - 2], events[i]
@@ -695,12 +695,8 @@ local function heard(keys, args)
       end
     end
   end
-  local now = now_milliseconds()
-  if doubt_to then
-    local doubts = with_doubt(redis.call('HMGET', keys[1], 'doubts')[1] or '', doubt_after, doubt_to, now)
-    if doubts then redis.call('HSET', keys[1], 'doubts', doubts) end
-  end
-  write_clock(keys[1], id_text(last), not born and whole_text(now), runs)
+  last = own_id(last, clock.mark)
+  write_clock(keys[1], id_text(last), not born and whole_text(now_milliseconds()), clock)
   return count
 end
 

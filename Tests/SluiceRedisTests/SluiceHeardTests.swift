@@ -154,57 +154,11 @@ struct SluiceHeardTests {
         #expect(try await SluiceHeardTests.found(bench).holes == [Hole(from: old, after: old, upTo: one)])
     }
 
-    @Test("ids that were given out beside a former master are kept with the clock, each once, the newest eight")
-    func doubts() async throws {
-        let bench = try await FunctionBench()
-        let newest = try await SluiceHeardTests.publish(bench)
-        func doubt(_ after: UInt64, _ upTo: UInt64) async throws -> [Doubt] {
-            let ids = [after, upTo].map { SluiceHeardTests.later(newest, $0) }
-            _ = try await bench.integer(
-                "FCALL", "sluice_heard", "1", "sluice:clock", "\(newest)", "doubt", "\(ids[0])", "\(ids[1])")
-            return Doubt.list(text: try await bench.text("HGET", "sluice:clock", "doubts") ?? "")
-        }
-        func expected(_ after: UInt64, _ upTo: UInt64) -> Doubt? {
-            Doubt(after: SluiceHeardTests.later(newest, after), upTo: SluiceHeardTests.later(newest, upTo))
-        }
-        #expect(try await doubt(10, 20) == [expected(10, 20)])
-        #expect(try await doubt(12, 18) == [expected(10, 20)], "that is known")
-        #expect(try await doubt(5, 30) == [expected(5, 30)], "that covers it")
-        var last: [Doubt] = []
-        for number in 1...9 as ClosedRange<UInt64> { last = try await doubt(number * 100, number * 100 + 50) }
-        #expect(last.count == 8 && last.last == expected(900, 950))
-        for wrong in [["5-0"], ["5-0", "5-0"], ["x", "5-0"], ["1-0", "2-0", "3-0"]] {
-            let refusal = await bench.refusal(
-                nil, ["FCALL", "sluice_heard", "1", "sluice:clock", "\(newest)", "doubt"] + wrong)
-            #expect(refusal?.hasPrefix("SLUICE sluice_heard takes") == true)
-        }
-    }
-
     @Test("malformed arguments are refused", arguments: ["", "1-1 2-2 3-3", "1-1", "x 1-1", "1-1 x", "1-1 1-1 end x"])
     func refused(arguments: String) async throws {
         let bench = try await FunctionBench()
         let words = ["FCALL", "sluice_heard", "3", "sluice:clock", SluiceHeardTests.log, SluiceHeardTests.marker]
         let refusal = await bench.refusal(nil, words + arguments.split(separator: " ").map(String.init))
         #expect(refusal?.hasPrefix("SLUICE sluice_heard takes") == true)
-    }
-
-    @Test("each process begins a run with the newest id that it found, whoever calls first; a list of them stays short")
-    func runs() async throws {
-        let bench = try await FunctionBench()
-        let one = try await SluiceHeardTests.publish(bench)
-        _ = try await SluiceHeardTests.publish(bench)
-        let first = Lineage(text: try #require(try await bench.text("HGET", "sluice:clock", "runs")))
-        #expect(first.runs.map(\.found) == [.zero])
-        // As a file that is older: the process did not write this.
-        _ = try await bench.text("HSET", "sluice:clock", "last", "\(one)")
-        _ = try await SluiceHeardTests.publish(bench)
-        let second = Lineage(text: try #require(try await bench.text("HGET", "sluice:clock", "runs")))
-        #expect(second.runs.map(\.found) == [.zero, one] && first.parting(from: second)?.upTo == one)
-        for _ in 0..<20 {
-            _ = try await bench.text("HSET", "sluice:clock", "last", "\(one)")
-            _ = try await bench.client.send("FCALL", "sluice_tick", "1", "sluice:node:n", "0-0")
-        }
-        let runs = Lineage(text: try #require(try await bench.text("HGET", "sluice:clock", "runs"))).runs
-        #expect(runs.count == 16 && runs.allSatisfy { $0.found == one })
     }
 }

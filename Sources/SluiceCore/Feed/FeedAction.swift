@@ -12,8 +12,8 @@ package enum FeedAction {
     /// The data set has lost what it had. Streams that were read to from it lack that, and if this node had not heard it, so do
     /// those that were there. So may those that were told one of its ids after `began` before anybody knew.
     case hole(Hole, of: Target, wasHeard: Bool, began: EventID)
-    /// Who came back with one of these ids may lack what the data set had before it.
-    case doubt(Doubt)
+    /// Of the data set that is heard.
+    case lineage(Lineage)
     /// Another data set has come back: what is being read of its logs begins anew. It has given out the ids after `began`.
     case changed(began: EventID)
     /// Call ``FeedMachine/reported(_:)``.

@@ -44,10 +44,8 @@ extension FeedMachine {
             let reread = max(parting, recent.forgotten)
             interest.rereadAfter = min(reread, interest.rereadAfter ?? reread)
         }
-        let told = lost.map(\.event.id).reduce(reading, max)
         reports.beginAnew()
         for item in lost where item.event.id.milliseconds >= born { reports.add(item.event, since: item.since) }
-        if let doubt = Doubt(after: began, upTo: told) { reports.add(doubt) }
         // Which of its ids are news to streams is not known where this node did not know the one before. A former master that
         // was promoted again may have gone on beside its successor, too.
         actions.append(.changed(began: lineage != nil ? began : .max))
@@ -80,10 +78,11 @@ extension FeedMachine {
         stray(last, of: interest, since: first?.before ?? known)
     }
 
-    /// What some node was told by a former master, while this data set had ids of its own.
-    mutating func learn(_ doubts: [Doubt]) {
-        for doubt in doubts where !self.doubts.contains(doubt) { actions.append(.doubt(doubt)) }
-        self.doubts = doubts
+    /// Streams find out from it whether another server gave out the cursor that their client came with.
+    mutating func tell(_ lineage: Lineage) {
+        guard !lineage.isEmpty, lineage != toldLineage else { return }
+        toldLineage = lineage
+        actions.append(.lineage(lineage))
     }
 
     mutating func report() {

@@ -58,7 +58,7 @@ extension FeedMachine {
             self.repair?.hasWaited = true
             return repairAgain(at: now + FeedMachine.reportTime)
         }
-        learn(repair.doubts)
+        tell(repair.lineage)
         // Before a stream reads a log: of what was published before the birth it is told that anything may be missing.
         actions.append(.readable(born: born))
         let arrived = reading > .zero ? reading : firstMark ?? repair.mark

@@ -59,7 +59,8 @@ package struct FeedMachine: ~Copyable {
     var recent = RecentEvents()
     var former = FormerEvents()
     var reports = HeardReports()
-    var doubts: [Doubt] = []
+    /// What streams were told of it last.
+    var toldLineage = Lineage()
     var strays = Strays()
     /// For what holes lack, since the last tick.
     var searches = 0
@@ -372,7 +373,7 @@ package struct FeedMachine: ~Copyable {
         case .audit(let arrived):
             guard repair == nil else { return }
             if lineage == nil, !answer.lineage.isEmpty { lineage = answer.lineage }
-            learn(answer.doubts)
+            tell(answer.lineage)
             for (target, marker) in zip(read.targets, answer.markers) {
                 guard let interest = interests[target] else { continue }
                 learn(marker, of: interest)

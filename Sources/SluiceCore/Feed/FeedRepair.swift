@@ -17,7 +17,6 @@ struct FeedRepair {
     private(set) var mark = EventID.max
     private(set) var born: UInt64 = 0
     private(set) var lineage = Lineage()
-    private(set) var doubts: [Doubt] = []
     /// Topics that their markers call closed, by the event with this id.
     var ends: [(target: Target, id: EventID)] = []
     var replay: Replay?
@@ -47,7 +46,6 @@ struct FeedRepair {
         mark = min(mark, reading.clock)
         born = max(born, reading.born)
         lineage = reading.lineage
-        doubts = reading.doubts
         awaited -= 1
         guard awaited == 0 else { return nil }
         defer { markers = [] }

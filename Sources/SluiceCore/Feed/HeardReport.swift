@@ -28,14 +28,11 @@ package struct HeardReport: Equatable, Sendable {
     }
 
     package let items: [Item]
-    /// What its streams were told as their place while the data set was already given out ids by somebody else.
-    package let doubt: Doubt?
 
-    package init(_ items: [Item], doubt: Doubt? = nil) {
+    package init(_ items: [Item]) {
         self.items = items
-        self.doubt = doubt
     }
 
     /// Up to here it has all of all targets.
-    package var since: EventID { items.map(\.since).min() ?? doubt?.after ?? .zero }
+    package var since: EventID { items.map(\.since).min() ?? .zero }
 }

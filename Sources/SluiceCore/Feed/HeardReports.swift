@@ -8,14 +8,11 @@ struct HeardReports {
     private static let eventsPerReport = 128
     /// In ticks.
     private static let age = 5
-    private static let doubtsMax = 8
 
     /// Up to which place the data set is the one in which each was heard. Not the same for all: the earlier it is, the more
     /// streams have to be told of what is lost.
     private var waiting: [HeardEvent: EventID] = [:]
     private var answered: [HeardEvent: (since: EventID, age: Int)] = [:]
-    private var doubts: [Doubt] = []
-    private var answeredDoubts: [(doubt: Doubt, age: Int)] = []
     private var sent: HeardReport?
 
     var size: Int { waiting.count + answered.count }
@@ -23,40 +20,24 @@ struct HeardReports {
     /// Another data set has come back: it is told again what the one before it was told last.
     mutating func beginAnew() {
         for (event, told) in answered { add(event, since: told.since) }
-        for (doubt, _) in answeredDoubts { add(doubt) }
         answered.removeAll()
-        answeredDoubts.removeAll()
     }
 
     mutating func add(_ event: HeardEvent, since: EventID) {
         waiting[event] = min(waiting[event] ?? since, since)
     }
 
-    mutating func add(_ doubt: Doubt) {
-        guard !doubts.contains(where: { $0.covers(doubt) }) else { return }
-        doubts.removeAll { doubt.covers($0) }
-        doubts.append(doubt)
-        guard doubts.count > HeardReports.doubtsMax else { return }
-        // Rather too much than something that nobody is told of.
-        let oldest = doubts.removeFirst()
-        doubts[0] = oldest.joined(with: doubts[0])
-    }
-
     /// What is to be told now; nil: nothing, or the last report is not answered.
     mutating func next() -> HeardReport? {
-        guard sent == nil, !waiting.isEmpty || !doubts.isEmpty else { return nil }
+        guard sent == nil, !waiting.isEmpty else { return nil }
         let items = waiting.prefix(HeardReports.eventsPerReport).map { HeardReport.Item($0.key, since: $0.value) }
-        sent = HeardReport(items, doubt: doubts.first)
+        sent = HeardReport(items)
         return sent
     }
 
     mutating func answered(_ isTaken: Bool) {
         defer { sent = nil }
         guard isTaken, let sent else { return }
-        if let told = sent.doubt, let index = doubts.firstIndex(of: told) {
-            doubts.remove(at: index)
-            answeredDoubts.append((told, 0))
-        }
         for item in sent.items where waiting[item.event] == item.since {
             waiting[item.event] = nil
             answered[item.event] = (item.since, 0)
@@ -64,9 +45,6 @@ struct HeardReports {
     }
 
     mutating func tick() {
-        if !answeredDoubts.isEmpty {
-            answeredDoubts = answeredDoubts.filter { $0.age < HeardReports.age }.map { ($0.doubt, $0.age + 1) }
-        }
         guard !answered.isEmpty else { return }
         answered = answered.compactMapValues { $0.age < HeardReports.age ? ($0.since, $0.age + 1) : nil }
     }

@@ -6,7 +6,7 @@
 /// given out later on one of them, the other may lack.
 package struct Lineage: Equatable, Sendable {
     package struct Run: Equatable, Sendable {
-        /// The server's time in microseconds at which it began.
+        /// The server's time in microseconds at which it began. Even: its ids don't say that it gave them out.
         package let number: UInt64
         /// The newest id that it found.
         package let found: EventID
@@ -15,6 +15,11 @@ package struct Lineage: Equatable, Sendable {
             self.number = number
             self.found = found
         }
+
+        /// By which its ids are known, see ``EventID/runSecond``.
+        var second: UInt64? { number % 2 == 0 ? nil : number / 1_000_000 % Run.seconds }
+
+        static let seconds: UInt64 = 128
 
         /// Its ids are later than this: the first may be of the very millisecond in which it began.
         var began: EventID { max(found, EventID(min(max(number / 1000, 1) - 1, EventID.timeLimit - 1), 0)) }
@@ -62,5 +67,44 @@ package struct Lineage: Equatable, Sendable {
             return Parting(upTo: upTo, began: max(upTo, others?.began ?? .zero))
         }
         return Parting(upTo: .zero, began: other.runs.first?.began ?? .zero)
+    }
+
+    /// The run that gave out this id; nil: one of another data set, or one that was forgotten since.
+    func run(of id: EventID) -> Int? {
+        runs.lastIndex { $0.second == id.runSecond && $0.began < id }
+    }
+
+    /// Whether two servers gave out ids at once, and this id is not of this data set: from which id on that had ids of its own. A
+    /// client that was told this id as its place lacks those that are earlier.
+    ///
+    /// While a former master lives beside its successor, nothing else shows it.
+    package func rivalBegan(to id: EventID) -> EventID? {
+        let later: ArraySlice<Run>
+        if let run = run(of: id) {
+            later = runs[(run + 1)...]
+        } else {
+            let began = id.runBegan
+            later = runs.filter { $0.second != nil && $0.number / 1_000_000 > began }[...]
+        }
+        return later.first { $0.began < id }?.began
+    }
+}
+
+extension EventID {
+    /// When the run began that gave it out, in seconds modulo 128; nil: it is one that does not say so.
+    ///
+    /// The function writes it into the lowest bits of the sequence, because ids that two servers give out side by side are of the
+    /// same milliseconds.
+    var runSecond: UInt64? {
+        let low = sequence % (2 * Lineage.Run.seconds)
+        return low < Lineage.Run.seconds ? nil : low - Lineage.Run.seconds
+    }
+
+    /// The latest time at which that run may have begun, in seconds since 1970.
+    fileprivate var runBegan: UInt64 {
+        guard let runSecond else { return 0 }
+        let (second, count) = (milliseconds / 1000, Lineage.Run.seconds)
+        let age = (second % count + count - runSecond) % count
+        return second - min(age, second)
     }
 }

@@ -75,17 +75,13 @@ package struct ClockReading: Equatable, Sendable {
     package var born: UInt64
     /// Who has given out its ids; empty: that is not known.
     package var lineage: Lineage
-    package var doubts: [Doubt]
     /// In the order in which they were asked for.
     package var markers: [LogMarker?]
 
-    package init(
-        clock: EventID, born: UInt64, lineage: Lineage = Lineage(), doubts: [Doubt] = [], markers: [LogMarker?] = []
-    ) {
+    package init(clock: EventID, born: UInt64, lineage: Lineage = Lineage(), markers: [LogMarker?] = []) {
         self.clock = clock
         self.born = born
         self.lineage = lineage
-        self.doubts = doubts
         self.markers = markers
     }
 }

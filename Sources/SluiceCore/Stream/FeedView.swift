@@ -10,10 +10,8 @@ package struct FeedView {
     package private(set) var newest: Cut
     /// When each partition's data set began, in milliseconds since 1970; 0: not known yet.
     private var births: [UInt64]
-    /// Newest last.
-    private var doubts: [[Doubt]]
-
-    private static let doubtsMax = 16
+    /// nil: nothing was read of the data set yet.
+    private var lineages: [Lineage?]
 
     /// - Parameter partitions: how many the broker has.
     package init(ringBytes: Int, partitions: Int = 1) {
@@ -21,7 +19,7 @@ package struct FeedView {
         clocks = Cut(.zero, count: partitions)
         newest = Cut(.zero, count: partitions)
         births = Array(repeating: 0, count: partitions)
-        doubts = Array(repeating: [], count: partitions)
+        lineages = Array(repeating: nil, count: partitions)
     }
 
     package func clock(of partition: Partition = .first) -> EventID { clocks[partition] }
@@ -48,15 +46,19 @@ package struct FeedView {
     }
 
     /// - Returns: whether that is news.
-    package mutating func learn(_ doubt: Doubt, in partition: Partition = .first) -> Bool {
-        guard !doubts[partition.index].contains(doubt) else { return false }
-        doubts[partition.index] = doubts[partition.index].suffix(FeedView.doubtsMax - 1) + [doubt]
-        return true
+    package mutating func learn(_ lineage: Lineage, in partition: Partition = .first) -> Bool {
+        defer { lineages[partition.index] = lineage }
+        return lineages[partition.index] != lineage
     }
 
-    /// The one that reaches back furthest; nil: who comes with this cursor lacks nothing that can't be found.
-    func doubt(of cursor: EventID, in partition: Partition) -> Doubt? {
-        doubts[partition.index].filter { $0.contains(cursor) }.min { $0.after < $1.after }
+    /// Whether it is known which run of the data set gave out this id.
+    func knowsRun(of id: EventID, in partition: Partition) -> Bool {
+        lineages[partition.index].map { $0.isEmpty || $0.run(of: id) != nil } ?? false
+    }
+
+    /// From where on the data set had ids of its own while another server gave out this one; nil: none did.
+    func rivalBegan(to id: EventID, in partition: Partition) -> EventID? {
+        lineages[partition.index]?.rivalBegan(to: id)
     }
 
     /// An event with this id was published, but does not come.

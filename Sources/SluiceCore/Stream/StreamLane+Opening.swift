@@ -70,7 +70,9 @@ extension StreamLane {
         let clock = feed.clock(of: partition)
         if clock == .zero || feed.born(in: partition) == 0 { return true }
         switch resume {
-        case .after(let cursor) where !isUnknown(in: cursor): if cursor.cut[partition] > clock { return true }
+        case .after(let cursor) where !isUnknown(in: cursor):
+            let place = cursor.cut[partition]
+            if place > clock || !feed.knowsRun(of: place, in: partition) { return true }
         // It begins now. The last reading is too old for that, and the id of an event since then may be forged: Redis is asked.
         case .fresh, .malformed, .after: if feed.newest[partition] > clock { return true }
         case .earliest, .available: break
@@ -176,20 +178,20 @@ extension StreamLane {
             suspected: suspected)
     }
 
-    /// Its client may have been told its place by a former master. Then it lacks what the successor had given out before that
-    /// place, which nothing else shows: its logs are read from where the successor began.
+    /// Another server told its client its place while the data set had ids of its own. Then the client lacks what the data set
+    /// had given out before that place, which nothing else shows: its logs are read from where that began.
     ///
+    /// - Parameter began: the data set has given out the ids after this one by itself.
     /// - Returns: whether to go on with `next`.
     mutating func examine(
-        _ doubt: Doubt, _ feed: borrowing FeedView, _ targets: [Target], replayBytes: Int
+        after began: EventID, _ feed: borrowing FeedView, _ targets: [Target], replayBytes: Int
     ) -> Bool {
-        guard doubt.contains(cameWith) else { return false }
-        var gap = doubt.gap(before: cameWith, of: targets)
+        var gap = Gap(from: began, to: cameWith, targets: targets)
         var (mark, newest, position) = (cameWith, EventID.zero, feed.ring.end)
         if let run {
             (mark, newest, position) = (run.mark, run.replay.newest, run.position)
-            // Another doubt is being looked into.
-            if let other = run.suspected, let from = other.from, from < doubt.after { gap = other }
+            // It is looking into that already, and from further back.
+            if let other = run.suspected, let from = other.from, from < began { gap = other }
         } else if let place = self.position {
             position = place
         } else if !isLive {

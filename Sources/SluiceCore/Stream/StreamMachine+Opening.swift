@@ -107,8 +107,8 @@ extension StreamMachine {
             switch lane.begin() {
             case .resumed:
                 lane.behind?.owesCheckpoint = hasCheckpoints
-                guard let doubt = feed.doubt(of: lane.cameWith, in: lane.partition) else { break }
-                _ = lane.examine(doubt, feed, targets[lane.partition].names, replayBytes: replayBytes)
+                guard let began = feed.rivalBegan(to: lane.cameWith, in: lane.partition) else { break }
+                _ = lane.examine(after: began, feed, targets[lane.partition].names, replayBytes: replayBytes)
             case .now: isResumed = false
             case .uncertain(let gap):
                 isResumed = false

@@ -242,15 +242,17 @@ package struct StreamMachine: ~Copyable {
         self[partition].isToTell(hole, of: target, wasHeard: wasHeard, began: began) ? .tell(id: nil) : .nothing
     }
 
-    /// A stream that came back with one of these ids may lack something: it reads its logs to find out.
+    /// The lineage of a partition, perhaps not of one of its own, has become known, or another one.
     ///
     /// - Returns: whether to go on with `next`.
-    package mutating func doubt(
-        _ doubt: Doubt, in partition: Partition = .first, _ feed: borrowing FeedView,
-        targets: @autoclosure () -> StreamTargets, replayBytes: Int
+    package mutating func examine(
+        in partition: Partition = .first, _ feed: borrowing FeedView, targets: @autoclosure () -> StreamTargets,
+        replayBytes: Int
     ) -> Bool {
-        guard hasLane({ $0.partition == partition && doubt.contains($0.cameWith) }) else { return false }
-        return self[partition].examine(doubt, feed, targets()[partition].names, replayBytes: replayBytes)
+        guard hasLane({ $0.partition == partition && $0.cameWith > .zero }),
+            let began = feed.rivalBegan(to: self[partition].cameWith, in: partition)
+        else { return false }
+        return self[partition].examine(after: began, feed, targets()[partition].names, replayBytes: replayBytes)
     }
 
     // MARK: Time

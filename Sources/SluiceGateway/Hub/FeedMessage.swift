@@ -18,7 +18,8 @@ package enum FeedMessage: Sendable {
     /// The data set has lost it. `wasHeard`: this node has had it, and so has whoever was there. `began`: the data set
     /// that lacks it has given out the ids after this one.
     case hole(Hole, of: Target, wasHeard: Bool, began: EventID, in: Partition)
-    case doubt(Doubt, in: Partition)
+    /// Of the data set that is heard.
+    case lineage(Lineage, in: Partition)
     /// Another data set has come back, which has given out the ids after `began`.
     case changed(began: EventID, in: Partition)
     /// The topic was closed by an event with this id, which can't be delivered any more.

@@ -181,7 +181,7 @@ package final class PartitionFeed {
         case .hole(let hole, let target, let wasHeard, let began):
             logReads.forget(target)
             output.sendToAll(.hole(hole, of: target, wasHeard: wasHeard, began: began, in: partition))
-        case .doubt(let doubt): output.sendToAll(.doubt(doubt, in: partition))
+        case .lineage(let lineage): output.sendToAll(.lineage(lineage, in: partition))
         case .changed(let began): output.sendToAll(.changed(began: began, in: partition))
         case .report(let report): perform(report)
         case .ended(let target, let id): output.sendToAll(.ended(target, id))

@@ -145,7 +145,7 @@ extension Shard {
         switch result {
         case .success(let reading):
             learn(born: reading.born, in: partition)
-            for doubt in reading.doubts { learn(doubt, in: partition) }
+            learn(reading.lineage, in: partition)
             for (target, marker) in zip(targets, reading.markers) {
                 if let listeners = subscribers[target] { listeners.note(isOver: listeners.feed.learn(marker)) }
             }

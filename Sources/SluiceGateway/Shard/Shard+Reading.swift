@@ -78,13 +78,11 @@ extension Shard {
 
     // MARK: The logs
 
-    /// Former masters may have told clients their places.
-    func learn(_ doubt: Doubt, in partition: Partition) {
-        guard feed.learn(doubt, in: partition) else { return }
+    /// Other servers may have told clients their places.
+    func learn(_ lineage: Lineage, in partition: Partition) {
+        guard feed.learn(lineage, in: partition) else { return }
         for stream in everyone.streams {
-            read(stream) {
-                $0.doubt(doubt, in: partition, feed, targets: stream.targets, replayBytes: replayBytes)
-            }
+            read(stream) { $0.examine(in: partition, feed, targets: stream.targets, replayBytes: replayBytes) }
         }
     }
 

@@ -214,7 +214,7 @@ package final class Shard {
             tell(gap) { stream, _ in
                 stream.machine.hole(hole, of: target, wasHeard: wasHeard, began: began, in: partition)
             }
-        case .doubt(let doubt, let partition): learn(doubt, in: partition)
+        case .lineage(let lineage, let partition): learn(lineage, in: partition)
         case .changed(let began, let partition): changed(partition, began: began)
         case .ended(let target, let id): ended(target, by: id)
         case .disconnect(let order): disconnect(order)

@@ -5,20 +5,17 @@ import Testing
 
 /// What was lost in silence, or told in vain, once: each of these was found by chaos or by a reader of `FeedMachine+Parting.swift`.
 extension FeedMachineTests {
-    /// - Parameter doubt: the ids between which it is.
-    func report(_ newest: UInt64, since: UInt64, doubt: (UInt64, UInt64)? = nil) -> Said {
-        report((newest, since), doubt: doubt)
+    func report(_ newest: UInt64, since: UInt64) -> Said {
+        report((newest, since))
     }
 
-    func report(_ items: (UInt64, since: UInt64)..., doubt: (UInt64, UInt64)? = nil) -> Said {
+    func report(_ items: (UInt64, since: UInt64)...) -> Said {
         let id = Self.id
         return .report(
-            HeardReport(
-                items.map { .init(HeardEvent(topic, id($0.0), ends: false), since: id($0.since)) },
-                doubt: doubt.flatMap { Doubt(after: id($0.0), upTo: id($0.1)) }))
+            HeardReport(items.map { .init(HeardEvent(topic, id($0.0), ends: false), since: id($0.since)) }))
     }
 
-    @Test("A node that has heard nothing yet takes any data set for its own, and doubts none of its ids later")
+    @Test("A node that has heard nothing yet takes any data set for its own, and reports nothing to the next one")
     func newNode() throws {
         var machine = FeedMachine(limits: .init(event: 10), wallClock: Self.time, now: Self.now)
         // A partition moves to another server just then.
@@ -115,7 +112,7 @@ extension FeedMachineTests {
         var machine = hearing()
         machine.read(Self.id(7), ends: false, of: topic, now: Self.now)
         let (said, read) = try part(&machine)
-        #expect(said.contains(report((5, since: 1), (7, since: 1), doubt: (1, 7))))
+        #expect(said.contains(report((5, since: 1), (7, since: 1))))
         _ = try bring([3, 4], after: 1, for: read, &machine)
         let told = notice(Self.hole(after: 1, upTo: 7), &machine)
         #expect(told == [.hole(7, wasHeard: false)])
@@ -127,7 +124,7 @@ extension FeedMachineTests {
         _ = tick(lineage: Self.lineage(0), &machine)
         let heard = hear([1, 5, 6], after: 0, &machine)
         let (said, _) = try part(&machine)
-        #expect(heard == [1, 5, 6] && said.contains(report(6, since: 4, doubt: (1, 6))))
+        #expect(heard == [1, 5, 6] && said.contains(report(6, since: 4)))
     }
 
     @Test("Who has listened for a short while says from where on it has heard what the log lacks")
@@ -207,7 +204,7 @@ extension FeedMachineTests {
             _ = machine.confirmed(topic)
         }
         let (said, _) = try part(&machine)
-        #expect(heard == [6] && said.contains(report(6, since: 1, doubt: (1, 6))))
+        #expect(heard == [6] && said.contains(report(6, since: 1)))
     }
 
     @Test("Forged notices of holes make a node look only so often through what it has heard")

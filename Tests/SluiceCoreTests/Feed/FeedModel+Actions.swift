@@ -16,7 +16,7 @@ extension FeedModel {
             deliver(entry.id, to: number, isRepaired: true)
         case .gap(let gap, _): tell(gap)
         case .hole(let hole, let target, let wasHeard, _): tell(hole, of: target, wasHeard: wasHeard)
-        case .doubt: note("doubt")
+        case .lineage: note("lineage")
         case .report(let report): asks.append((.report(report), nil))
         case .reading(let reading, _):
             for target in targets { fail(target.reading(reading).map { "\(target.target): \($0)" }) }

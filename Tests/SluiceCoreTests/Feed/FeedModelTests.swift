@@ -32,7 +32,7 @@ struct FeedModelTests {
         print("seeds from \(FeedModelTests.seed):", counts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" })
         let needed = [
             "lost in silence", "flood", "leap", "data set goes back", "another node reports", "a hole",
-            "a hole that was heard", "doubt", "future", "repaired", "gap", "ended", "stream", "paused",
+            "a hole that was heard", "lineage", "future", "repaired", "gap", "ended", "stream", "paused",
         ]
         for what in needed { #expect(counts[what, default: 0] > 0, "\(what) has to come to pass") }
     }

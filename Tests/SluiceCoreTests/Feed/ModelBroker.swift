@@ -17,7 +17,6 @@ struct ModelBroker {
     var clock: EventID
     var born: UInt64
     private(set) var runs: [Lineage.Run] = []
-    private var doubts: [Doubt] = []
     /// The function has run in this process.
     private var isRunning = false
     /// Milliseconds since 1970.
@@ -58,7 +57,7 @@ struct ModelBroker {
 
     func reading(_ targets: [Target]) -> ClockReading {
         ClockReading(
-            clock: clock, born: born, lineage: Lineage(runs), doubts: doubts, markers: targets.map { logs[$0]?.marker })
+            clock: clock, born: born, lineage: Lineage(runs), markers: targets.map { logs[$0]?.marker })
     }
 
     func read(_ request: Replay.Request, entries count: Int) -> Replay.Outcome {
@@ -85,7 +84,6 @@ struct ModelBroker {
         logs = old.logs
         clock = old.clock
         runs = old.runs
-        doubts = old.doubts
         isRunning = false
     }
 
@@ -102,7 +100,6 @@ struct ModelBroker {
     /// - Returns: what is lost, as it is told on the channels.
     mutating func heard(_ report: HeardReport) -> [(target: Target, hole: Hole)] {
         run()
-        if let doubt = report.doubt { doubts = doubts.filter { $0 != doubt }.suffix(7) + [doubt] }
         return report.items.compactMap { item in
             let event = item.event
             guard let hole = hole(event, since: item.since) else { return nil }

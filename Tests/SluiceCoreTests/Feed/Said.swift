@@ -7,7 +7,6 @@ enum Said: Equatable {
     case readMarkers
     case changed
     case report(HeardReport)
-    case doubt(Doubt)
     case hole(Int, wasHeard: Bool)
     case readLog(after: Int)
     case brought(Int)
@@ -20,8 +19,7 @@ enum Said: Equatable {
         case .readMarkers: self = .readMarkers
         case .changed: self = .changed
         case .report(let report):
-            self = .report(HeardReport(report.items.sorted { $0.event.id < $1.event.id }, doubt: report.doubt))
-        case .doubt(let doubt): self = .doubt(doubt)
+            self = .report(HeardReport(report.items.sorted { $0.event.id < $1.event.id }))
         case .hole(let hole, _, let wasHeard, _): self = .hole(Said.offset(hole.upTo), wasHeard: wasHeard)
         case .readLog(let read): self = .readLog(after: Said.offset(read.request.after))
         case .replay(let entry, _, _): self = .brought(Said.offset(entry.id))

@@ -39,6 +39,37 @@ struct LineageTests {
         #expect(own.parting(from: other)?.began == EventID(milliseconds, 0))
     }
 
+    private static func at(_ second: UInt64, _ sequence: UInt64 = 0) -> EventID { EventID(second * 1000, sequence) }
+
+    /// Masters that began in these seconds, each of which found what there was. The first one's ids are not marked.
+    private static func masters(_ seconds: UInt64...) -> Lineage {
+        Lineage(seconds.map { Lineage.Run($0 * 1_000_000 + ($0 > 0 ? 1 : 0), found: at($0)) })
+    }
+
+    /// The sequence of an id of the master that began in that second.
+    private static func mark(_ second: UInt64, _ count: UInt64 = 0) -> UInt64 { count * 256 + 128 + second % 128 }
+
+    @Test(
+        "An id that another server gave out has a rival from where the data set had ids of its own",
+        arguments: [
+            // The first master's, from before and after its successor began.
+            (masters(0, 100), at(90), nil), (masters(0, 100), at(110), 100), (masters(0, 100), at(110, 5), 100),
+            // The successor's own, also long after it began.
+            (masters(0, 100), at(110, mark(100)), nil), (masters(0, 100), at(110, mark(100, 7)), nil),
+            (masters(0, 100), at(9000, mark(100)), nil),
+            // Of the first of two successors, and of the first master beside both.
+            (masters(0, 100, 150), at(140, mark(100)), nil), (masters(0, 100, 150), at(160, mark(100)), 150),
+            (masters(0, 100, 150), at(160), 100), (masters(0, 100, 150), at(160, mark(150)), nil),
+            // One that is not of this lineage: it can only be beside those that began after it.
+            (masters(0, 100, 150), at(160, mark(140)), 150), (masters(0, 100, 150), at(160, mark(90)), 100),
+            (masters(0, 100), at(110, mark(105)), nil), (masters(0, 100), at(99, mark(90)), nil),
+            (masters(0), at(50, mark(40)), nil), (Lineage(), at(50, mark(40)), nil), (Lineage(), at(50), nil),
+            (masters(0, 100), EventID.zero, nil),
+        ] as [(Lineage, EventID, UInt64?)])
+    func rival(lineage: Lineage, id: EventID, began: UInt64?) {
+        #expect(lineage.rivalBegan(to: id) == began.map { LineageTests.at($0) })
+    }
+
     @Test("is read as the function writes it; of what it can't have written nothing is believed")
     func text() {
         #expect(Lineage(text: " 1700000000000000 0-0 1700000000000009 5-1").runs.count == 2)

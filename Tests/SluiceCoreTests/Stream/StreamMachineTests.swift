@@ -16,6 +16,7 @@ enum StreamTables {
         var feed = FeedView(ringBytes: 1 << 20)
         feed.read(clock: id(clock))
         _ = feed.learn(born: born)
+        _ = feed.learn(Lineage())
         var builder = BatchBuilder()
         for number in ids {
             builder.add(id(number), to: 1)

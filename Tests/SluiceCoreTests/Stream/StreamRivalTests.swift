@@ -4,26 +4,33 @@ import SluiceCore
 import Testing
 
 /// A client whose place a former master gave out may lack what its successor had given out before.
-@Suite("A stream whose client may have been told its place by a former master")
-struct StreamDoubtTests {
+@Suite("A stream whose client was told its place by a former master")
+struct StreamRivalTests {
     private typealias Tables = StreamTables
 
     private static let names = [Tables.a].compactMap(\.self)
     private static let gap = Gap(from: Tables.id(3), to: Tables.id(5), targets: names)
 
-    private static func doubt(_ after: UInt64 = 3, _ upTo: UInt64 = 6) throws -> Doubt {
-        try #require(Doubt(after: Tables.id(after), upTo: Tables.id(upTo)))
+    /// The ids of its successor, which began in the second 0.
+    private static let mark: UInt64 = 128
+
+    /// Masters that began after these ids, behind the first one.
+    private static func lineage(_ began: UInt64...) -> Lineage {
+        Lineage([Lineage.Run(0, found: .zero)] + began.map { Lineage.Run($0 * 1000 + 1, found: Tables.id($0)) })
     }
 
-    private static let feed: FeedView = {
+    private static func feed(_ began: UInt64...) -> FeedView {
         var feed = Tables.feed([11])
-        if let doubt = try? doubt() { _ = feed.learn(doubt) }
+        _ = feed.learn(began.isEmpty ? lineage() : lineage(began[0]))
         return feed
-    }()
+    }
 
     /// It came with a cursor, from before what the ring has, or from what it has.
-    private static func begun(_ cursor: UInt64, _ feed: FeedView, isLive: Bool = false) -> StreamMachine {
-        var machine = Tables.begun(.after(Cursor(Tables.id(cursor))), feed, Tables.targets(since: isLive ? 1 : 8))
+    private static func begun(
+        _ cursor: UInt64, mark: UInt64 = 0, _ feed: FeedView, isLive: Bool = false
+    ) -> StreamMachine {
+        let place = EventID(cursor, mark)
+        var machine = Tables.begun(.after(Cursor(place)), feed, Tables.targets(since: isLive ? 1 : 8))
         if isLive {
             machine.read(upTo: 1)
             while case .checkpoint = next(&machine, feed) {}
@@ -62,17 +69,35 @@ struct StreamDoubtTests {
         return (after, text)
     }
 
-    private static let rows: [(cursor: UInt64, logs: [UInt64], after: UInt64, told: [String])] = [
-        (5, [6, 7], 3, ["6-0", "7-0"]), (5, [], 3, []), (5, [4, 6], 3, ["gap", "6-0"]),
-        (5, [4, 5, 7], 3, ["gap", "7-0"]), (5, [3, 6], 3, ["6-0"]), (3, [4, 6], 3, ["4-0", "6-0"]),
-        (7, [4, 8], 7, ["8-0"]),
+    private static let rows: [(cursor: UInt64, mark: UInt64, logs: [UInt64], after: EventID, told: [String])] = [
+        (5, 0, [6, 7], Tables.id(3), ["6-0", "7-0"]), (5, 0, [], Tables.id(3), []),
+        (5, 0, [4, 6], Tables.id(3), ["gap", "6-0"]), (5, 0, [4, 5, 7], Tables.id(3), ["gap", "7-0"]),
+        (5, 0, [3, 6], Tables.id(3), ["6-0"]), (3, 0, [4, 6], Tables.id(3), ["4-0", "6-0"]),
+        (5, mark, [4, 6], EventID(5, mark), ["6-0"]), (5, 2 * mark + mark, [4, 6], EventID(5, 3 * mark), ["6-0"]),
     ]
 
-    @Test("is told so with its replay, if its logs have something of that time", arguments: rows)
-    func known(_ row: (cursor: UInt64, logs: [UInt64], after: UInt64, told: [String])) {
-        var machine = Self.begun(row.cursor, Self.feed)
-        let (after, told) = Self.told(&machine, Self.feed, logs: row.logs)
-        #expect(after == [Tables.id(row.after)] && told == row.told)
+    @Test("is told so with its replay, if its logs have something of that time; not one that has an id of the new one", arguments: rows)
+    func known(_ row: (cursor: UInt64, mark: UInt64, logs: [UInt64], after: EventID, told: [String])) {
+        let feed = Self.feed(3)
+        var machine = Self.begun(row.cursor, mark: row.mark, feed)
+        let (after, told) = Self.told(&machine, feed, logs: row.logs)
+        #expect(after == [row.after] && told == row.told)
+    }
+
+    @Test("begins with a reading of the clock where it is not known which master gave out its cursor")
+    func asks() {
+        var unread = FeedView(ringBytes: 1 << 20)
+        unread.read(clock: Tables.id(10))
+        _ = unread.learn(born: 1)
+        let withoutRuns = Tables.feed()
+        for (feed, sequence, isAsked) in [
+            (unread, 0, true), (withoutRuns, 0, false), (Self.feed(), 0, false), (Self.feed(), Self.mark, true),
+            (Self.feed(3), Self.mark, false), (Self.feed(3), Self.mark + 1, true),
+        ] as [(FeedView, UInt64, Bool)] {
+            var machine = Tables.confirmed(.after(Cursor(EventID(5, sequence))))
+            let action = machine.begin(feed, Tables.targets(), replayBytes: 1, now: Tables.start)
+            #expect((action == .askForReading(PartitionSet(.first))) == isAsked)
+        }
     }
 
     @Test(
@@ -80,12 +105,13 @@ struct StreamDoubtTests {
         arguments: [true, false])
     func learned(isLive: Bool) throws {
         for (logs, expected) in [([4, 9], ["gap"]), ([6, 9], [])] as [([UInt64], [String])] {
-            let feed = Tables.feed([11])
+            var feed = Self.feed()
             var machine = Self.begun(5, feed, isLive: isLive)
             if !isLive, case .read = Self.next(&machine, feed) {}
             var goesOn: [Bool] = []
-            for doubt in [try Self.doubt(6, 9), try Self.doubt()] {
-                goesOn.append(machine.doubt(doubt, feed, targets: Tables.targets(), replayBytes: 1 << 20))
+            for began in [6, 3] as [UInt64] {
+                _ = feed.learn(Self.lineage(began))
+                goesOn.append(machine.examine(feed, targets: Tables.targets(), replayBytes: 1 << 20))
             }
             #expect(goesOn == [false, true] && machine.replays == 1)
             let (after, told) = Self.told(&machine, feed, logs: logs)
@@ -94,74 +120,78 @@ struct StreamDoubtTests {
             guard isLive else { continue }
             _ = Self.next(&machine, feed)
             let isLiveAgain = machine.isLive
-            let isAskedAgain = machine.doubt(try Self.doubt(2), feed, targets: Tables.targets(), replayBytes: 1)
+            _ = feed.learn(Self.lineage(2))
+            let isAskedAgain = machine.examine(feed, targets: Tables.targets(), replayBytes: 1)
             #expect(isLiveAgain && isAskedAgain == expected.isEmpty, "once told is enough")
         }
         var fresh = Tables.live()
-        let nothing = fresh.doubt(try Self.doubt(1, 99), Self.feed, targets: Tables.targets(), replayBytes: 1)
-        #expect(!nothing)
+        let goesOn = fresh.examine(Self.feed(1), targets: Tables.targets(), replayBytes: 1)
+        #expect(!goesOn)
     }
 
     @Test("is told so where its logs can't be asked: it may be gone before they can")
     func away() {
-        var machine = Self.begun(5, Self.feed)
-        guard case .read(let requests, let run) = Self.next(&machine, Self.feed) else {
+        var machine = Self.begun(5, Self.feed(3))
+        guard case .read(let requests, let run) = Self.next(&machine, Self.feed(3)) else {
             Issue.record("a replay reads")
             return
         }
         _ = machine.received(.failed, lane: requests[0].lane, of: run)
-        guard case .gap(let gap, nil) = Self.next(&machine, Self.feed) else {
+        guard case .gap(let gap, nil) = Self.next(&machine, Self.feed(3)) else {
             Issue.record("it is told")
             return
         }
         #expect(gap == Self.gap)
-        if case .flush = Self.next(&machine, Self.feed) { machine.replayed(1, upTo: .zero, now: Tables.start) }
+        if case .flush = Self.next(&machine, Self.feed(3)) { machine.replayed(1, upTo: .zero, now: Tables.start) }
         machine.askAgain(run)
-        let (after, told) = Self.told(&machine, Self.feed, logs: [4, 6])
+        let (after, told) = Self.told(&machine, Self.feed(3), logs: [4, 6])
         #expect(after == [Tables.id(3)] && told == ["6-0"])
     }
 
-    @Test("is told so of the doubt that reaches back furthest, in whichever order they become known")
-    func overlapping() throws {
-        for doubts in [[try Self.doubt(), try Self.doubt(4, 9)], [try Self.doubt(4, 9), try Self.doubt()]] {
-            var feed = Tables.feed([11])
+    @Test("is told so of the successor that reaches back furthest, in whichever order they become known")
+    func several() {
+        for order in [[3, 4], [4, 3]] as [[UInt64]] {
+            var feed = Self.feed()
             var machine = Self.begun(5, feed, isLive: true)
-            for doubt in doubts {
-                _ = feed.learn(doubt)
-                _ = machine.doubt(doubt, feed, targets: Tables.targets(), replayBytes: 1)
+            for began in order {
+                _ = feed.learn(Self.lineage(began))
+                _ = machine.examine(feed, targets: Tables.targets(), replayBytes: 1)
             }
             #expect(Self.told(&machine, feed, logs: [4]).text == ["gap"])
-            var known = Self.begun(5, feed)
-            #expect(Self.told(&known, feed, logs: [4]).text == ["gap"])
         }
+        var feed = Self.feed()
+        _ = feed.learn(Self.lineage(3, 4))
+        var known = Self.begun(5, feed)
+        #expect(Self.told(&known, feed, logs: [4]).text == ["gap"])
     }
 
     @Test("is told so after all if that was given out and had not gone out when the data set changed again")
     func unsent() throws {
         for isSent in [false, true] {
-            var machine = Self.begun(5, Self.feed)
-            guard case .read(let requests, let run) = Self.next(&machine, Self.feed) else {
+            var machine = Self.begun(5, Self.feed(3))
+            guard case .read(let requests, let run) = Self.next(&machine, Self.feed(3)) else {
                 Issue.record("a replay reads")
                 return
             }
             _ = machine.received(.failed, lane: requests[0].lane, of: run)
-            guard case .gap = Self.next(&machine, Self.feed), case .flush = Self.next(&machine, Self.feed) else {
+            guard case .gap = Self.next(&machine, Self.feed(3)), case .flush = Self.next(&machine, Self.feed(3)) else {
                 Issue.record("it is told")
                 return
             }
             if isSent { machine.replayed(1, upTo: .zero, now: Tables.start) }
             machine.blocked(ringEnd: 1, now: Tables.start)
-            _ = machine.wentBack(Self.feed, began: Tables.id(5))
+            _ = machine.wentBack(Self.feed(3), began: Tables.id(5))
             _ = machine.unblocked(now: Tables.start)
-            #expect(Self.told(&machine, Self.feed, logs: [4, 6]).text == (isSent ? ["6-0"] : ["gap", "6-0"]))
+            #expect(Self.told(&machine, Self.feed(3), logs: [4, 6]).text == (isSent ? ["6-0"] : ["gap", "6-0"]))
         }
     }
 
     @Test("is live again once it was told, although its logs can't be read to their end")
     func needless() throws {
-        let feed = Tables.feed([11])
+        var feed = Self.feed()
         var machine = Self.begun(5, feed, isLive: true)
-        _ = machine.doubt(try Self.doubt(), feed, targets: Tables.targets(), replayBytes: 1)
+        _ = feed.learn(Self.lineage(3))
+        _ = machine.examine(feed, targets: Tables.targets(), replayBytes: 1)
         guard case .read(let requests, let run) = Self.next(&machine, feed) else {
             Issue.record("a replay reads")
             return
