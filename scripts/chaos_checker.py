@@ -231,14 +231,18 @@ class Checker:
                      + self.around(one, gap.at))
 
     def may_be_missing(self, event, gap, seen, one):
-        """Nobody was told its id: its publisher got no answer, because Redis went away, and who was to get it stood still."""
+        """Nobody was told its id: its publisher got no answer, because Redis went away, and who was to get it stood still, or a
+        node had it from a log only, which it read for a stream that began just then and was not given what it read."""
         if event.id or event.is_kept or event.is_refused or (one.topics.index(event.topic), event.n) in seen:
             return False
         group, node = self.redis.group(f"topic:{event.topic}", event.sent), gap.connection.node
         stood = one.stalls + [(start, end) for name, start, end in self.lab.pauses if name == node]
-        return (gap.low >> 20) / 1000 - UNANSWERED <= event.sent <= (gap.high >> 20) / 1000 + SLACK and any(
-            who == group and start <= event.sent <= end for who, start, end in self.redis.losses + self.redis.doubles) \
-            and any(start < gap.at + SLACK and event.sent < end for start, end in stood)
+        outages = [(start, end) for who, start, end in self.redis.losses + self.redis.doubles
+                   if who == group and start <= event.sent <= end]
+        began = [each.opened for other in self.subscribers if event.topic in other.topics for each in other.connections]
+        return (gap.low >> 20) / 1000 - UNANSWERED <= event.sent <= (gap.high >> 20) / 1000 + SLACK and (
+            any(start < gap.at + SLACK and event.sent < end for start, end in stood) and bool(outages)
+            or any(start <= at <= end + SLACK for start, end in outages for at in began))
 
     def look_at_ends(self, one):
         """Streams end because the client left, with their node, by age, or because they took nothing."""

@@ -303,16 +303,15 @@ local ZERO = { ms = 0, seq = 0 }
 -- its ids. Variables are neither replicated nor saved. So if a clock shows something else, another process had it, and this one
 -- may lack what that one gave out last.
 local clocks, clock_count = {}, 0
-local CLOCKS_MAX = 256
+local CLOCKS_MAX = 2048
 local RUNS_MAX = 16
 -- While a former master lives, it and its successor give out ids of the same milliseconds. So that nodes know them apart, the
 -- sequence of an id is <count> * 256 + 128 + <the second in which its run began> modulo 128. A data set's first run counts
--- from 0: there is no former master.
+-- from 0: there is no former master. What begins with 255 nobody gives out.
 local MARK_SECONDS = 128
 local MARK_STEP = 2 * MARK_SECONDS
 
--- A run is what one process gives out without a break: when it began (in microseconds; an even number says that its ids are
--- not marked), and the newest id that it found. From two lists of them a node sees where two data sets part.
+-- A run is what one process gives out without a break: when it began (in microseconds; it ends in 01 if its ids are marked), and the newest id that it found. From two lists of them a node sees where two data sets part.
 --
 -- `before`: what this process knew of the clock. Returns what it knows now, with all runs, which are still to be written.
 local function begin_run(key, found, before)
@@ -322,10 +321,11 @@ local function begin_run(key, found, before)
   local newest = runs:match('(%d+) %S+$')
   -- No process is beside itself, whatever was done to its clock.
   local is_plain = not newest or (before and before.number == newest and before.mark == 0)
-  local taken = {}
+  local taken = { [MARK_SECONDS - 1] = true }
   for number in runs:gmatch('(%d+) %S+') do taken[math.floor(tonumber(number) / 1000000) % MARK_SECONDS] = true end
   while not is_plain and taken[second % MARK_SECONDS] do second = second - 1 end
-  local number = (WHOLE .. '%06d'):format(second, micro - micro % 2 + (is_plain and 0 or 1))
+  if not is_plain then micro = micro - micro % 100 + 1 elseif micro % 100 == 1 then micro = micro + 1 end
+  local number = (WHOLE .. '%06d'):format(second, micro)
   runs = runs .. ' ' .. number .. ' ' .. id_text(found)
   local _, count = runs:gsub('%S+ %S+', '')
   if count > RUNS_MAX then runs = runs:gsub('^ *%S+ %S+', '', count - RUNS_MAX) end
@@ -373,13 +373,15 @@ end
 local function next_id(last, now, mark)
   if now > last.ms then return { ms = now, seq = mark } end
   if last.seq > NUMBER_MAX - MARK_STEP then return { ms = last.ms + 1, seq = mark } end
-  if mark == 0 then return { ms = last.ms, seq = last.seq + 1 } end
-  return { ms = last.ms, seq = last.seq - last.seq % MARK_STEP + MARK_STEP + mark }
+  local low = last.seq % MARK_STEP
+  if mark == 0 and low < MARK_SECONDS - 1 then return { ms = last.ms, seq = last.seq + 1 } end
+  return { ms = last.ms, seq = last.seq - low + MARK_STEP + mark }
 end
 
 -- `last`, or what comes next, if another process has given it out: whoever is told the reading is known by it.
 local function own_id(last, mark)
-  if mark == 0 or last.seq % MARK_STEP == mark then return last end
+  local low = last.seq % MARK_STEP
+  if low == mark or (mark == 0 and (low < MARK_SECONDS or last.seq > NUMBER_MAX - MARK_STEP)) then return last end
   local own = next_id(last, 0, mark)
   return own.ms > NUMBER_MAX and last or own
 end
@@ -671,7 +673,9 @@ end
 local function heard(keys, args)
   local since = exact_id(args[1])
   local count_of_args = (#keys + 1) / 2
-  if #keys % 2 == 0 or #args ~= count_of_args or #keys == 1 or not since then
+  -- Nodes of version 14 say behind it what ids show by themselves now.
+  local is_older = #args == count_of_args + 3 and args[count_of_args + 1] == 'doubt'
+  if #keys % 2 == 0 or (#args ~= count_of_args and not is_older) or (#keys == 1 and not is_older) or not since then
     return refuse('sluice_heard takes <clock>, then <log> <marker>... as keys, then <since> and for each log <id> or <id end>')
   end
   local events = {}

@@ -255,7 +255,7 @@ extension NodeTests {
         }
 
         /// Two masters: one node listens to the former, which gives its streams ids that are later than what the other, which
-        /// already listens to the successor, has had.
+        /// already listens to the successor, has had. It dies before it can tell anybody.
         @Test(
             "Who comes with a cursor that a former master gave out is told what the successor had before; nobody else",
             .timeLimit(.minutes(2)))
@@ -275,26 +275,24 @@ extension NodeTests {
             _ = try await RollbackTests.publish(pair.replica, "b", 2...2)
             let cursor = try await RollbackTests.publish(pair.master, "a", 2...2)[0]
             #expect(await first.receives(3) && first.data.last == "a2")
-            first.close()
+            late.signal(SIGKILL)
 
-            let moved = try await stream(early, query, after: cursor)
             let fresh = try await stream(early, query)
-            _ = try await RollbackTests.publish(pair.replica, "b", 3...3)
-            #expect(await moved.receives(1) && moved.data == ["b3"])
-            try await pair.promote()
-            func isToldOfB(_ client: EventStreamClient) async -> Bool {
-                await client.waits { _ in
-                    gaps(client).contains { $0.topics.contains("topic:b") && $0.from >= ids[0] && $0.to == cursor }
+            for _ in 1...2 {
+                let moved = try await stream(early, query, after: cursor)
+                let isTold = await moved.waits { _ in
+                    gaps(moved).contains { $0.topics.contains("topic:b") && $0.from >= ids[0] && $0.to == cursor }
                 }
+                #expect(isTold && gaps(moved).count == 1 && moved.data.isEmpty, "\(moved.now.events)")
             }
-            #expect(await isToldOfB(moved), "\(moved.now.events)")
-            let again = try await stream(early, query, after: cursor)
-            #expect(await isToldOfB(again), "\(again.now.events)")
-            #expect(await again.receives(1) && again.data == ["b3"])
-            let after = try await RollbackTests.publish(pair.replica, "a", 3...3)[0]
-            let clean = try await stream(early, query, after: after)
-            #expect(await clean.waits { $0.events.contains { $0.type == "checkpoint" } } && gaps(clean).isEmpty)
-            #expect(await fresh.receives(2) && gaps(fresh).allSatisfy { !$0.topics.contains("topic:b") })
+            let after = try await RollbackTests.publish(pair.replica, "b", 3...3)
+            let clean = [
+                try await stream(early, "topic=a", after: cursor), try await stream(early, query, after: after[0]),
+            ]
+            for stream in clean {
+                #expect(await stream.waits { $0.events.contains { $0.type == "checkpoint" } } && gaps(stream).isEmpty)
+            }
+            #expect(await fresh.receives(1) && fresh.data == ["b3"] && gaps(fresh).isEmpty)
         }
 
         @Test(

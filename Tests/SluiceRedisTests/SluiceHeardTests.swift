@@ -154,6 +154,19 @@ struct SluiceHeardTests {
         #expect(try await SluiceHeardTests.found(bench).holes == [Hole(from: old, after: old, upTo: one)])
     }
 
+    @Test("a node with the library before this one is understood, which says more")
+    func older() async throws {
+        let bench = try await FunctionBench()
+        let one = try await SluiceHeardTests.publish(bench)
+        let lost = SluiceHeardTests.later(one, 5)
+        let tail = ["doubt", "\(one)", "\(lost)"]
+        let report = ["FCALL", "sluice_heard", "3", "sluice:clock", SluiceHeardTests.log, SluiceHeardTests.marker]
+        #expect(try await bench.client.send(RESPCommand(report + ["\(one)", "\(lost)"] + tail)) == .integer(1))
+        let nothing = ["FCALL", "sluice_heard", "1", "sluice:clock", "\(one)"]
+        #expect(try await bench.client.send(RESPCommand(nothing + tail)) == .integer(0))
+        #expect(await bench.refusal(nil, nothing)?.hasPrefix("SLUICE sluice_heard takes") == true)
+    }
+
     @Test("malformed arguments are refused", arguments: ["", "1-1 2-2 3-3", "1-1", "x 1-1", "1-1 x", "1-1 1-1 end x"])
     func refused(arguments: String) async throws {
         let bench = try await FunctionBench()

@@ -40,7 +40,7 @@ package struct Cursor: Hashable, Sendable, CustomStringConvertible {
     /// The same place for a broker with so many partitions: between one server and a cluster there is only the time by which
     /// to go on.
     package func over(_ count: Int) -> Cursor {
-        cut.count == count ? self : Cursor(Cut(id, count: count), at: .first)
+        cut.count == count ? self : Cursor(Cut(id.time, count: count), at: .first)
     }
 
     package var description: String {

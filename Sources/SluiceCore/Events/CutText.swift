@@ -4,8 +4,11 @@
 ///
 /// In the alphabet of base64url: the number of the event's partition; then for each other one, in their order, how far its
 /// id lies before the event's in time, and its sequence unless that is 0. A number is written in groups of five bits, the
-/// lowest first, each but the last with a sixth bit set. So a partition that has just been heard takes three or four characters,
-/// and one that has been silent for a day seven.
+/// lowest first, each but the last with a sixth bit set. So a partition that has just been heard takes three characters, or five
+/// with a sequence that says which run it is of, and one that has been silent for a day six or eight.
+///
+/// Where that is shorter, because the event is old and comes from its log, the number has 16 added, and behind it stands how much
+/// later the newest of the others is: they are measured from there.
 enum CutText {
     /// More would make the whole longer than the 128 bytes that are promised.
     static let charactersMax = 100
@@ -17,10 +20,18 @@ enum CutText {
 
     /// - Parameter partition: whose event it is.
     static func encode(_ cut: Cut, at partition: Partition) -> String {
-        let time = cut[partition].milliseconds
-        let pieces = (0..<cut.count).filter { $0 != partition.index }.map { piece(cut[Partition($0)], before: time) }
-        var left = charactersMax - 1 - pieces.reduce(0) { $0 + $1.count }
+        let others = (0..<cut.count).filter { $0 != partition.index }.map { cut[Partition($0)] }
+        let own = cut[partition].milliseconds
+        let newest = others.map(\.milliseconds).max() ?? own
         var text = [alphabet[partition.index]]
+        var pieces = others.map { piece($0, before: own) }
+        if newest > own {
+            var other = [alphabet[partition.index + Partitioning.clusterCount]]
+            append(newest - own, to: &other)
+            let later = others.map { piece($0, before: newest) }
+            if other.count + length(of: later) < text.count + length(of: pieces) { (text, pieces) = (other, later) }
+        }
+        var left = charactersMax - text.count - length(of: pieces)
         for piece in pieces {
             // Ids that are longer than any clock makes them: a stream that comes back is told of a gap there.
             if left < 0, piece.count > unknown.count {
@@ -32,6 +43,8 @@ enum CutText {
         }
         return String(decoding: text, as: UTF8.self)
     }
+
+    private static func length(of pieces: [[UInt8]]) -> Int { pieces.reduce(0) { $0 + $1.count } }
 
     private static func piece(_ id: EventID, before time: UInt64) -> [UInt8] {
         guard id > .zero else { return unknown }
@@ -55,12 +68,18 @@ enum CutText {
     /// nil if the text is none of ours: it is hostile input.
     static func decode(_ text: some Sequence<UInt8>, of id: EventID) -> (cut: Cut, partition: Partition)? {
         var groups = text.map { values[$0] ?? .max }[...]
-        guard groups.count <= charactersMax, let first = groups.popFirst(), first < Partitioning.clusterCount
+        guard groups.count <= charactersMax, let first = groups.popFirst().map(Int.init(truncatingIfNeeded:)),
+            (0..<2 * Partitioning.clusterCount).contains(first)
         else { return nil }
-        let partition = Partition(Int(first))
+        let partition = Partition(first % Partitioning.clusterCount)
+        var time = id.milliseconds
+        if first >= Partitioning.clusterCount {
+            guard let distance = decodeNumber(&groups) else { return nil }
+            time += distance
+        }
         var cut = Cut(id, count: Partitioning.clusterCount)
         for other in Partitioning.cluster.partitions where other != partition {
-            guard let found = decodeID(&groups, before: id.milliseconds) else { return nil }
+            guard let found = decodeID(&groups, before: time) else { return nil }
             cut[other] = found
         }
         return groups.isEmpty ? (cut, partition) : nil

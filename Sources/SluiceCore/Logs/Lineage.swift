@@ -6,7 +6,8 @@
 /// given out later on one of them, the other may lack.
 package struct Lineage: Equatable, Sendable {
     package struct Run: Equatable, Sendable {
-        /// The server's time in microseconds at which it began. Even: its ids don't say that it gave them out.
+        /// The server's time in microseconds at which it began. One that does not end in 01 is of a process that does not mark
+        /// its ids: the first of a data set, or one with an older library.
         package let number: UInt64
         /// The newest id that it found.
         package let found: EventID
@@ -17,7 +18,7 @@ package struct Lineage: Equatable, Sendable {
         }
 
         /// By which its ids are known, see ``EventID/runSecond``.
-        var second: UInt64? { number % 2 == 0 ? nil : number / 1_000_000 % Run.seconds }
+        var second: UInt64? { number % 100 == 1 ? number / 1_000_000 % Run.seconds : nil }
 
         static let seconds: UInt64 = 128
 
@@ -77,27 +78,38 @@ package struct Lineage: Equatable, Sendable {
     /// Whether two servers gave out ids at once, and this id is not of this data set: from which id on that had ids of its own. A
     /// client that was told this id as its place lacks those that are earlier.
     ///
-    /// While a former master lives beside its successor, nothing else shows it.
+    /// While a former master lives beside its successor, or comes back beside it, nothing else shows it.
     package func rivalBegan(to id: EventID) -> EventID? {
-        let later: ArraySlice<Run>
-        if let run = run(of: id) {
-            later = runs[(run + 1)...]
-        } else {
-            let began = id.runBegan
-            later = runs.filter { $0.second != nil && $0.number / 1_000_000 > began }[...]
-        }
-        return later.first { $0.began < id }?.began
+        guard !id.isOnlyTime else { return nil }
+        if let run = run(of: id) { return runs[(run + 1)...].first { $0.began < id }?.began }
+        // Not beside those that had come to their end before it began. Which of the others it comes from nobody knows.
+        let began = EventID(id.runBegan * 1000, 0)
+        return runs.indices.first { index in
+            let end = index + 1 < runs.endIndex ? runs[index + 1].found : .max
+            return end > began && runs[index].began < id
+        }.map { runs[$0].began }
     }
 }
 
 extension EventID {
-    /// When the run began that gave it out, in seconds modulo 128; nil: it is one that does not say so.
+    private static let unmarked = Lineage.Run.seconds
+    private static let step = 2 * unmarked
+
+    /// When the run began that gave it out, in seconds modulo 128; nil: that run does not mark its ids.
     ///
     /// The function writes it into the lowest bits of the sequence, because ids that two servers give out side by side are of the
     /// same milliseconds.
     var runSecond: UInt64? {
-        let low = sequence % (2 * Lineage.Run.seconds)
-        return low < Lineage.Run.seconds ? nil : low - Lineage.Run.seconds
+        let low = sequence % EventID.step
+        return low < EventID.unmarked ? nil : low - EventID.unmarked
+    }
+
+    /// No run gave it out: it says where a client is among ids that it was never told.
+    package var isOnlyTime: Bool { sequence % EventID.step == EventID.step - 1 }
+
+    /// After all ids of earlier milliseconds, as a place among the ids of another clock than its own.
+    package var time: EventID {
+        self == .zero ? .zero : EventID(Swift.max(milliseconds, 1) - 1, EventID.step - 1)
     }
 
     /// The latest time at which that run may have begun, in seconds since 1970.

@@ -53,7 +53,7 @@ package struct FeedView {
 
     /// Whether it is known which run of the data set gave out this id.
     func knowsRun(of id: EventID, in partition: Partition) -> Bool {
-        lineages[partition.index].map { $0.isEmpty || $0.run(of: id) != nil } ?? false
+        lineages[partition.index].map { $0.isEmpty || id.isOnlyTime || $0.run(of: id) != nil } ?? false
     }
 
     /// From where on the data set had ids of its own while another server gave out this one; nil: none did.

@@ -129,7 +129,7 @@ extension StreamMachine {
         let latest = (0..<clocks.count).map { clocks[Partition($0)] }.max() ?? .zero
         for lane in [first] + others where lane.isWaiting {
             let clock = clocks[lane.partition]
-            lane.promise(after: clock > .zero ? clocks : clocks.with(latest, in: lane.partition))
+            lane.promise(after: clock > .zero ? clocks : clocks.with(latest.time, in: lane.partition))
         }
     }
 

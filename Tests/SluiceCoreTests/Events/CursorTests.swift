@@ -52,6 +52,23 @@ struct CursorTests {
         }
     }
 
+    @Test(
+        "an event from a log says where the others are, however old it is, also if all ids say which run they are of",
+        arguments: [1, 9, 300, 86_400, 7 * 86_400] as [UInt64])
+    func replayed(seconds: UInt64) throws {
+        var generator = SeededGenerator(seed: 7)
+        for _ in 0..<10_000 {
+            var cut = Self.cut(&generator, silent: 2, for: 1)
+            for partition in Partitioning.cluster.partitions {
+                cut[partition] = EventID(cut[partition].milliseconds, UInt64.random(in: 128..<1024, using: &generator))
+            }
+            let partition = Partition(Int.random(in: 0..<16, using: &generator))
+            cut[partition] = EventID(cut[partition].milliseconds - seconds * 1000, 999)
+            let cursor = Cursor(cut, at: partition)
+            #expect(cursor.description.utf8.count <= 128 && Cursor(cursor.description) == cursor)
+        }
+    }
+
     @Test("what does not fit, and what is not known, is known to be missing")
     func unknown() throws {
         var cut = Cut(EventID(1_763_720_001_234, 0), count: 16)
@@ -71,8 +88,10 @@ struct CursorTests {
     func otherBroker() throws {
         let id = EventID(1_763_720_001_234, 7)
         let over = Cursor(id).over(16)
-        #expect(Partitioning.cluster.partitions.allSatisfy { over.cut[$0] == id })
-        #expect(Cursor(Cut(.max, count: 16).with(id, in: Partition(3)), at: Partition(3)).over(1) == Cursor(id))
+        // After all of the milliseconds before it, and of no run.
+        let time = EventID(1_763_720_001_233, 255)
+        #expect(Partitioning.cluster.partitions.allSatisfy { over.cut[$0] == time } && time.isOnlyTime)
+        #expect(Cursor(Cut(.max, count: 16).with(id, in: Partition(3)), at: Partition(3)).over(1) == Cursor(time))
     }
 
     @Test("no two texts are the same cursor, and what is changed of one is another or none")

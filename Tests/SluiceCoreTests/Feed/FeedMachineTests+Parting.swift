@@ -232,38 +232,6 @@ extension FeedMachineTests {
 
     // MARK: What is told
 
-    @Test("The lineage is told to streams when it is known and when it changes, before they may read its logs")
-    func lineageTold() throws {
-        var machine = listening()
-        func told(_ actions: [FeedAction]) -> [Lineage] {
-            actions.compactMap { if case .lineage(let lineage) = $0 { lineage } else { nil } }
-        }
-        for (lineage, expected) in [
-            (Lineage(), nil), (Self.lineage(0), Self.lineage(0)), (Self.lineage(0), nil), (Lineage(), nil),
-            (Self.lineage(0, 1), Self.lineage(0, 1)),
-        ] as [(Lineage, Lineage?)] {
-            machine.tick(now: Self.now, wallClock: Self.time)
-            let reading = ClockReading(clock: Self.id(8), born: 1, lineage: lineage, markers: [nil])
-            for case .readMarkers(let read) in actions(&machine) { machine.markers(reading, of: read, now: Self.now) }
-            #expect(told(actions(&machine)) == [expected].compactMap(\.self))
-        }
-        machine.connectionLost()
-        _ = machine.confirmed(topic)
-        machine.connectionUp(now: Self.now)
-        let reading = ClockReading(clock: Self.id(8), born: 1, lineage: Self.lineage(0, 1, 4), markers: [nil])
-        var after = actions(&machine)
-        for round in 0...1 {
-            for case .readMarkers(let read) in after { machine.markers(reading, of: read, now: Self.now) }
-            after = actions(&machine)
-            guard round == 0 else { break }
-            for case .wake(let attempt, _) in after { machine.woken(attempt, now: Self.now) }
-            after = actions(&machine)
-        }
-        let isTold = after.firstIndex { if case .lineage(Self.lineage(0, 1, 4)) = $0 { true } else { false } }
-        let isReadable = after.firstIndex { if case .readable = $0 { true } else { false } }
-        #expect(try #require(isTold) < #require(isReadable))
-    }
-
     @Test(
         "A report that was not taken is sent again with the next tick; one that was, to the next data set, too, for a while",
         arguments: [(0, true), (4, true), (10, false)])

@@ -61,10 +61,15 @@ struct LineageTests {
             (masters(0, 100, 150), at(140, mark(100)), nil), (masters(0, 100, 150), at(160, mark(100)), 150),
             (masters(0, 100, 150), at(160), 100), (masters(0, 100, 150), at(160, mark(150)), nil),
             // One that is not of this lineage: it can only be beside those that began after it.
-            (masters(0, 100, 150), at(160, mark(140)), 150), (masters(0, 100, 150), at(160, mark(90)), 100),
-            (masters(0, 100), at(110, mark(105)), nil), (masters(0, 100), at(99, mark(90)), nil),
-            (masters(0), at(50, mark(40)), nil), (Lineage(), at(50, mark(40)), nil), (Lineage(), at(50), nil),
-            (masters(0, 100), EventID.zero, nil),
+            (masters(0, 100, 150), at(160, mark(155)), 150), (masters(0, 100, 150), at(160, mark(120)), 100),
+            // A master that came back without what its successor has given out; the successor's on a former master.
+            (masters(0, 100), at(110, mark(105)), 100), (masters(0), at(50, mark(40)), 0),
+            // All that its run gave out is lost: then none was beside it.
+            (Lineage([.init(0, found: .zero), .init(120_000_001, found: at(104))]), at(110, mark(105)), nil),
+            (Lineage([.init(0, found: .zero), .init(120_000_001, found: at(106))]), at(110, mark(105)), 0),
+            // One that no server has given out, or of which nothing is known.
+            (masters(0, 100), at(110, 255), nil), (masters(0, 100), at(110, 511), nil),
+            (Lineage(), at(50, mark(40)), nil), (Lineage(), at(50), nil), (masters(0, 100), EventID.zero, nil),
         ] as [(Lineage, EventID, UInt64?)])
     func rival(lineage: Lineage, id: EventID, began: UInt64?) {
         #expect(lineage.rivalBegan(to: id) == began.map { LineageTests.at($0) })

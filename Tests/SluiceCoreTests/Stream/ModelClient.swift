@@ -85,7 +85,7 @@ final class ModelClient {
         guard resume == .fresh, beginning[partition] == nil else { return }
         let clock = model.feed.clock(of: partition)
         let latest = Partitioning.cluster.partitions.map { model.feed.clock(of: $0) }.max() ?? .zero
-        if latest > .zero { beginning[partition] = clock > .zero ? clock : latest }
+        if latest > .zero { beginning[partition] = clock > .zero ? clock : latest.time }
     }
 
     func refused(_ targets: StreamTargets) {

@@ -76,7 +76,9 @@ struct StreamRivalTests {
         (5, mark, [4, 6], EventID(5, mark), ["6-0"]), (5, 2 * mark + mark, [4, 6], EventID(5, 3 * mark), ["6-0"]),
     ]
 
-    @Test("is told so with its replay, if its logs have something of that time; not one that has an id of the new one", arguments: rows)
+    @Test(
+        "is told so with its replay, if its logs have something of that time; not one that has an id of the new one",
+        arguments: rows)
     func known(_ row: (cursor: UInt64, mark: UInt64, logs: [UInt64], after: EventID, told: [String])) {
         let feed = Self.feed(3)
         var machine = Self.begun(row.cursor, mark: row.mark, feed)
