@@ -83,14 +83,15 @@ class Checker:
                     events[0].id = events[0].id or id
                 if any(event.is_kept for event in events):
                     continue
-                if log and id < number(log[0][0]) and len(log) >= 1000:  # trimmed
-                    for event in events:
-                        event.is_kept = event.id == id
-                    continue
-                self.counts["lost unheard"] += not any(event.heard for event in events)
                 # It may have been sent again and again before.
                 at = max(events[-1].sent, int(text.partition("-")[0]) / 1000)
                 group = self.redis.group(f"topic:{topic}", at)
+                if log and id < number(log[0][0]) and len(log) >= 1000:  # trimmed, if the server that has answered was not a former one
+                    is_doubtful = any(one == group and start <= at <= end for one, start, end in self.redis.doubles)
+                    for event in events:
+                        event.is_kept = event.id == id and not is_doubtful
+                    continue
+                self.counts["lost unheard"] += not any(event.heard for event in events)
                 # Of what two masters take, one keeps only its own.
                 if not any(one == group and start <= at <= end for one, start, end in self.redis.losses + self.redis.doubles):
                     self.problem("not in the log", f"{topic}:{first} was acknowledged as {text} at {clock(at)}, and nothing "

@@ -15,6 +15,8 @@ enum CutText {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
     private static let values = Dictionary(uniqueKeysWithValues: alphabet.enumerated().map { ($1, UInt64($0)) })
     private static let more: UInt64 = 32
+    /// Up to this distance, in milliseconds, an id takes three characters.
+    private static let near: UInt64 = 8191
     /// Of a partition of which nothing is known: two groups for what would fit one.
     private static let unknown = [alphabet[Int(more)], alphabet[0]]
 
@@ -25,7 +27,7 @@ enum CutText {
         let newest = others.map(\.milliseconds).max() ?? own
         var text = [alphabet[partition.index]]
         var pieces = others.map { piece($0, before: own) }
-        if newest > own {
+        if newest > own, newest - own > near {
             var other = [alphabet[partition.index + Partitioning.clusterCount]]
             append(newest - own, to: &other)
             let later = others.map { piece($0, before: newest) }

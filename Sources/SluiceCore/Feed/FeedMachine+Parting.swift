@@ -65,6 +65,18 @@ extension FeedMachine {
         interest.strays(event.id)
     }
 
+    /// A former master's event has come over the feed of its successor. The broker is told at once: whoever leaves with one of the
+    /// successor's ids before that comes back with a place behind a hole of which nobody could tell it.
+    mutating func strays(_ event: HeardEvent, _ interest: Interest) {
+        guard searches < FeedMachine.searchesPerTick, reports.size < FeedMachine.reportsMax else {
+            return stray(event, of: interest, since: event.id.before)
+        }
+        searches += 1
+        interest.strays(event.id)
+        reports.add(event, since: event.id.before)
+        report()
+    }
+
     /// The log seems to lack the event that came last.
     ///
     /// - Parameter known: the newest that it has. Of what this node has had, it lacks all that is later.

@@ -107,7 +107,7 @@ package struct Replay {
         }
     }
 
-    private static let day: UInt64 = 86_400_000
+    static let day: UInt64 = 86_400_000
     /// Less in a slice would cost a round trip for each small event.
     private static let sliceBytesMin = 4096
 

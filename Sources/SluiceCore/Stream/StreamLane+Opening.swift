@@ -129,15 +129,16 @@ extension StreamLane {
         let mark = reading ?? covered
         let run = replay(
             names, from: from, through: mark, at: position, feed, bytes: replayBytes,
-            newest: position == behind.liveFrom ? behind.newest : .zero)
+            newest: position == behind.liveFrom ? behind.newest : .zero, cameWith: cursor)
         return Behind.Beginning(kind: .resumed, floor: cursor, start: mark, stage: .replaying(run), mayLack: mayLack)
     }
 
     /// If all topics of the stream are over: whether the client has all that it asks for.
-    func hasAll(_ targets: StreamTargets.Part) -> Bool {
+    func hasAll(_ targets: StreamTargets.Part, _ feed: borrowing FeedView) -> Bool {
         guard case .ready(let beginning) = behind?.stage, !beginning.mayLack else { return false }
-        if case .resumed = beginning.kind { return beginning.floor >= targets.end }
-        return true
+        guard case .resumed = beginning.kind else { return true }
+        // Another server's place is beyond an end that the client may never have seen.
+        return beginning.floor >= targets.end && feed.rivalBegan(to: beginning.floor, in: partition) == nil
     }
 
     mutating func begin() -> Behind.Beginning.Kind {
@@ -167,15 +168,16 @@ extension StreamLane {
 
     private func replay(
         _ targets: [Target], from start: Replay.Start, through mark: EventID, at position: UInt64,
-        _ feed: borrowing FeedView, bytes: Int, newest: EventID, suspected: Gap? = nil
+        _ feed: borrowing FeedView, bytes: Int, newest: EventID, suspected: Gap? = nil, cameWith: EventID = .zero
     ) -> Replaying {
         let born = feed.born(in: partition)
-        // Of what was before the data set's birth it has nothing.
-        let start = suspected?.from.map { .after(min(max($0, EventID(born, 0)), floor)) } ?? start
+        // Of what was before the data set's birth it has nothing, and two masters are not beside each other for a day.
+        let earliest = max(EventID(born, 0), EventID(floor.milliseconds - min(floor.milliseconds, Replay.day), 0))
+        let start = suspected?.from.map { .after(min(max($0, earliest), floor)) } ?? start
         let replay = Replay(targets: targets, from: start, through: mark, newest: newest, born: born, bytesMax: bytes)
         return Replaying(
             replay, of: targets, in: partition, at: position, hadUpTo: suspected == nil ? .zero : floor,
-            suspected: suspected)
+            suspected: suspected, cameWith: cameWith)
     }
 
     /// Another server told its client its place while the data set had ids of its own. Then the client lacks what the data set
@@ -268,7 +270,7 @@ extension StreamLane {
     private func again(_ run: Replaying, from start: Replay.Start, _ feed: borrowing FeedView) -> Replaying {
         replay(
             run.targets, from: start, through: run.mark, at: run.position, feed, bytes: run.replay.bytesMax,
-            newest: run.replay.newest, suspected: run.suspected)
+            newest: run.replay.newest, suspected: run.suspected, cameWith: run.cameWith)
     }
 
     /// The ring has passed the lane: it goes on from the logs, like one that comes back.

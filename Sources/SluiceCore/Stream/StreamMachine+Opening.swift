@@ -92,7 +92,7 @@ extension StreamMachine {
         guard hasLane(\.isReady), isHeadSent || !hasLane({ $0.isWaiting && $0.behind?.isAway != true }) else {
             return nil
         }
-        if areTopicsOver, !hasLane({ !$0.hasAll(targets[$0.partition]) }) {
+        if areTopicsOver, !hasLane({ !$0.hasAll(targets[$0.partition], feed) }) {
             return isHeadSent ? .finish : .refuse
         }
         lastWrite = now
@@ -107,6 +107,11 @@ extension StreamMachine {
             switch lane.begin() {
             case .resumed:
                 lane.behind?.owesCheckpoint = hasCheckpoints
+                // What is read of the logs shows them, too.
+                if lane.isReading {
+                    gaps += feed.gaps(
+                        before: lane.cameWith, of: targets[lane.partition].names, in: lane.partition)
+                }
                 guard let began = feed.rivalBegan(to: lane.cameWith, in: lane.partition) else { break }
                 _ = lane.examine(after: began, feed, targets[lane.partition].names, replayBytes: replayBytes)
             case .now: isResumed = false

@@ -293,4 +293,20 @@ extension FeedMachineTests {
         let isReadable = after.firstIndex { if case .readable = $0 { true } else { false } }
         #expect(try #require(isTold) < #require(isReadable))
     }
+
+    @Test("A former master's event that comes over its successor's feed is reported at once, and delivered")
+    func formerAtOnce() throws {
+        var machine = listening()
+        let runs = Lineage([Lineage.Run(0, found: .zero), Lineage.Run(3001, found: Self.id(3))])
+        _ = tick(lineage: runs, &machine)
+        // The mark of a run that began in the second 0.
+        let own = EventID(Self.id(5).milliseconds, 128)
+        #expect(receive(own, after: .zero, &machine) == own && said(&machine).isEmpty)
+        let former = Self.id(6)
+        // What is to be told first goes before it.
+        #expect(receive(former, after: own, &machine) == nil)
+        let all = actions(&machine)
+        #expect(all.compactMap { if case .deliver(let event, _, _) = $0 { event.id } else { nil } } == [former])
+        #expect(all.compactMap { Said($0) }.contains(report(6, since: 5)) && all.count == 2)
+    }
 }

@@ -8,7 +8,7 @@ extension FeedMachineTests {
     // MARK: Scripts
 
     static func lineage(_ found: UInt64...) -> Lineage {
-        Lineage(found.enumerated().map { Lineage.Run(UInt64($0.offset), found: id($0.element)) })
+        Lineage(found.enumerated().map { Lineage.Run(2 * UInt64($0.offset), found: id($0.element)) })
     }
 
     static func hole(after: UInt64, upTo: UInt64) -> Hole {

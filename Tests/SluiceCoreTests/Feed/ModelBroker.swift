@@ -91,7 +91,7 @@ struct ModelBroker {
     private mutating func run() {
         guard !isRunning else { return }
         isRunning = true
-        runs.append(Lineage.Run(time, found: clock))
+        runs.append(Lineage.Run(time * 100, found: clock))
         runs = runs.suffix(16)
     }
 

@@ -276,4 +276,50 @@ struct StreamRivalTests {
             #expect(early == .nothing && told == (upTo > 11 ? [hole.gap(of: Self.names[0])] : []))
         }
     }
+
+    /// Of the successor's cursors: told before the hole was found out, or after; behind it, or before it.
+    private static let untold: [(cursor: EventID, isTold: Bool)] = [
+        (EventID(5, mark), true), (EventID(6, mark), true), (EventID(6, 3 * mark), false), (EventID(7, mark), false),
+        (EventID(4, 0), false), (EventID(5, 0), false), (EventID(5, mark + 1), false),
+    ]
+
+    @Test(
+        "comes with a place that it was told before a hole behind it was known: is told of the hole then, from ring or log",
+        arguments: untold)
+    func late(_ row: (cursor: EventID, isTold: Bool)) throws {
+        let hole = Hole(from: Tables.id(3), after: Tables.id(3), upTo: Tables.id(4), found: EventID(6, Self.mark))
+        let gap = hole.gap(of: Self.names[0])
+        // The node was told of it.
+        var feed = FeedView(ringBytes: 1 << 20)
+        feed.read(clock: Tables.id(10))
+        _ = (feed.learn(born: 1), feed.learn(Lineage()))
+        feed.learn(hole, of: Self.names[0])
+        var machine = Tables.confirmed(.after(Cursor(row.cursor)))
+        let action = machine.begin(feed, Tables.targets(), replayBytes: 1, now: Tables.start)
+        #expect(action == .start(gaps: row.isTold ? [gap] : [], checkpoint: nil))
+        var other = Tables.confirmed(.after(Cursor(row.cursor)))
+        let others = StreamTargets()
+        #expect(other.begin(feed, others, replayBytes: 1, now: Tables.start) == .start(gaps: [], checkpoint: nil))
+        // It was not listening: the log's marker says so, once.
+        let silent = Tables.feed([11])
+        var replaying = Tables.begun(.after(Cursor(row.cursor)), silent, Tables.targets(since: 8))
+        let marker = LogMarker(id: Tables.id(9), ends: false, holes: [hole])
+        var gaps: [Gap] = []
+        for _ in 0..<20 {
+            switch Self.next(&replaying, silent) {
+            case .read(let requests, let run):
+                for request in requests {
+                    let page = LogPage(marker: marker, entries: [], isLast: false)
+                    let segment = LogSegment(page, after: request.after)
+                    let last = LogSegment(LogPage(marker: marker, entries: [], isLast: true), after: request.after)
+                    _ = replaying.received(
+                        .slice(LogSlice(gaps.isEmpty ? segment : last, isLast: true)), lane: request.lane, of: run)
+                }
+            case .gap(let told, _) where told == gap: gaps.append(told)
+            case .flush: replaying.replayed(1, upTo: .zero, now: Tables.start)
+            default: continue
+            }
+        }
+        #expect(gaps == (row.isTold ? [gap] : []))
+    }
 }
