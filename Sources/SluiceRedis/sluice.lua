@@ -356,38 +356,17 @@ local function write_clock(key, reading, born, clock)
   if born then redis.call('HSET', key, 'born', born) end
 end
 
--- A marker is '<id>', or '<id> end', and behind it the holes of its log: ' lost <from> <after> <up to> <found>' for each. `from`
--- is the last event before it, what is lost is later than `after`, and it was found out when the clock stood at `found`.
+-- A marker is '<id>', or '<id> end', and behind it the holes of its log: ' lost <from> <after> <up to>' for each. `from` is the
+-- last event before it, and what is lost is later than `after`.
 local function holes_of(marker)
   return marker:match(' lost .*$') or ''
 end
 
-local function hole_text(hole)
-  return ' lost ' .. id_text(hole.from) .. ' ' .. id_text(hole.after) .. ' ' .. id_text(hole.to) .. ' ' .. id_text(hole.found)
-end
-
-local function parse_holes(text)
-  local holes = {}
-  for body in text:gmatch('lost ([%d%- ]+)') do
-    local from, after, to, found = body:match('^(%S+) (%S+) (%S+) ?(%S*)')
-    -- A publisher may write what it likes there.
-    if from then
-      holes[#holes + 1] = {
-        from = parse_id(from) or ZERO, after = parse_id(after) or ZERO, to = parse_id(to) or ZERO, found = parse_id(found) or ZERO,
-      }
-    end
-  end
-  return holes
-end
-
 -- Those of which a cursor may still know nothing.
-local function young_holes(text, now)
-  local young, kept = '', 0
-  local holes = parse_holes(text)
-  for _, hole in ipairs(holes) do
-    if hole.to.ms >= now - DAY * 1000 then young, kept = young .. hole_text(hole), kept + 1 end
-  end
-  return kept == #holes and text or young
+local function young_holes(holes, now)
+  return (holes:gsub(' lost %S+ %S+ (%d+)%-%d+', function(ms)
+    if tonumber(ms) < now - DAY * 1000 then return '' end
+  end))
 end
 
 -- The next id after `last`: the time, or the last one with its sequence raised.
@@ -628,12 +607,18 @@ local function before_hole(log, newest, id, since)
   return is_after(from, since) and since or from
 end
 
+local function hole_text(hole)
+  return ' lost ' .. id_text(hole.from) .. ' ' .. id_text(hole.after) .. ' ' .. id_text(hole.to)
+end
+
 -- The holes with a new one; nil: they have it already. One that lies within another one is kept, because a node may have
 -- heard the newest of what is lost, and yet not that.
 local function with_hole(holes, new)
   local kept = {}
-  for _, other in ipairs(parse_holes(holes)) do
+  for from, after, to in holes:gmatch(' lost (%S+) (%S+) (%S+)') do
+    -- A publisher may write what it likes there.
     if #kept > HOLES_MAX then break end
+    local other = { from = parse_id(from) or ZERO, after = parse_id(after) or ZERO, to = parse_id(to) or ZERO }
     local is_same = not is_after(new.to, other.to) and not is_after(other.to, new.to)
     if is_same and not is_after(other.after, new.after) then return nil end
     if not is_same then kept[#kept + 1] = other end
@@ -643,7 +628,6 @@ local function with_hole(holes, new)
   while #kept > HOLES_MAX do
     local first, second = kept[1], table.remove(kept, 2)
     first.to = second.to
-    if is_after(second.found, first.found) then first.found = second.found end
     if is_after(first.from, second.from) then first.from = second.from end
     if is_after(first.after, second.after) then first.after = second.after end
   end
@@ -653,12 +637,12 @@ local function with_hole(holes, new)
 end
 
 -- Returns the text of the hole, if there is one that was not known.
-local function find_hole(log, marker_key, id, ends, since, found)
+local function find_hole(log, marker_key, id, ends, since)
   local marker = redis.call('GET', marker_key)
   local newest = marker and parse_id(marker)
   local from = before_hole(log, newest, id, since)
   if not from then return nil end
-  local hole = { from = from, after = since, to = id, found = found }
+  local hole = { from = from, after = since, to = id }
   local holes = with_hole(marker and holes_of(marker) or '', hole)
   if not holes then return nil end
   local head = marker and marker:gsub(' lost .*$', '')
@@ -706,11 +690,10 @@ local function heard(keys, args)
     -- What is older than the data set is told to be lost as a whole.
     if is_after(event.id, event.since) and (not born or event.id.ms >= born) then
       -- What can't be read costs the others nothing.
-      -- Whoever has been told a place here before could not be told this.
-      local found = own_id(is_after(event.id, last) and event.id or last, clock.mark)
-      local is_read, hole = pcall(find_hole, log, keys[2 * i - 1], event.id, event.ends, event.since, found)
+      local is_read, hole = pcall(find_hole, log, keys[2 * i - 1], event.id, event.ends, event.since)
       if is_read and hole then
-        count, last = count + 1, found
+        count = count + 1
+        if is_after(event.id, last) then last = event.id end
         local place = place_of(log)
         redis.call(place and place.publish or 'PUBLISH', log, '\030' .. hole:sub(2))
       end

@@ -24,12 +24,8 @@ struct SluiceHeardTests {
         try #require(try await bench.publish(log).id)
     }
 
-    /// Without what the clock said when its holes were found out.
     private static func found(_ bench: FunctionBench) async throws -> LogMarker {
-        let found = try #require(try await bench.text("GET", marker).flatMap { LogMarker($0) })
-        return LogMarker(
-            id: found.id, ends: found.ends,
-            holes: found.holes.map { Hole(from: $0.from, after: $0.after, upTo: $0.upTo) })
+        try #require(try await bench.text("GET", marker).flatMap { LogMarker($0) })
     }
 
     @Test("what the log has is no loss, nor what was trimmed after it had been named; nothing is written")
@@ -53,7 +49,7 @@ struct SluiceHeardTests {
         #expect(try await feed.listen(to: SluiceHeardTests.log))
         #expect(try await SluiceHeardTests.heard(bench, since: one, lost) == 1)
         #expect(try await SluiceHeardTests.heard(bench, since: one, lost) == 0)
-        #expect(await eventually { feed.messages == [Array("\u{1E}lost \(one) \(one) \(lost) \(lost)".utf8)] })
+        #expect(await eventually { feed.messages == [Array("\u{1E}lost \(one) \(one) \(lost)".utf8)] })
         let marker = try await SluiceHeardTests.found(bench)
         #expect(marker == LogMarker(id: one, ends: false, holes: [Hole(from: one, after: one, upTo: lost)]))
         let next = try await SluiceHeardTests.publish(bench)
@@ -72,25 +68,6 @@ struct SluiceHeardTests {
         #expect(try await SluiceHeardTests.heard(bench, since: one, SluiceHeardTests.later(one), " end") == 1)
         #expect(try await SluiceHeardTests.found(bench).ends)
         #expect(try await SluiceHeardTests.found(bench).id == SluiceHeardTests.later(one))
-    }
-
-    @Test(
-        "a hole says what the clock stood at when it was found out: no earlier than any id that was given out, and a run's own"
-    )
-    func foundAt() async throws {
-        let bench = try await FunctionBench()
-        let one = try await SluiceHeardTests.publish(bench)
-        _ = try await bench.text("FUNCTION", "FLUSH")
-        try await bench.client.install()
-        let newest = try await SluiceHeardTests.publish(bench)
-        let lost = [SluiceHeardTests.later(one), SluiceHeardTests.later(newest, 5000)]
-        for id in lost { #expect(try await SluiceHeardTests.heard(bench, since: one, id) == 1) }
-        let marker = try #require(try await bench.text("GET", SluiceHeardTests.marker).flatMap { LogMarker($0) })
-        let clock = try #require(try await bench.text("HGET", "sluice:clock", "last").flatMap { EventID($0) })
-        #expect(marker.holes.map(\.upTo) == lost && marker.holes.map(\.found) == [newest, clock])
-        #expect(clock > lost[1] && clock.sequence % 256 == newest.sequence % 256)
-        // A marker of an older library has none.
-        #expect(LogMarker("9-0 lost 1-0 2-0 3-0 lost 1-0 2-0 4-0 5-0")?.holes.map(\.found) == [.zero, EventID(5, 0)])
     }
 
     @Test("what is lost behind somebody's back who published first is found by the chain, and by what is missing in it")
@@ -141,7 +118,7 @@ struct SluiceHeardTests {
         }
         #expect(count == 3)
         #expect(try await SluiceHeardTests.found(bench).holes.map(\.upTo) == [lost])
-        #expect(try await bench.text("GET", "sluice:last:topic:d") == "\(lost) lost 0-0 \(one) \(lost) \(lost)")
+        #expect(try await bench.text("GET", "sluice:last:topic:d") == "\(lost) lost 0-0 \(one) \(lost)")
         #expect(try await bench.text("HGET", "sluice:clock", "last") == "\(lost)")
     }
 

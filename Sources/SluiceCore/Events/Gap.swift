@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Events that are lost and can't be replayed.
-package struct Gap: Hashable, Sendable {
+package struct Gap: Equatable, Sendable {
     /// The last position that was certain; nil if it is not known.
     package var from: EventID?
     /// The newest id lost, or the mark if that is not known; nil for live-only events.

@@ -17,12 +17,12 @@ package struct LogMarker: Equatable, Sendable {
         self.holes = holes
     }
 
-    /// Parses `<id>` or `<id> end`, and behind it ` lost <from> <after> <up to> <found>` for each hole: the value that the Redis function keeps.
+    /// Parses `<id>` or `<id> end`, and behind it ` lost <from> <after> <up to>` for each hole: the value that the Redis function keeps.
     package init?(_ text: String) {
         let words = text.split(separator: " ")
         guard let id = words.first.flatMap({ EventID($0) }) else { return nil }
         let holes = words.indices.filter { words[$0] == "lost" }.prefix(LogMarker.holesMax).compactMap { index in
-            Hole(words[(index + 1)...].prefix(4).prefix { $0 != "lost" }.map(\.utf8))
+            Hole(words[(index + 1)...].prefix(3).map(\.utf8))
         }
         self.init(id: id, ends: words.count > 1 && words[1] == "end", holes: holes)
     }

@@ -12,10 +12,6 @@ package struct FeedView {
     private var births: [UInt64]
     /// nil: nothing was read of the data set yet.
     private var lineages: [Lineage?]
-    /// What has become known to be lost, oldest first.
-    private var holes: [[(target: Target, hole: Hole)]]
-
-    private static let holesMax = 256
 
     /// - Parameter partitions: how many the broker has.
     package init(ringBytes: Int, partitions: Int = 1) {
@@ -24,7 +20,6 @@ package struct FeedView {
         newest = Cut(.zero, count: partitions)
         births = Array(repeating: 0, count: partitions)
         lineages = Array(repeating: nil, count: partitions)
-        holes = Array(repeating: [], count: partitions)
     }
 
     package func clock(of partition: Partition = .first) -> EventID { clocks[partition] }
@@ -54,18 +49,6 @@ package struct FeedView {
     package mutating func learn(_ lineage: Lineage, in partition: Partition = .first) -> Bool {
         defer { lineages[partition.index] = lineage }
         return lineages[partition.index] != lineage
-    }
-
-    package mutating func learn(_ hole: Hole, of target: Target, in partition: Partition = .first) {
-        guard hole.found > .zero else { return }
-        if holes[partition.index].count >= FeedView.holesMax { holes[partition.index].removeFirst() }
-        holes[partition.index].append((target, hole))
-    }
-
-    /// What a client that comes with this cursor could not be told before.
-    func gaps(before cursor: EventID, of targets: [Target], in partition: Partition) -> [Gap] {
-        holes[partition.index].filter { $0.hole.wasUnknown(at: cursor) && targets.contains($0.target) }
-            .map { $0.hole.gap(of: $0.target) }
     }
 
     /// Whether it is known which run of the data set gave out this id.

@@ -38,15 +38,10 @@ package final class Replaying {
     private(set) var suspected: Gap?
     /// It was given out at this place, and has not gone out yet.
     private var suspectedPlace: Int?
-    /// The cursor with which its client comes; `.zero`: it was here before.
-    let cameWith: EventID
-    /// What nobody could tell the client when it was given that cursor.
-    private var untold: Deque<Gap> = []
-    private var told: Set<Gap> = []
 
     init(
         _ replay: Replay, of targets: [Target], in partition: Partition, at position: UInt64,
-        hadUpTo: EventID = .zero, suspected: Gap? = nil, cameWith: EventID = .zero
+        hadUpTo: EventID = .zero, suspected: Gap? = nil
     ) {
         self.partition = partition
         self.replay = replay
@@ -54,20 +49,10 @@ package final class Replaying {
         self.position = position
         self.hadUpTo = hadUpTo
         self.suspected = suspected
-        self.cameWith = cameWith
     }
 
     /// The logs are read up to here.
     package var mark: EventID { replay.mark }
-
-    /// A log's marker has these holes.
-    func learn(_ holes: [Hole], of target: Target) {
-        for hole in holes where hole.wasUnknown(at: cameWith) {
-            if told.insert(hole.gap(of: target)).inserted { untold.append(hole.gap(of: target)) }
-        }
-    }
-
-    func giveUntold() -> Step? { untold.popFirst().map { give(.gap($0, id: nil)) } }
 
     /// What was given out keeps much in memory of which the replay has let go.
     var holdsMuch: Bool { replay.releasedBytes > replay.bytesMax }

@@ -129,7 +129,7 @@ extension StreamLane {
         let mark = reading ?? covered
         let run = replay(
             names, from: from, through: mark, at: position, feed, bytes: replayBytes,
-            newest: position == behind.liveFrom ? behind.newest : .zero, cameWith: cursor)
+            newest: position == behind.liveFrom ? behind.newest : .zero)
         return Behind.Beginning(kind: .resumed, floor: cursor, start: mark, stage: .replaying(run), mayLack: mayLack)
     }
 
@@ -168,7 +168,7 @@ extension StreamLane {
 
     private func replay(
         _ targets: [Target], from start: Replay.Start, through mark: EventID, at position: UInt64,
-        _ feed: borrowing FeedView, bytes: Int, newest: EventID, suspected: Gap? = nil, cameWith: EventID = .zero
+        _ feed: borrowing FeedView, bytes: Int, newest: EventID, suspected: Gap? = nil
     ) -> Replaying {
         let born = feed.born(in: partition)
         // Of what was before the data set's birth it has nothing, and two masters are not beside each other for a day.
@@ -177,7 +177,7 @@ extension StreamLane {
         let replay = Replay(targets: targets, from: start, through: mark, newest: newest, born: born, bytesMax: bytes)
         return Replaying(
             replay, of: targets, in: partition, at: position, hadUpTo: suspected == nil ? .zero : floor,
-            suspected: suspected, cameWith: cameWith)
+            suspected: suspected)
     }
 
     /// Another server told its client its place while the data set had ids of its own. Then the client lacks what the data set
@@ -270,7 +270,7 @@ extension StreamLane {
     private func again(_ run: Replaying, from start: Replay.Start, _ feed: borrowing FeedView) -> Replaying {
         replay(
             run.targets, from: start, through: run.mark, at: run.position, feed, bytes: run.replay.bytesMax,
-            newest: run.replay.newest, suspected: run.suspected, cameWith: run.cameWith)
+            newest: run.replay.newest, suspected: run.suspected)
     }
 
     /// The ring has passed the lane: it goes on from the logs, like one that comes back.

@@ -14,7 +14,7 @@ extension StreamLane {
     }
 
     mutating func next(of run: Replaying) -> ReplayAction {
-        if let step = run.again() ?? run.giveUntold() { return StreamLane.action(step) }
+        if let step = run.again() { return StreamLane.action(step) }
         let hasGathered = run.offered > 0
         if hasGathered, run.holdsMuch { return .flush }
         // Who waits for the answer may go before it comes, and would never be told.
@@ -61,9 +61,6 @@ extension StreamLane {
     /// What a request has brought. May race with the end.
     mutating func received(_ outcome: Replay.Outcome, request: Int, of run: Replaying) -> Replaying.PageAction {
         guard self.run === run else { return .nothing }
-        if case .slice(let slice) = outcome, let holes = slice.segment.marker?.holes, !holes.isEmpty {
-            run.learn(holes, of: run.targets[request])
-        }
         if run.replay.received(outcome, lane: request) { return run.isToAskAgain ? .nothing : .proceed }
         // The broker is away: the stream stays open, and goes on when that is back.
         guard !run.isToAskAgain else { return .nothing }

@@ -107,11 +107,6 @@ extension StreamMachine {
             switch lane.begin() {
             case .resumed:
                 lane.behind?.owesCheckpoint = hasCheckpoints
-                // What is read of the logs shows them, too.
-                if lane.isReading {
-                    gaps += feed.gaps(
-                        before: lane.cameWith, of: targets[lane.partition].names, in: lane.partition)
-                }
                 guard let began = feed.rivalBegan(to: lane.cameWith, in: lane.partition) else { break }
                 _ = lane.examine(after: began, feed, targets[lane.partition].names, replayBytes: replayBytes)
             case .now: isResumed = false

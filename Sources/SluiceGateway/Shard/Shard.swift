@@ -210,7 +210,6 @@ package final class Shard {
             tell(gap) { $0.machine.gap($1, id: id, in: partition, clocks: clocks, now: now) }
         case .hole(let hole, let target, let wasHeard, let began, let partition):
             let gap = hole.gap(of: target)
-            feed.learn(hole, of: target, in: partition)
             if !wasHeard { lose(gap) }
             tell(gap) { stream, _ in
                 stream.machine.hole(hole, of: target, wasHeard: wasHeard, began: began, in: partition)
