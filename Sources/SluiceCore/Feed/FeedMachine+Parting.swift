@@ -36,6 +36,8 @@ extension FeedMachine {
             for event in Set(all) where event.id > parting && !FeedMachine.has(event.id, marker) {
                 lost.append(HeardReport.Item(event, since: max(parting, first ?? parting)))
             }
+            // What was told to be lost the other data set may have: a failover may be undone.
+            if interest.lostUpTo > parting { interest.rereadAfter = min(parting, interest.rereadAfter ?? parting) }
             guard interest.last > parting, !FeedMachine.has(interest.last, marker) else { continue }
             var heard = HeardBefore(
                 upTo: interest.last, ids[interest.number] ?? [], forgotten: recent.forgotten)
@@ -63,18 +65,6 @@ extension FeedMachine {
         // One for which there is no room is not marked, so that it is asked about should it be noticed again.
         guard !interest.strays.contains(event.id), strays.add(event, since: known) else { return }
         interest.strays(event.id)
-    }
-
-    /// A former master's event has come over the feed of its successor. The broker is told at once: whoever leaves with one of the
-    /// successor's ids before that comes back with a place behind a hole of which nobody could tell it.
-    mutating func strays(_ event: HeardEvent, _ interest: Interest) {
-        guard searches < FeedMachine.searchesPerTick, reports.size < FeedMachine.reportsMax else {
-            return stray(event, of: interest, since: event.id.before)
-        }
-        searches += 1
-        interest.strays(event.id)
-        reports.add(event, since: event.id.before)
-        report()
     }
 
     /// The log seems to lack the event that came last.

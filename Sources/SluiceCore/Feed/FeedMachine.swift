@@ -34,7 +34,7 @@ package struct FeedMachine: ~Copyable {
     /// Targets whose markers are compared with what has arrived, at each tick.
     private static let auditedPerTick = 512
     /// Reports that wait, at which no more strays are added.
-    static let reportsMax = 4096
+    private static let reportsMax = 4096
     /// Repairs that one audit may begin; what else it has found is found again.
     private static let repairsPerAudit = 16
     /// What a repair may hold of the logs that it reads.
@@ -254,7 +254,6 @@ package struct FeedMachine: ~Copyable {
             if let previous = envelope.previous { miss(previous, of: interest) }
             interest.arrived(id, ends: envelope.ends)
             recent.append(id, interest.number)
-            if lineage?.isFormer(id) == true { strays(HeardEvent(interest.target, id, ends: envelope.ends), interest) }
         } else if bytes > limits.event {
             actions.append(.complain(.oversized(bytes), about: interest.target))
             return false

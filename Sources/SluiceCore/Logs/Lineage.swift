@@ -75,12 +75,6 @@ package struct Lineage: Equatable, Sendable {
         runs.lastIndex { $0.second == id.runSecond && $0.began < id }
     }
 
-    /// Whether a run that is not the newest gave out this id when a later one had begun.
-    package func isFormer(_ id: EventID) -> Bool {
-        guard let newest = runs.last, newest.second != id.runSecond, let run = run(of: id) else { return false }
-        return runs[(run + 1)...].contains { $0.began < id }
-    }
-
     /// Whether two servers gave out ids at once, and this id is not of this data set: from which id on that had ids of its own. A
     /// client that was told this id as its place lacks those that are earlier.
     ///

@@ -294,19 +294,16 @@ extension FeedMachineTests {
         #expect(try #require(isTold) < #require(isReadable))
     }
 
-    @Test("A former master's event that comes over its successor's feed is reported at once, and delivered")
-    func formerAtOnce() throws {
+    @Test("What was told to be lost is read after all where a failover is undone: the former master has it")
+    func undone() throws {
         var machine = listening()
-        let runs = Lineage([Lineage.Run(0, found: .zero), Lineage.Run(3001, found: Self.id(3))])
-        _ = tick(lineage: runs, &machine)
-        // The mark of a run that began in the second 0.
-        let own = EventID(Self.id(5).milliseconds, 128)
-        #expect(receive(own, after: .zero, &machine) == own && said(&machine).isEmpty)
-        let former = Self.id(6)
-        // What is to be told first goes before it.
-        #expect(receive(former, after: own, &machine) == nil)
-        let all = actions(&machine)
-        #expect(all.compactMap { if case .deliver(let event, _, _) = $0 { event.id } else { nil } } == [former])
-        #expect(all.compactMap { Said($0) }.contains(report(6, since: 5)) && all.count == 2)
+        _ = tick(lineage: Self.lineage(0), &machine)
+        let heard = hear([1, 2], after: 0, &machine)
+        let (_, nothing) = try connect(to: Self.lineage(0, 2), marker: Self.marker(2), &machine)
+        let told = notice(Self.hole(after: 2, upTo: 5), &machine)
+        #expect(heard == [1, 2] && nothing == nil && told == [.hole(5, wasHeard: false)])
+        let (_, read) = try connect(to: Self.lineage(0), marker: Self.marker(5), &machine)
+        let brought = try bring([4, 5], after: 2, for: read, &machine)
+        #expect(brought == [.brought(4), .brought(5)])
     }
 }

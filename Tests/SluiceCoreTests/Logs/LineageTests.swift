@@ -75,17 +75,6 @@ struct LineageTests {
         #expect(lineage.rivalBegan(to: id) == began.map { LineageTests.at($0) })
     }
 
-    @Test(
-        "An id is a former master's if a later run had begun before it; one that is not known is none",
-        arguments: [
-            (at(90), false), (at(110), true), (at(110, mark(100)), false), (at(160, mark(100)), true),
-            (at(140, mark(100)), false), (at(160, mark(150)), false), (at(160, mark(155)), false),
-            (at(110, 255), false),
-        ] as [(EventID, Bool)])
-    func former(id: EventID, isFormer: Bool) {
-        #expect(LineageTests.masters(0, 100, 150).isFormer(id) == isFormer)
-    }
-
     @Test("is read as the function writes it; of what it can't have written nothing is believed")
     func text() {
         #expect(Lineage(text: " 1700000000000000 0-0 1700000000000009 5-1").runs.count == 2)

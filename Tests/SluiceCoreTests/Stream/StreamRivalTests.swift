@@ -276,4 +276,15 @@ struct StreamRivalTests {
             #expect(early == .nothing && told == (upTo > 11 ? [hole.gap(of: Self.names[0])] : []))
         }
     }
+
+    @Test("is not refused for good where its topics ended before the former master's place: it may not know")
+    func ended() {
+        let feed = Self.feed(3)
+        let targets = Tables.targets(LogMarker(id: Tables.id(4), ends: true))
+        for (sequence, isRefused) in [(0, false), (Self.mark, true)] as [(UInt64, Bool)] {
+            var machine = Tables.confirmed(.after(Cursor(EventID(5, sequence))), targets)
+            let action = machine.begin(feed, targets, replayBytes: 1 << 20, now: Tables.start)
+            #expect(action == (isRefused ? .refuse : .start(gaps: [], checkpoint: nil)))
+        }
+    }
 }
