@@ -86,7 +86,7 @@ class Checker:
                 # It may have been sent again and again before.
                 at = max(events[-1].sent, int(text.partition("-")[0]) / 1000)
                 group = self.redis.group(f"topic:{topic}", at)
-                if log and id < number(log[0][0]) and len(log) >= 1000:  # trimmed, if the server that has answered was not a former one
+                if log and id < number(log[0][0]) and len(log) >= 1000:  # trimmed; or a former master has answered
                     is_doubtful = any(one == group and start <= at <= end for one, start, end in self.redis.doubles)
                     for event in events:
                         event.is_kept = event.id == id and not is_doubtful
@@ -241,8 +241,8 @@ class Checker:
         outages = [(start, end) for who, start, end in self.redis.losses + self.redis.doubles
                    if who == group and start <= event.sent <= end]
         began = [each.opened for other in self.subscribers if event.topic in other.topics for each in other.connections]
-        return (gap.low >> 20) / 1000 - UNANSWERED <= event.sent <= (gap.high >> 20) / 1000 + SLACK and (
-            any(start < gap.at + SLACK and event.sent < end for start, end in stood) and bool(outages)
+        return bool(outages) and (gap.low >> 20) / 1000 - UNANSWERED <= event.sent <= (gap.high >> 20) / 1000 + SLACK and (
+            any(start < gap.at + SLACK and event.sent < end for start, end in stood)
             or any(start <= at <= end + SLACK for start, end in outages for at in began))
 
     def look_at_ends(self, one):

@@ -12,7 +12,7 @@ package enum FeedAction {
     /// The data set has lost what it had. Streams that were read to from it lack that, and if this node had not heard it, so do
     /// those that were there. So may those that were told one of its ids after `began` before anybody knew.
     case hole(Hole, of: Target, wasHeard: Bool, began: EventID)
-    /// Of the data set that is heard.
+    /// The data set that is heard has this one. By it streams judge the cursors that their clients came with.
     case lineage(Lineage)
     /// Another data set has come back: what is being read of its logs begins anew. It has given out the ids after `began`.
     case changed(began: EventID)

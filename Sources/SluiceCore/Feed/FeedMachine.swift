@@ -59,7 +59,7 @@ package struct FeedMachine: ~Copyable {
     var recent = RecentEvents()
     var former = FormerEvents()
     var reports = HeardReports()
-    /// What streams were told of it last.
+    /// The lineage that streams were told last.
     var toldLineage = Lineage()
     var strays = Strays()
     /// For what holes lack, since the last tick.

@@ -107,7 +107,7 @@ extension EventID {
     /// No run gave it out: it says where a client is among ids that it was never told.
     package var isOnlyTime: Bool { sequence % EventID.step == EventID.step - 1 }
 
-    /// After all ids of earlier milliseconds, as a place among the ids of another clock than its own.
+    /// Its time as a place among the ids of another clock: before all of its millisecond, and one that no run gave out.
     package var time: EventID {
         self == .zero ? .zero : EventID(Swift.max(milliseconds, 1) - 1, EventID.step - 1)
     }

@@ -88,7 +88,7 @@ struct CursorTests {
     func otherBroker() throws {
         let id = EventID(1_763_720_001_234, 7)
         let over = Cursor(id).over(16)
-        // After all of the milliseconds before it, and of no run.
+        // Before all of its millisecond, and of no run.
         let time = EventID(1_763_720_001_233, 255)
         #expect(Partitioning.cluster.partitions.allSatisfy { over.cut[$0] == time } && time.isOnlyTime)
         #expect(Cursor(Cut(.max, count: 16).with(id, in: Partition(3)), at: Partition(3)).over(1) == Cursor(time))

@@ -91,6 +91,7 @@ struct ModelBroker {
     private mutating func run() {
         guard !isRunning else { return }
         isRunning = true
+        // By its number a run that does not mark its ids.
         runs.append(Lineage.Run(time * 100, found: clock))
         runs = runs.suffix(16)
     }
